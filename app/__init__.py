@@ -1,0 +1,1 @@
+"""Sfumato's server: what is kept, the loop over it, and its HTTP face. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Thin routers, one file a resource: validate, call the loop, shape the reply."""

@@ -1,0 +1,127 @@
+"""What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
+
+from app.dispatch import Dispatcher
+from app.errors import BodyTooLarge, NotAuthenticated
+from app.loop.access import authenticate, require_role
+from app.loop.projects import find_project
+from app.settings import Settings
+from app.store import Account, Database, Project, Role
+
+
+def get_settings(request: Request) -> Settings:
+    """The installation's settings."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def get_database(request: Request) -> Database:
+    """The application's database."""
+    database: Database = request.app.state.database
+    return database
+
+
+def get_dispatcher(request: Request) -> Dispatcher:
+    """What tells workers to look for jobs."""
+    dispatcher: Dispatcher = request.app.state.dispatcher
+    return dispatcher
+
+
+CurrentSettings = Annotated[Settings, Depends(get_settings)]
+CurrentDatabase = Annotated[Database, Depends(get_database)]
+Workers = Annotated[Dispatcher, Depends(get_dispatcher)]
+
+
+def _reading(database: CurrentDatabase) -> Iterator[Session]:
+    with database.reading() as session:
+        yield session
+
+
+def _writing(database: CurrentDatabase) -> Iterator[Session]:
+    with database.writing() as session:
+        yield session
+
+
+# scope="function": the commit comes before the reply is sent, so that a 201 is never a lie.
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+
+_bearer = HTTPBearer(auto_error=False, description="A token of `sfumato token create`.")
+
+
+def _account(
+    database: CurrentDatabase,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Account:
+    if credentials is None:
+        raise NotAuthenticated(
+            "no token came with the request: send `Authorization: Bearer TOKEN`"
+        )
+    with database.reading() as session:
+        return authenticate(session, credentials.credentials)
+
+
+def _with_role(role: Role) -> Callable[[Account], Account]:
+    def check(account: Annotated[Account, Depends(_account)]) -> Account:
+        require_role(account, role)
+        return account
+
+    return check
+
+
+Annotator = Annotated[Account, Depends(_with_role(Role.ANNOTATOR))]
+Reviewer = Annotated[Account, Depends(_with_role(Role.REVIEWER))]
+Admin = Annotated[Account, Depends(_with_role(Role.ADMIN))]
+
+
+async def read_body(request: Request, settings: CurrentSettings) -> bytes:
+    """The raw body, refused as soon as it is known to be too large."""
+    limit = settings.max_upload_bytes
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limit:
+        raise BodyTooLarge(f"the body has {announced} bytes, the limit is {limit}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(f"the body has more than {limit} bytes, the limit")
+    return bytes(body)
+
+
+ImageBody = Annotated[bytes, Depends(read_body)]
+
+
+def lease_ttl(settings: CurrentSettings) -> timedelta:
+    """How long a lease lasts."""
+    return timedelta(minutes=settings.lease_minutes)
+
+
+LeaseTtl = Annotated[timedelta, Depends(lease_ttl)]
+
+ProjectName = Annotated[
+    str | None,
+    Query(alias="project", description="May be left out when there is only one."),
+]
+
+
+def _project_reading(session: Reading, name: ProjectName = None) -> Project:
+    return find_project(session, name)
+
+
+NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
+
+Cursor = Annotated[
+    int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items of a page at the most.")]
+DEFAULT_LIMIT = 50
+
+# What an id in a path may be: what the database can hold.
+LARGEST_ID = 2**31 - 1

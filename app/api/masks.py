@@ -1,0 +1,44 @@
+"""Single masks, and what reviewers say of them."""
+
+from fastapi import APIRouter, BackgroundTasks, Response
+
+from app.api.dependencies import Annotator, Reading, Reviewer, Workers, Writing
+from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
+from app.api.schemas import MaskOut, ReviewIn
+from app.loop.submit import find_mask, review_mask
+from app.store import ReviewState
+
+router = APIRouter(prefix="/masks", tags=["masks"])
+
+
+@router.get("/{mask_id}")
+def show(mask_id: Id, session: Reading, reader: Annotator) -> MaskOut:
+    """One mask: whose it is, when it came, and what reviewers said."""
+    return MaskOut.of(find_mask(session, mask_id, reader))
+
+
+@router.get("/{mask_id}/image", response_class=Response, responses=PNG_RESPONSES)
+def image(
+    mask_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+) -> Response:
+    """The mask's class indices as PNG."""
+    mask = find_mask(session, mask_id, reader)
+    return png_response(mask.png, mask.sha256, if_none_match)
+
+
+@router.post("/{mask_id}/review")
+def review(
+    mask_id: Id,
+    body: ReviewIn,
+    session: Writing,
+    reviewer: Reviewer,
+    workers: Workers,
+    background: BackgroundTasks,
+) -> MaskOut:
+    """Accept a mask, or reject it with a comment; a rejected mask never trains."""
+    kept = review_mask(
+        session, reviewer, mask_id, ReviewState(body.verdict), body.comment
+    )
+    if kept.job is not None:
+        background.add_task(workers.wake, [kept.job.queue])
+    return MaskOut.of(kept.mask)

@@ -1,0 +1,85 @@
+"""Around every request: an id, a log line, a measurement."""
+
+import re
+import time
+import uuid
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = structlog.get_logger("sfumato.http")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Figures:
+    """The application's Prometheus metrics, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "sfumato_http_requests",
+            "Requests.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "sfumato_http_request_seconds",
+            "Seconds until the response began.",
+            ["method", "route"],
+            registry=self.registry,
+        )
+        self.jobs = Gauge(
+            "sfumato_jobs", "Jobs by state.", ["state"], registry=self.registry
+        )
+
+    def set_jobs(self, counts: dict[str, int]) -> None:
+        """Note how many jobs there are of each state."""
+        for state, count in counts.items():
+            self.jobs.labels(state).set(count)
+
+
+class RequestRecord:
+    """ASGI middleware: gives each request an id, logs it, and counts it by route."""
+
+    def __init__(self, app: ASGIApp, figures: Figures) -> None:
+        self.app = app
+        self.figures = figures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", []).append(
+                    (b"x-request-id", request_id.encode())
+                )
+                self._record(scope, message["status"], time.perf_counter() - started)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # By route, not by path: ids in the labels would grow without end.
+        route = getattr(scope.get("route"), "path", "(none)")
+        self.figures.requests.labels(scope["method"], route, str(status)).inc()
+        self.figures.seconds.labels(scope["method"], route).observe(seconds)
+        _log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round(seconds * 1000, 1),
+        )

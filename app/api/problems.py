@@ -1,0 +1,142 @@
+"""Every error as RFC 9457 problem+json: the one table from domain errors to statuses."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError, OperationalError
+from starlette.exceptions import HTTPException
+
+from app import errors
+
+STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ProjectAmbiguous: HTTPStatus.CONFLICT,
+    errors.AlreadyExists: HTTPStatus.CONFLICT,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.LeaseLost: HTTPStatus.GONE,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BodyTooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.ImageUnreadable: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ImageNotGreyscale: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.MaskShapeMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClassUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NothingLabelled: HTTPStatus.CONFLICT,
+    errors.JobFinished: HTTPStatus.CONFLICT,
+}
+
+_log = structlog.get_logger("sfumato.api")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(examples=["urn:sfumato:problem:not-found"])
+    title: str = Field(examples=["Not found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no slice 7"])
+    instance: str = Field(examples=["/slices/7/image"])
+    request_id: str | None = None
+
+
+def problem(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **extensions: Any,
+) -> JSONResponse:
+    """A problem+json response."""
+    content = {
+        "type": f"urn:sfumato:problem:{title.lower().replace(' ', '-')}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "request_id": getattr(request.state, "request_id", None),
+        **extensions,
+    }
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+    app.add_exception_handler(errors.SfumatoError, _domain)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _domain(request: Request, error: Exception) -> JSONResponse:
+    kind = type(error)
+    words = "".join(
+        f" {c.lower()}" if c.isupper() else c for c in kind.__name__
+    ).strip()
+    status = STATUS[kind]  # type: ignore[index]  # only SfumatoError is routed here
+    headers = (
+        {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    )
+    return problem(request, status, words.capitalize(), str(error), headers)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    title = HTTPStatus(error.status_code).phrase
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.url.path}: see /openapi.json"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.url.path} does not take {request.method}: see /openapi.json"
+    headers = dict(error.headers) if error.headers else None
+    return problem(request, error.status_code, title, detail, headers)
+
+
+def _validation(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [
+        {"where": ".".join(str(part) for part in e["loc"]), "message": e["msg"]}
+        for e in error.errors()
+    ]
+    detail = "; ".join(f"{e['where']}: {e['message']}" for e in found)
+    return problem(
+        request,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Invalid request",
+        detail,
+        errors=found,
+    )
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    # Locked, full, unreachable: nothing was committed, so the request can be repeated.
+    if not isinstance(error, OperationalError):
+        return _unexpected(request, error)
+    _log.error("database unavailable", error=str(error.orig))
+    return problem(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Database unavailable",
+        f"the database could not complete this ({error.orig}); nothing was stored: "
+        "repeat the request in a moment, or ask an admin to look at disk and database",
+        {"Retry-After": "2"},
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Internal error",
+        "the server met an error of its own; the log has it under the request id",
+    )

@@ -1,0 +1,279 @@
+"""The shapes of requests and replies, with the examples that OpenAPI shows."""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.loop.options import ProjectSettings
+from app.loop.paging import Page as LoopPage
+from app.store import (
+    JobKind,
+    JobState,
+    Mask,
+    MaskSource,
+    ReviewState,
+    RoundState,
+    Split,
+    Stream,
+)
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page of a list; ``next`` is the cursor of the following page, null at the end."""
+
+    items: list[T]
+    next: int | None = None
+
+
+def as_page(found: LoopPage[Any]) -> dict[str, Any]:
+    """A page of the loop as a reply."""
+    return {"items": found.items, "next": found.next}
+
+
+class ProjectCreate(ProjectSettings):
+    """A new project."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "glioma",
+                    "classes": ["background", "tumour"],
+                    "query": {"strategy": "entropy-selective", "size": 20},
+                    "training": {"width": 16, "epochs": 50},
+                }
+            ]
+        },
+    )
+
+    name: str = Field(max_length=200, examples=["glioma"])
+
+
+class ProjectOut(BaseModel):
+    """A project and its settings."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    classes: list[str]
+    query: dict[str, Any]
+    training: dict[str, Any]
+    created_at: datetime
+
+
+class SliceOut(BaseModel):
+    """A slice without its pixels."""
+
+    id: int
+    case: str
+    index: int
+    split: Split
+    height: int
+    width: int
+    bits: int
+    sha256: str
+    image: str = Field(examples=["/slices/1/image"])
+
+
+class LeaseOut(BaseModel):
+    """An annotator's hold on a slice."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    expires_at: datetime
+
+
+class ItemOut(BaseModel):
+    """A slice to annotate, and why it was asked for."""
+
+    slice: int
+    case: str
+    index: int
+    height: int
+    width: int
+    rank: int = Field(description="Place in the round's batch, from 1.")
+    stream: Stream = Field(description="Which ranked list asked for it.")
+    score: float | None = Field(
+        description="The aggregated uncertainty that ranked it."
+    )
+    image: str
+    suggestion: str | None = Field(description="The model's mask, if there is one.")
+    uncertainty: str | None
+    lease: LeaseOut
+
+
+class BatchOut(BaseModel):
+    """The next slices; ``message`` says why there are none and what will happen."""
+
+    project: str
+    round: int | None
+    model: int | None
+    items: list[ItemOut]
+    remaining: int = Field(
+        description="Slices of the round that nobody has answered yet."
+    )
+    message: str | None = None
+
+
+class MaskOut(BaseModel):
+    """A kept mask."""
+
+    id: int
+    slice: int
+    author: str
+    revision: int
+    source: MaskSource
+    late: bool = Field(
+        description="It came without a lease: kept as a further reading."
+    )
+    seconds: float | None
+    foreground_pixels: int
+    sha256: str
+    review_state: ReviewState
+    created_at: datetime
+    image: str
+
+    @staticmethod
+    def of(mask: Mask) -> "MaskOut":
+        """The reply for a stored mask."""
+        return MaskOut(
+            id=mask.id,
+            slice=mask.slice_id,
+            author=mask.author.name,
+            revision=mask.revision,
+            source=mask.source,
+            late=mask.late,
+            seconds=mask.seconds,
+            foreground_pixels=mask.foreground_pixels,
+            sha256=mask.sha256,
+            review_state=mask.review_state,
+            created_at=mask.created_at,
+            image=f"/masks/{mask.id}/image",
+        )
+
+
+class ReviewIn(BaseModel):
+    """A verdict; a rejection needs a comment."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"verdict": "rejected", "comment": "misses the rim"}]
+        },
+    )
+
+    verdict: Literal["accepted", "rejected"]
+    comment: str = Field("", max_length=10_000)
+
+
+class JobCreate(BaseModel):
+    """A job to start."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"project": "glioma", "kind": "retrain"}]},
+    )
+
+    project: str | None = None
+    kind: Literal["retrain"] = "retrain"
+
+
+class JobOut(BaseModel):
+    """A job and how far it has come."""
+
+    id: int
+    kind: JobKind
+    state: JobState
+    step: str
+    attempt: int
+    cancel_requested: bool
+    progress: dict[str, Any] = Field(
+        examples=[{"epoch": 7, "epochs": 50, "train_loss": 0.21, "slices_scored": 512}]
+    )
+    error: str | None
+    worker: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class RoundOut(BaseModel):
+    """A round with how far it has come."""
+
+    id: int
+    number: int
+    state: RoundState
+    strategy: str
+    settings: dict[str, Any]
+    model: int | None
+    size: int
+    labelled: int
+    open: int
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class RoundItemOut(BaseModel):
+    """Why a slice was in a round's batch, and the mask that stands for it."""
+
+    rank: int
+    slice: int
+    case: str
+    index: int
+    stream: Stream
+    score: float | None
+    mask: int | None
+
+
+class ModelOut(BaseModel):
+    """A trained model without its weights."""
+
+    id: int
+    number: int
+    parent: int | None
+    job: int
+    architecture: dict[str, Any]
+    training_masks: list[int]
+    scores: dict[str, Any]
+    seed: int
+    seconds: float
+    created_at: datetime
+
+
+class CurvePoint(BaseModel):
+    """One model on the learning curve."""
+
+    model: int
+    number: int
+    labelled: int | None
+    training_slices: int
+    dice: dict[str, Any]
+    validation_kind: str | None
+    seconds: float
+    created_at: datetime
+
+
+class ProgressOut(BaseModel):
+    """How a project fares."""
+
+    project: str
+    slices: dict[str, dict[str, int]]
+    learning_curve: list[CurvePoint]
+    round: RoundOut | None
+    job: JobOut | None
+
+
+class EventOut(BaseModel):
+    """One line of the audit trail."""
+
+    id: int
+    at: datetime
+    account: int | None
+    action: str
+    detail: dict[str, Any]

@@ -1,0 +1,316 @@
+"""`sfumato …`: the composition root. Commands import what they need when they run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.errors import SfumatoError
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.store import Database, Role
+
+cli = typer.Typer(
+    help="Sfumato asks experts only for the masks that teach the model most.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
+projects = typer.Typer(help="Make and list projects.", no_args_is_help=True)
+cli.add_typer(tokens, name="token")
+cli.add_typer(projects, name="project")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder of the service [SFUMATO_DATA]."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="e.g. query.size=20 or training.width=8"
+    ),
+]
+
+
+def main() -> None:
+    """Run a command; our own errors are told in one line, without a traceback."""
+    try:
+        cli()
+    except SfumatoError as error:
+        typer.secho(f"sfumato: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _settings(data: Path | None = None, **changes: Any) -> Settings:
+    settings = Settings()  # type: ignore[call-arg]  # all fields have defaults
+    given = {name: value for name, value in changes.items() if value is not None}
+    if data is not None:
+        given["data"] = data
+    return Settings.model_validate({**settings.model_dump(), **given})
+
+
+def _database(settings: Settings) -> "Database":
+    """The database, brought to the present schema."""
+    from app.store import Database
+    from app.store.migrate import migrate
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
+    migrate(database)
+    return database
+
+
+@cli.command()
+def up(
+    data: DataOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes any free one.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; 0 for none.")
+    ] = None,
+) -> None:
+    """Start the whole service: database, broker, workers and server, until Ctrl-C."""
+    from app import embedded
+
+    embedded.run(_settings(data, host=host, port=port, workers=workers))
+
+
+@cli.command()
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="Comma-separated: train, score.")
+    ] = "train,score",
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Start one worker on the database and broker of the environment."""
+    from app.embedded import end_with_parent
+    from app.loop.jobs import QUEUES
+    from worker.tasks import run_worker, shut_broker_down
+
+    chosen = tuple(name.strip() for name in queues.split(","))
+    if not set(chosen) <= set(QUEUES):
+        raise typer.BadParameter(f"queues are {', '.join(QUEUES)}")
+    settings = _settings()
+    if parent is not None:
+        end_with_parent(parent, lambda: shut_broker_down(settings))
+    run_worker(settings, chosen)
+
+
+@cli.command()
+def migrate(data: DataOption = None) -> None:
+    """Bring the database to the present schema."""
+    settings = _settings(data)
+    _database(settings)
+    typer.echo(f"the database is up to date: {_without_password(settings)}")
+
+
+def _without_password(settings: Settings) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(settings.effective_database_url).render_as_string(
+        hide_password=True
+    )
+
+
+@tokens.command("create")
+def token_create(
+    role: Annotated[str, typer.Option(help="annotator, reviewer or admin")],
+    name: Annotated[str, typer.Option(help="Whose token it is.")],
+    data: DataOption = None,
+) -> None:
+    """Make a token and print it. It is shown this once: only its hash is kept."""
+    from app.loop.access import create_token
+
+    with _database(_settings(data)).writing() as session:
+        token = create_token(session, name, _role(role))
+    typer.echo(token)
+
+
+def _role(name: str) -> "Role":
+    from app.store import Role
+
+    try:
+        return Role(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"a role is one of {', '.join(Role)}") from error
+
+
+@tokens.command("list")
+def token_list(data: DataOption = None) -> None:
+    """List the tokens by number; the tokens themselves are not kept."""
+    from app.loop.access import list_tokens
+
+    with _database(_settings(data)).reading() as session:
+        for token in list_tokens(session):
+            state = (
+                f"revoked {token.revoked_at:%Y-%m-%d %H:%M}"
+                if token.revoked_at
+                else "valid"
+            )
+            made = f"{token.created_at:%Y-%m-%d %H:%M}"
+            typer.echo(
+                f"{token.id:>4}  {token.account.name:<20} {token.account.role:<10} {made}  {state}"
+            )
+
+
+@tokens.command("revoke")
+def token_revoke(number: int, data: DataOption = None) -> None:
+    """Revoke a token by its number."""
+    from app.loop.access import revoke_token
+
+    with _database(_settings(data)).writing() as session:
+        token = revoke_token(session, number)
+        typer.echo(f"token {token.id} of {token.account.name} is revoked")
+
+
+@projects.command("create")
+def project_create(
+    name: str,
+    classes: Annotated[str, typer.Option(help="Comma-separated, background first.")],
+    assignments: SetOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make a project."""
+    from app.loop.options import ProjectSettings, with_assignments
+    from app.loop.projects import create_project
+
+    settings = ProjectSettings(classes=[c.strip() for c in classes.split(",")])
+    with _database(_settings(data)).writing() as session:
+        create_project(session, name, with_assignments(settings, assignments or []))
+    typer.echo(f"project {name} is made")
+
+
+@cli.command("import")
+def import_(
+    layout: Annotated[str, typer.Argument(help="msd, brats, nifti, dicom or png")],
+    path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    project: Annotated[str, typer.Option(help="Made if it is not there.")],
+    with_masks: Annotated[
+        str | None,
+        typer.Option(
+            help="pool: masks become labels; oracle: hidden, for simulated annotators."
+        ),
+    ] = None,
+    merge_labels: Annotated[
+        bool, typer.Option(help="One foreground class of all; otherwise they are kept.")
+    ] = False,
+    validation: Annotated[
+        float | None, typer.Option(help="Fraction of the cases.")
+    ] = None,
+    test: Annotated[float | None, typer.Option(help="Fraction of the cases.")] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Of the fourth dimension.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
+    assignments: SetOption = None,
+    data: DataOption = None,
+) -> None:
+    """Import a data set, a case at a time; run again after an interruption, it goes on."""
+    from app.importing import import_data_set
+
+    import_data_set(
+        _database(_settings(data)),
+        layout=layout,
+        path=path,
+        project_name=project,
+        masks=with_masks,
+        merge=merge_labels,
+        validation=validation,
+        test=test,
+        channel=channel,
+        seed=seed,
+        assignments=assignments or [],
+    )
+
+
+@cli.command()
+def phantom(
+    folder: Path,
+    cases: Annotated[int, typer.Option(min=1)] = 48,
+    slices: Annotated[int, typer.Option(min=1)] = 20,
+    size: Annotated[int, typer.Option(min=32)] = 64,
+    seed: int = 0,
+) -> None:
+    """Write a synthetic data set in the Decathlon layout."""
+    from app.formats.phantom import write_phantom
+
+    write_phantom(folder, cases, slices, size, seed)
+    typer.echo(f"{cases} cases of {slices} slices at {size} × {size} are in {folder}")
+
+
+@cli.command()
+def simulate(
+    project: Annotated[str, typer.Option()],
+    rounds: Annotated[int, typer.Option(min=1, help="Retrainings to see.")] = 5,
+    annotators: Annotated[int, typer.Option(min=1)] = 2,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Labels at the most.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Mean time to draw one mask.")
+    ] = 0.0,
+    skip_rate: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Masks drawn wrongly.")
+    ] = 0.0,
+    seed: int = 0,
+    url: Annotated[
+        str | None, typer.Option(help="Of the server; read from the data folder.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Picture of the curve.")] = Path(
+        "learning-curve.png"
+    ),
+    data: DataOption = None,
+) -> None:
+    """Simulated annotators over HTTP, answering from the hidden masks."""
+    from worker.simulation.simulate import Behaviour, simulate_project
+
+    settings = _settings(data)
+    behaviour = Behaviour(seconds, skip_rate, error_rate)
+    simulate_project(
+        _database(settings),
+        settings,
+        project,
+        rounds,
+        annotators,
+        budget,
+        behaviour,
+        seed,
+        url,
+        out,
+    )
+
+
+@cli.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Emptied first if it is a former demo's.")
+    ] = Path("sfumato-demo"),
+    rounds: Annotated[int, typer.Option(min=5)] = 6,
+) -> None:
+    """The whole loop on a phantom: import, annotate over HTTP, retrain, plot."""
+    from worker.simulation.demo import run_demo
+
+    run_demo(folder, rounds)
+
+
+@cli.command()
+def export(
+    project: Annotated[str, typer.Option()],
+    out: Annotated[Path, typer.Option(help="A folder that is not there yet.")],
+    data: DataOption = None,
+) -> None:
+    """Export images, masks and the newest model in the Decathlon layout."""
+    from app.exporting import export_project
+
+    written = export_project(_database(_settings(data)), project, out)
+    typer.echo(f"{written} cases are in {out}")
+
+
+if __name__ == "__main__":
+    main()

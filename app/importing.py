@@ -1,0 +1,97 @@
+"""`sfumato import`: from a folder into a project, with a bar and a report."""
+
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import select
+
+from app.errors import InvalidInput, VolumeInvalid
+from app.formats.layouts import LAYOUTS, DataSet
+from app.loop.importing import ImportReport, Masks, assign_splits, import_cases
+from app.loop.options import ProjectSettings, with_assignments
+from app.loop.projects import create_project
+from app.store import Database, Project
+
+# With masks there is something to validate and to test on; without, all of it is pool.
+_VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
+
+
+def import_data_set(
+    database: Database,
+    layout: str,
+    path: Path,
+    project_name: str,
+    masks: str | None,
+    merge: bool,
+    validation: float | None,
+    test: float | None,
+    channel: int | None,
+    seed: int,
+    assignments: list[str],
+) -> ImportReport:
+    """Import a folder. Raises ``InvalidInput`` for wrong options, ``VolumeInvalid`` when the
+    folder is not of the layout or some cases were refused; the others are in by then.
+    """
+    if layout not in LAYOUTS:
+        raise InvalidInput(f"the layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+    if masks not in (None, "pool", "oracle"):
+        raise InvalidInput(f"--with-masks takes pool or oracle, not {masks!r}")
+    if not path.is_dir():
+        raise InvalidInput(f"{path} is not a folder")
+    data_set = LAYOUTS[layout](path, masks is not None, channel)
+    project = _project(database, project_name, data_set, merge, assignments)
+    splits = assign_splits(
+        (case.name for case in data_set.cases),
+        (_VALIDATION_WITH_MASKS if masks else 0.0)
+        if validation is None
+        else validation,
+        (_TEST_WITH_MASKS if masks else 0.0) if test is None else test,
+        seed,
+    )
+    console = Console()
+    with Progress(console=console) as bar:
+        task = bar.add_task(f"importing {path.name}", total=len(data_set.cases))
+        report = import_cases(
+            database,
+            project,
+            data_set.cases,
+            splits,
+            cast(Masks | None, masks),
+            merge,
+            on_case=lambda name: bar.update(task, advance=1),
+        )
+    console.print(
+        f"{report.cases} cases: {report.new_slices} new slices, "
+        f"{report.known_slices} were there already"
+    )
+    if report.refused:
+        reasons = "\n".join(f"  {name}: {why}" for name, why in report.refused.items())
+        raise VolumeInvalid(f"{len(report.refused)} cases were left out:\n{reasons}")
+    return report
+
+
+def _project(
+    database: Database,
+    name: str,
+    data_set: DataSet,
+    merge: bool,
+    assignments: list[str],
+) -> Project:
+    classes = None if merge else data_set.classes
+    base = ProjectSettings(classes=classes) if classes else ProjectSettings()
+    wanted = with_assignments(base, assignments)
+    with database.writing() as session:
+        found = session.scalar(select(Project).where(Project.name == name))
+        if found is None:
+            return create_project(session, name, wanted)
+        same = (found.query, found.training) == (
+            wanted.query.model_dump(),
+            wanted.training.model_dump(),
+        )
+        if assignments and not same:
+            raise InvalidInput(
+                f"project {name!r} is there with other settings: leave --set away"
+            )
+        return found

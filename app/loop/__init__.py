@@ -1,0 +1,1 @@
+"""What happens: the cycle as plain functions over a Session. No HTTP, no commit."""

@@ -1,0 +1,116 @@
+"""Leases: an annotator's hold on a slice, for a while."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.errors import LeaseLost, NotAllowed, NotFound
+from app.loop.access import record
+from app.loop.rounds import retrain_if_due
+from app.store import Account, Job, Lease, LeaseOutcome, QueryItem, Round
+
+
+def expire_leases(session: Session, now: datetime) -> None:
+    """End the leases whose time is over, so that their slices can be handed out again."""
+    session.execute(
+        update(Lease)
+        .where(Lease.ended_at.is_(None), Lease.expires_at <= now)
+        .values(ended_at=now, outcome=LeaseOutcome.EXPIRED)
+    )
+
+
+def grant(
+    session: Session, item: QueryItem, account: Account, now: datetime, ttl: timedelta
+) -> Lease:
+    """A new lease on an item that nobody holds; the caller holds the round's lock."""
+    lease = Lease(
+        round_id=item.round_id,
+        slice_id=item.slice_id,
+        account_id=account.id,
+        created_at=now,
+        expires_at=now + ttl,
+    )
+    session.add(lease)
+    return lease
+
+
+def held_lease(
+    session: Session, slice_id: int, account: Account, now: datetime
+) -> Lease | None:
+    """The account's live lease on a slice, if it has one."""
+    return session.scalar(
+        select(Lease).where(
+            Lease.slice_id == slice_id,
+            Lease.account_id == account.id,
+            Lease.ended_at.is_(None),
+            Lease.expires_at > now,
+        )
+    )
+
+
+def renewal_due(
+    session: Session, slice_id: int, account: Account, now: datetime, ttl: timedelta
+) -> bool:
+    """Whether ``touch`` is worth a write: a lease is held, and was not renewed just now."""
+    lease = held_lease(session, slice_id, account, now)
+    return lease is not None and lease.expires_at < now + 0.95 * ttl
+
+
+def touch(
+    session: Session, slice_id: int, account: Account, now: datetime, ttl: timedelta
+) -> None:
+    """Renew the account's lease on a slice, if it has one: any activity keeps it alive."""
+    lease = held_lease(session, slice_id, account, now)
+    if lease is not None:
+        lease.expires_at = now + ttl
+
+
+def renew(
+    session: Session, lease_id: int, account: Account, now: datetime, ttl: timedelta
+) -> Lease:
+    """Put a lease's end off. Raises ``NotFound``, ``NotAllowed``, ``LeaseLost``."""
+    lease = _own_live_lease(session, lease_id, account, now)
+    lease.expires_at = now + ttl
+    return lease
+
+
+def skip(
+    session: Session, lease_id: int, account: Account, reason: str, now: datetime
+) -> Job | None:
+    """Give a slice back with a reason; it goes to the end of the batch, and to others.
+
+    Returns the retraining that this made due, if it did.
+    """
+    lease = _own_live_lease(session, lease_id, account, now)
+    lease.ended_at = now
+    lease.outcome = LeaseOutcome.SKIPPED
+    lease.reason = reason
+    round_ = session.get_one(Round, lease.round_id, with_for_update={"key_share": True})
+    record(
+        session,
+        "slice.skip",
+        account,
+        round_.project_id,
+        slice=lease.slice_id,
+        reason=reason,
+    )
+    session.flush()
+    return retrain_if_due(session, round_)
+
+
+def _own_live_lease(
+    session: Session, lease_id: int, account: Account, now: datetime
+) -> Lease:
+    lease = session.get(Lease, lease_id)
+    if lease is None:
+        raise NotFound(f"there is no lease {lease_id}")
+    if lease.account_id != account.id:
+        raise NotAllowed(f"lease {lease_id} belongs to another annotator")
+    if lease.ended_at is not None or lease.expires_at <= now:
+        how = lease.outcome or LeaseOutcome.EXPIRED
+        raise LeaseLost(
+            f"lease {lease_id} has ended ({how}): ask GET /query/next for the next slices; "
+            "a mask that is drawn already can still be posted and is kept"
+        )
+    return lease

@@ -1,0 +1,146 @@
+"""The settings of one project, validated wherever they come from."""
+
+from importlib.metadata import entry_points
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from app.errors import InvalidInput
+from app.store import Project
+
+MEASURES = ("entropy", "least-confidence", "margin", "mc-dropout", "bald")
+AGGREGATIONS = ("", "-target", "-selective")
+# The worker's registry holds the strategies themselves; a test keeps the two lists equal.
+BUILT_IN_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
+
+
+def strategy_names() -> list[str]:
+    """The built-in strategies and those that installed packages add by entry point."""
+    return [
+        *BUILT_IN_STRATEGIES,
+        *(e.name for e in entry_points(group="sfumato.strategies")),
+    ]
+
+
+def _known_strategy(name: str) -> str:
+    if name not in strategy_names():
+        raise ValueError(
+            f"unknown strategy {name!r}: choose one of {', '.join(strategy_names())}"
+        )
+    return name
+
+
+class QuerySettings(BaseModel):
+    """How a round's batch is chosen. Thresholds are those of the paper's eqs. 1 and 2."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strategy: Annotated[str, AfterValidator(_known_strategy)] = "entropy-selective"
+    size: int = Field(50, ge=1, le=10_000, description="Slices a round.")
+    initial_size: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Slices of the first round; without it, `size`.",
+    )
+    retrain_after: int | None = Field(
+        None,
+        ge=1,
+        description="Labels that start a retraining; without it, the whole batch.",
+    )
+    target_threshold: float = Field(0.1, ge=0, lt=1, description="T of eq. 1.")
+    boundary_width: float = Field(0.1, gt=0, le=0.5, description="B of eq. 2.")
+    reduction: Literal["sum", "mean"] = "sum"
+    mc_passes: int = Field(
+        10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD."
+    )
+    review: bool = Field(False, description="Only accepted masks train.")
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class TrainingSettings(BaseModel):
+    """How the network is trained. The defaults are the paper's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    width: int = Field(32, ge=2, le=128, description="Channels of the first level.")
+    dropout: float = Field(0.5, gt=0, lt=1)
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    batch_size: int = Field(32, ge=1, le=1024)
+    epochs: int = Field(100, ge=1, le=10_000)
+    patience: int = Field(
+        5, ge=1, description="Epochs without a better validation loss."
+    )
+    from_scratch: bool = Field(False, description="Forget the last round's weights.")
+    augment: bool = True
+    min_validation_slices: int = Field(
+        16,
+        ge=1,
+        description="Labelled validation slices from which that split is used.",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class ProjectSettings(BaseModel):
+    """All that a project is created with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        ["background", "target"],
+        min_length=2,
+        max_length=64,
+        description="Names by class index; index 0 is the background.",
+    )
+    query: QuerySettings = QuerySettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(
+                f"two classes have the same name: {', '.join(self.classes)}"
+            )
+        return self
+
+
+def query_settings(project: Project) -> QuerySettings:
+    """A stored project's query settings."""
+    return QuerySettings.model_validate(project.query)
+
+
+def training_settings(project: Project) -> TrainingSettings:
+    """A stored project's training settings."""
+    return TrainingSettings.model_validate(project.training)
+
+
+def with_assignments(
+    settings: ProjectSettings, assignments: list[str]
+) -> ProjectSettings:
+    """Settings changed by ``query.size=20`` and the like; numbers and booleans are recognised."""
+    values: dict[str, Any] = settings.model_dump()
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        section, _, key = name.strip().partition(".")
+        if (
+            not equals
+            or section not in ("query", "training")
+            or key not in values[section]
+        ):
+            raise InvalidInput(
+                f"cannot set {assignment!r}: write query.NAME=VALUE or training.NAME=VALUE, "
+                f"with NAME one of {', '.join([*values['query'], *values['training']])}"
+            )
+        values[section][key] = None if value == "none" else value
+    try:
+        return ProjectSettings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput(f"these settings cannot be used: {error}") from error

@@ -1,0 +1,56 @@
+"""Projects: made once, found by name."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import AlreadyExists, NotFound, ProjectAmbiguous
+from app.loop.access import record
+from app.loop.naming import checked_name
+from app.loop.options import ProjectSettings
+from app.loop.paging import Page, paginate
+from app.store import Account, Project
+
+
+def create_project(
+    session: Session, name: str, settings: ProjectSettings, by: Account | None = None
+) -> Project:
+    """A new project. Raises ``AlreadyExists`` when the name is taken."""
+    checked_name("project", name, longest=64)
+    if session.scalar(select(Project.id).where(Project.name == name)) is not None:
+        raise AlreadyExists(f"there is a project {name!r} already: choose another name")
+    project = Project(
+        name=name,
+        classes=settings.classes,
+        query=settings.query.model_dump(),
+        training=settings.training.model_dump(),
+    )
+    session.add(project)
+    session.flush()
+    record(session, "project.create", by, project.id, **settings.model_dump())
+    return project
+
+
+def find_project(session: Session, name: str | None) -> Project:
+    """The project of that name, or the only one. Raises ``NotFound``, ``ProjectAmbiguous``."""
+    if name is not None:
+        project = session.scalar(select(Project).where(Project.name == name))
+        if project is None:
+            raise NotFound(
+                f"there is no project {name[:140]!r}: GET /projects lists them"
+            )
+        return project
+    projects = session.scalars(select(Project).order_by(Project.id).limit(2)).all()
+    if not projects:
+        raise NotFound(
+            "there is no project yet: an admin makes one with POST /projects"
+        )
+    if len(projects) > 1:
+        raise ProjectAmbiguous(
+            "there are several projects: name one with ?project=NAME"
+        )
+    return projects[0]
+
+
+def list_projects(session: Session, cursor: int | None, limit: int) -> Page[Project]:
+    """A page of all projects."""
+    return paginate(session, select(Project), Project.id, cursor, limit, lambda p: p)

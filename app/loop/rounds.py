@@ -1,0 +1,220 @@
+"""Rounds: what the batch is, how far it has come, and when it is time to retrain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from app.loop import jobs
+from app.loop.options import query_settings
+from app.store import (
+    Job,
+    Label,
+    Lease,
+    LeaseOutcome,
+    Mask,
+    ModelVersion,
+    Project,
+    QueryItem,
+    ReviewState,
+    Round,
+    RoundState,
+    Slice,
+    Split,
+    Stream,
+    utc_now,
+)
+
+
+def answered(slice_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """SQL: whether a slice has a mask that no reviewer rejected."""
+    return exists().where(
+        Mask.slice_id == slice_id, Mask.review_state != ReviewState.REJECTED
+    )
+
+
+def unlabelled_pool(project_id: int) -> Select[tuple[int]]:
+    """SQL: the ids of the pool's slices that nobody answered or set aside."""
+    return (
+        select(Slice.id)
+        .where(
+            Slice.project_id == project_id,
+            Slice.split == Split.POOL,
+            Slice.set_aside.is_(False),
+            ~answered(Slice.id.expression),
+        )
+        .order_by(Slice.id)
+    )
+
+
+def open_round(session: Session, project: Project) -> Round | None:
+    """The project's open round, locked until the transaction ends.
+
+    The round's row is the lock on its batch: whoever hands out, answers or replaces the batch
+    holds it, so that two annotators never get one slice and the last answer is never missed.
+    """
+    return session.scalar(
+        select(Round)
+        .where(Round.project_id == project.id, Round.state == RoundState.OPEN)
+        .with_for_update(key_share=True)
+    )
+
+
+def ensure_round(session: Session, project: Project) -> Round | None:
+    """The open round; before the first model, a random draw from the pool.
+
+    While there is no model the draw is filled up as slices arrive. None when the pool is empty
+    or used up.
+    """
+    round_ = open_round(session, project)
+    if round_ is not None and round_.model_id is not None:
+        return round_
+    if round_ is None and _has_model(session, project):
+        return None
+    return _fill_initial(session, project, round_)
+
+
+def _has_model(session: Session, project: Project) -> bool:
+    return bool(
+        session.scalar(select(exists().where(ModelVersion.project_id == project.id)))
+    )
+
+
+def _fill_initial(
+    session: Session, project: Project, round_: Round | None
+) -> Round | None:
+    settings = query_settings(project)
+    wanted = settings.initial_size or settings.size
+    taken = 0 if round_ is None else _count(session, round_)
+    if taken >= wanted:
+        return round_
+    pool = list(session.scalars(unlabelled_pool(project.id)))
+    if round_ is not None:
+        items = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
+        pool = sorted(set(pool) - set(session.scalars(items)))
+    if not pool:
+        return round_
+    if round_ is None:
+        round_ = start_round(session, project, None, "random", settings.seed)
+    # Seeded by what is taken already, so that a draw that grows is as reproducible as one made
+    # at once.
+    draw = np.random.default_rng([settings.seed, taken]).permutation(np.array(pool))
+    for rank, slice_id in enumerate(draw[: wanted - taken].tolist(), start=taken + 1):
+        session.add(
+            QueryItem(
+                round_id=round_.id,
+                slice_id=slice_id,
+                rank=rank,
+                stream=Stream.INITIAL,
+                score=None,
+            )
+        )
+    session.flush()
+    return round_
+
+
+def start_round(
+    session: Session, project: Project, model_id: int | None, strategy: str, seed: int
+) -> Round:
+    """Close the open round and open the next, still without items."""
+    close_round(session, open_round(session, project))
+    highest = session.scalar(
+        select(func.max(Round.number)).where(Round.project_id == project.id)
+    )
+    round_ = Round(
+        project_id=project.id,
+        number=(highest or 0) + 1,
+        strategy=strategy,
+        settings={**project.query, "seed": seed},
+        model_id=model_id,
+    )
+    session.add(round_)
+    session.flush()
+    return round_
+
+
+def close_round(session: Session, round_: Round | None) -> None:
+    """End a round. What all of its annotators skipped is set aside, not asked for again."""
+    if round_ is None:
+        return
+    skipped = batch_state(session, round_).skipped_by_all
+    session.execute(update(Slice).where(Slice.id.in_(skipped)).values(set_aside=True))
+    round_.state = RoundState.CLOSED
+    round_.closed_at = utc_now()
+    session.flush()
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """How far a round's batch has come, in slices."""
+
+    size: int
+    labelled: int
+    open: int
+    skipped_by_all: list[int]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody is left to ask: each slice has an answer or was skipped by all."""
+        return len(self.skipped_by_all) == self.open
+
+
+def batch_state(session: Session, round_: Round) -> BatchState:
+    """Count a round's batch: in all, with a label, without an answer, and of these the slices
+    that every annotator who had a part in the round has skipped.
+    """
+    of_round = QueryItem.round_id == round_.id
+    size = _count(session, round_)
+    labelled = session.scalar(
+        select(func.count())
+        .select_from(QueryItem)
+        .join(Label, Label.slice_id == QueryItem.slice_id)
+        .where(of_round)
+    )
+    unanswered = session.scalars(
+        select(QueryItem.slice_id).where(
+            of_round, ~answered(QueryItem.slice_id.expression)
+        )
+    ).all()
+    participants = set(
+        session.scalars(
+            select(Lease.account_id).where(Lease.round_id == round_.id).distinct()
+        )
+    )
+    skips: dict[int, set[int]] = {}
+    for slice_id, account_id in session.execute(
+        select(Lease.slice_id, Lease.account_id).where(
+            Lease.round_id == round_.id, Lease.outcome == LeaseOutcome.SKIPPED
+        )
+    ):
+        skips.setdefault(slice_id, set()).add(account_id)
+    skipped = [
+        s for s in unanswered if participants and skips.get(s, set()) >= participants
+    ]
+    return BatchState(size, labelled or 0, len(unanswered), skipped)
+
+
+def retrain_if_due(session: Session, round_: Round) -> Job | None:
+    """Ask for a retraining when enough of the batch is labelled. Returns the job, if due."""
+    if round_.state is not RoundState.OPEN:
+        return None
+    project = session.get_one(Project, round_.project_id)
+    state = batch_state(session, round_)
+    settings = query_settings(project)
+    if state.labelled == 0 or state.size == 0:
+        return None
+    enough = state.labelled >= min(settings.retrain_after or state.size, state.size)
+    unreviewed = settings.review and state.labelled + state.open < state.size
+    if not enough and not (state.settled and not unreviewed):
+        return None
+    return jobs.request_retrain(session, project, by=None)
+
+
+def _count(session: Session, round_: Round) -> int:
+    query = (
+        select(func.count())
+        .select_from(QueryItem)
+        .where(QueryItem.round_id == round_.id)
+    )
+    return session.scalar(query) or 0

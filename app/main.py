@@ -1,0 +1,79 @@
+"""The web application: routers, error handlers, middleware, and the sweep in its lifespan."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from app.api import health, jobs, masks, problems, projects, query, rounds, slices
+from app.api.middleware import Figures, RequestRecord
+from app.api.problems import Problem
+from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.settings import Settings
+from app.store import Database
+from app.sweep import sweep_until
+
+_log = structlog.get_logger("sfumato.server")
+
+_DESCRIPTION = """
+Sfumato asks experts only for the masks that teach the model most. Annotators fetch the next
+slices (`GET /query/next`), draw, and post masks of class indices; a retraining scores the rest
+of the pool and opens the next round.
+
+Every error is an RFC 9457 problem. Tokens go into `Authorization: Bearer TOKEN`.
+"""
+
+
+def create_app(
+    settings: Settings | None = None,
+    database: Database | None = None,
+    dispatcher: Dispatcher | None = None,
+) -> FastAPI:
+    """The application; what is not given is made from the settings."""
+    settings = settings or Settings()  # type: ignore[call-arg]  # all fields have defaults
+    database = database or Database(
+        settings.effective_database_url, settings.lock_timeout_seconds
+    )
+    if dispatcher is None:
+        url = settings.broker_url
+        dispatcher = CeleryDispatcher(url) if url else NoDispatcher()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+        sweeper = threading.Thread(
+            target=sweep_until,
+            args=(stop, database, dispatcher, settings),
+            name="sweep",
+        )
+        sweeper.start()
+        yield
+        stop.set()
+        sweeper.join()
+
+    app = FastAPI(
+        title="Sfumato",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        # The bundled pages load scripts from elsewhere; no request leaves our own origin.
+        docs_url=None,
+        redoc_url=None,
+        responses={
+            "4XX": {
+                "model": Problem,
+                "description": "A problem, in application/problem+json.",
+            }
+        },
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.dispatcher = dispatcher
+    app.state.figures = Figures()
+    problems.install(app)
+    for resource in (health, projects, slices, query, masks, jobs, rounds):
+        app.include_router(resource.router)
+    app.add_middleware(RequestRecord, figures=app.state.figures)
+    return app

@@ -1,0 +1,44 @@
+"""What is kept: SQLAlchemy models by aggregate, the session, the pixel codecs."""
+
+from app.store.accounts import Account, Event, Role, Token
+from app.store.base import Base, utc_now
+from app.store.cases import Case, Project, Slice, SliceImage, Split, Truth
+from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState
+from app.store.masks import Label, Mask, MaskSource, Review, ReviewState
+from app.store.models import ModelVersion, Score, Suggestion
+from app.store.rounds import Lease, LeaseOutcome, QueryItem, Round, RoundState, Stream
+from app.store.session import Database
+
+__all__ = [
+    "ACTIVE_STATES",
+    "Account",
+    "Base",
+    "Case",
+    "Database",
+    "Event",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Label",
+    "Lease",
+    "LeaseOutcome",
+    "Mask",
+    "MaskSource",
+    "ModelVersion",
+    "Project",
+    "QueryItem",
+    "Review",
+    "ReviewState",
+    "Role",
+    "Round",
+    "RoundState",
+    "Score",
+    "Slice",
+    "SliceImage",
+    "Split",
+    "Stream",
+    "Suggestion",
+    "Token",
+    "Truth",
+    "utc_now",
+]

@@ -1,0 +1,78 @@
+"""Masks, their reviews, and which mask stands for a slice."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.store.accounts import Account
+from app.store.base import Base, EnumText, utc_now
+from app.store.cases import Slice
+
+
+class MaskSource(StrEnum):
+    """Where a mask came from."""
+
+    HUMAN = "human"
+    ORACLE = "oracle"
+    IMPORT = "import"
+
+
+class ReviewState(StrEnum):
+    """What reviewers said of a mask last."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Mask(Base):
+    """One revision of one author's mask of a slice: never changed, never deleted."""
+
+    __tablename__ = "masks"
+    __table_args__ = (UniqueConstraint("slice_id", "author_id", "revision"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
+    author_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    revision: Mapped[int]
+    source: Mapped[MaskSource] = mapped_column(EnumText(MaskSource))
+    late: Mapped[bool] = mapped_column(default=False)
+    seconds: Mapped[float | None]
+    foreground_pixels: Mapped[int]
+    upload_sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64))
+    review_state: Mapped[ReviewState] = mapped_column(
+        EnumText(ReviewState), default=ReviewState.PENDING
+    )
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    png: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+    slice: Mapped[Slice] = relationship()
+    author: Mapped[Account] = relationship()
+
+
+class Label(Base):
+    """The mask that stands for a slice in training: elected anew when masks or reviews come."""
+
+    __tablename__ = "labels"
+    __table_args__ = (Index("ix_labels_mask_id", "mask_id"),)
+
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"))
+
+    mask: Mapped[Mask] = relationship()
+
+
+class Review(Base):
+    """A reviewer's verdict on a mask: append-only."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"))
+    reviewer_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    verdict: Mapped[ReviewState] = mapped_column(EnumText(ReviewState))
+    comment: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

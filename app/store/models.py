@@ -1,0 +1,60 @@
+"""Trained models, the scores they gave the pool, and what they suggest for the batch."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.base import Base, utc_now
+
+
+class ModelVersion(Base):
+    """One trained network: weights as safetensors, its parent, what it was trained on."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("project_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    number: Mapped[int]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    # One job makes one model, however many workers tried it.
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    architecture: Mapped[dict[str, Any]]
+    mask_ids: Mapped[list[Any]]
+    scores: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    seconds: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    weights: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class Score(Base):
+    """One measure of one slice under one model, summed over each region (eqs. 3, 4).
+
+    Sums and pixel counts are both kept, so that the mean form needs no second pass.
+    """
+
+    __tablename__ = "scores"
+
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    measure: Mapped[str] = mapped_column(String(32), primary_key=True)
+    total: Mapped[float]
+    target: Mapped[float]
+    boundary: Mapped[float]
+    pixels: Mapped[int]
+    target_pixels: Mapped[int]
+    boundary_pixels: Mapped[int]
+
+
+class Suggestion(Base):
+    """A model's mask of a slice in the batch, and its uncertainty map scaled to 8 bits."""
+
+    __tablename__ = "suggestions"
+
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    mask_png: Mapped[bytes] = mapped_column(LargeBinary)
+    uncertainty_png: Mapped[bytes] = mapped_column(LargeBinary)

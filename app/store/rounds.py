@@ -1,0 +1,109 @@
+"""Rounds, the batch that each asks for, and who holds which slice of it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.store.base import Base, EnumText, utc_now
+from app.store.cases import Slice
+
+
+class RoundState(StrEnum):
+    """A round is open until the next one opens."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Stream(StrEnum):
+    """Which ranked list asked for a slice."""
+
+    TARGET = "target"
+    BOUNDARY = "boundary"
+    TOTAL = "total"
+    RANDOM = "random"
+    INITIAL = "initial"
+
+
+class LeaseOutcome(StrEnum):
+    """How a lease ended."""
+
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Round(Base):
+    """One turn of the loop. ``settings`` are the query settings and the seed it was drawn with."""
+
+    __tablename__ = "rounds"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        Index(
+            "uq_rounds_open",
+            "project_id",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    number: Mapped[int]
+    strategy: Mapped[str] = mapped_column(String(64))
+    settings: Mapped[dict[str, Any]]
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    state: Mapped[RoundState] = mapped_column(
+        EnumText(RoundState), default=RoundState.OPEN
+    )
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    closed_at: Mapped[datetime | None]
+
+
+class QueryItem(Base):
+    """One slice of a round's batch."""
+
+    __tablename__ = "query_items"
+    __table_args__ = (
+        UniqueConstraint("round_id", "slice_id"),
+        UniqueConstraint("round_id", "rank"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
+    rank: Mapped[int]
+    stream: Mapped[Stream] = mapped_column(EnumText(Stream))
+    score: Mapped[float | None]
+
+    slice: Mapped[Slice] = relationship()
+
+
+class Lease(Base):
+    """An annotator's hold on a slice. At most one lease of a slice is not ended."""
+
+    __tablename__ = "leases"
+    __table_args__ = (
+        Index(
+            "uq_leases_live",
+            "slice_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_leases_round", "round_id", "slice_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[LeaseOutcome | None] = mapped_column(EnumText(LeaseOutcome))
+    reason: Mapped[str] = mapped_column(Text, default="")

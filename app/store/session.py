@@ -1,0 +1,68 @@
+"""The database: one engine, and two ways in, to read and to write."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+
+class Database:
+    """An engine with its sessions. The caller that opens a session commits it, nobody else."""
+
+    def __init__(self, url: str, lock_timeout_seconds: float = 10.0) -> None:
+        self.engine = _engine(url, lock_timeout_seconds)
+        # SQLite must take its write lock at BEGIN: a read that is upgraded later fails at once
+        # when another writer came between, whatever the time-out. Elsewhere this is ignored.
+        self._writing_engine = self.engine.execution_options(
+            sqlite_begin="BEGIN IMMEDIATE"
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that is rolled back at the end."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """One transaction: committed if the block ends well, rolled back if it raises."""
+        with (
+            Session(self._writing_engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str, lock_timeout_seconds: float) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": lock_timeout_seconds},
+        pool_size=10,
+        max_overflow=40,
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # Autocommit at the driver, so that our own BEGIN decides the kind of transaction.
+    connection.isolation_level = None
+    # FULL: in WAL mode anything less may lose the last commits when the power goes, and a
+    # mask that was answered with 201 must survive that.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+    connection.exec_driver_sql(begin)

@@ -1,0 +1,41 @@
+"""The sweep as a background thread, in every server and every worker."""
+
+import threading
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.dispatch import Dispatcher
+from app.loop import jobs
+from app.settings import Settings
+from app.store import Database, utc_now
+
+_log = structlog.get_logger("sfumato.sweep")
+
+
+def sweep_once(database: Database, dispatcher: Dispatcher, settings: Settings) -> None:
+    """Take back what dead workers held, and wake workers for what waits."""
+    with database.writing() as session:
+        queues = jobs.sweep(
+            session,
+            utc_now(),
+            stale=timedelta(seconds=settings.stale_seconds),
+            resend=timedelta(seconds=settings.resend_seconds),
+            max_attempts=settings.max_attempts,
+        )
+    dispatcher.wake(queues)
+
+
+def sweep_until(
+    stop: threading.Event,
+    database: Database,
+    dispatcher: Dispatcher,
+    settings: Settings,
+) -> None:
+    """Sweep every few seconds until told to stop; a database that is away is tried again."""
+    while not stop.wait(settings.sweep_seconds):
+        try:
+            sweep_once(database, dispatcher, settings)
+        except SQLAlchemyError as error:
+            _log.warning("sweep postponed", error=str(error))

@@ -1,0 +1,1 @@
+"""Alembic migrations: the same files for SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Everything that computes: the acquisition method, the network, the Celery tasks, the simulation."""

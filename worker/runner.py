@@ -1,0 +1,143 @@
+"""A worker's life: claim a job, show a heartbeat, run its step, leave the result or the error."""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+import torch
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.dispatch import Dispatcher
+from app.loop import jobs
+from app.loop.jobs import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
+from app.settings import Settings
+from app.store import Database, utc_now
+from worker.steps import score, select, train
+from worker.steps.context import Step
+
+_STEPS: dict[str, Callable[[Step], tuple[str, ...]]] = {
+    STEP_TRAIN: train.run,
+    STEP_SCORE: score.run,
+    STEP_SELECT: select.run,
+}
+_log = structlog.get_logger("sfumato.worker")
+
+
+class WorkerStopping(Exception):
+    """This worker was told to end; its job is not at fault."""
+
+
+class Runner:
+    """Runs jobs of some queues, one at a time, in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        queues: tuple[str, ...],
+        name: str,
+    ) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._queues = queues
+        self._name = name
+        self._stopping = threading.Event()
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+
+    def work(self) -> int:
+        """Run jobs until none is queued; returns how many."""
+        done = 0
+        while not self._stopping.is_set() and (claim := self._claim()) is not None:
+            self._run(claim)
+            done += 1
+        return done
+
+    def stop(self) -> None:
+        """Give the running job back at its next step, for another worker, and take no other."""
+        self._stopping.set()
+
+    def _claim(self) -> Claim | None:
+        with self._database.writing() as session:
+            return jobs.claim(session, self._queues, self._name, utc_now())
+
+    def _run(self, claim: Claim) -> None:
+        log = _log.bind(job=claim.job_id, step=claim.step, attempt=claim.attempt)
+        log.info("step started")
+        try:
+            with _heartbeat(
+                self._database, claim, self._settings.heartbeat_seconds
+            ) as check:
+                step = Step(
+                    self._database, self._settings, claim, self._also_stopping(check)
+                )
+                queues = _STEPS[claim.step](step)
+        except WorkerStopping:
+            log.info("step given back")
+            with self._database.writing() as session:
+                queues = jobs.release(session, claim)
+            self._dispatcher.wake(queues)
+        except ClaimLost:
+            log.info("step given up")
+            with self._database.writing() as session:
+                jobs.confirm_cancel(session, claim)
+        except (
+            Exception
+        ) as error:  # whatever went wrong belongs on the job, for its admin
+            log.error("step failed", exc_info=True)
+            self._fail(claim, "".join(traceback.format_exception(error)))
+        else:
+            log.info("step done")
+            self._dispatcher.wake(queues)
+
+    def _also_stopping(self, check: Callable[[], None]) -> Callable[[], None]:
+        def both() -> None:
+            if self._stopping.is_set():
+                raise WorkerStopping
+            check()
+
+        return both
+
+    def _fail(self, claim: Claim, error: str) -> None:
+        try:
+            with self._database.writing() as session:
+                jobs.fail(session, claim, error)
+        except ClaimLost:
+            _log.info("the failed step was not ours any more", job=claim.job_id)
+
+
+@contextmanager
+def _heartbeat(
+    database: Database, claim: Claim, seconds: float
+) -> Iterator[Callable[[], None]]:
+    """A thread that shows that the worker lives; yields a check that raises ``ClaimLost``."""
+    done, lost = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not done.wait(seconds):
+            try:
+                with database.writing() as session:
+                    jobs.heartbeat(session, claim, utc_now())
+            except ClaimLost:
+                lost.set()
+                return
+            except SQLAlchemyError as error:
+                # A database that is away for a moment is no reason to stop; if it stays away,
+                # the sweep gives the job to somebody else and the guard keeps us out.
+                _log.warning("heartbeat missed", job=claim.job_id, error=str(error))
+
+    def check() -> None:
+        if lost.is_set():
+            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        done.set()
+        thread.join()

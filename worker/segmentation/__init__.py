@@ -1,0 +1,1 @@
+"""The network: its shape, its training, its streamed predictions, its Dice."""

@@ -1,0 +1,176 @@
+"""One round's training: Adam, cross-entropy, early stop, the best weights kept."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from app.loop.options import TrainingSettings
+from worker.segmentation.augmentation import Augmentation
+from worker.segmentation.dice import DiceMeter
+from worker.segmentation.frames import Frame, Sample, batches, frame
+from worker.segmentation.unet import UNet, probabilities
+
+State = dict[str, Tensor]
+
+
+class TrainingDiverged(Exception):
+    """The loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to; ``validation_*`` are None without validation slices."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float | None
+    validation_dice: float | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best weights, and the epoch that they are of."""
+
+    state: State
+    best: Epoch
+    epochs_run: int
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all generators that training draws from: torch for most, the others for libraries."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def train(
+    model: UNet,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Trained:
+    """Train in place until the validation loss has not improved for ``patience`` epochs.
+
+    Without validation slices the training loss stands in. ``on_step`` is called before each
+    step and may raise to stop. Raises ``TrainingDiverged``.
+    """
+    seed_everything(seed)
+    model.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    augment = Augmentation() if settings.augment else nn.Identity()
+    order = torch.Generator().manual_seed(seed)
+    best: Epoch | None = None
+    state: State = {}
+    for number in range(1, settings.epochs + 1):
+        losses = []
+        for batch in _shuffled(training, settings.batch_size, order):
+            on_step()
+            losses.append(_step(model, optimiser, augment(batch.to(device))))
+        epoch = _assess(
+            model, validation, number, settings, sum(losses) / len(losses), device
+        )
+        on_epoch(epoch)
+        if best is None or _loss(epoch) < _loss(best):
+            best, state = epoch, _copy(model)
+        elif number - best.epoch >= settings.patience:
+            break
+    if best is None:
+        raise TrainingDiverged("no epoch was run")
+    model.load_state_dict(state)
+    model.eval()
+    return Trained(state, best, number)
+
+
+def _shuffled(
+    samples: Sequence[Sample], size: int, order: torch.Generator
+) -> Iterator[Frame]:
+    indices = torch.randperm(len(samples), generator=order).tolist()
+    for start in range(0, len(indices), size):
+        batch = indices[start : start + size]
+        # Batch-norm cannot learn from one value a channel: a lone last slice is doubled.
+        yield frame([samples[i] for i in (batch if len(batch) > 1 else batch * 2)])
+
+
+def _step(model: UNet, optimiser: torch.optim.Optimizer, batch: Frame) -> float:
+    model.train()
+    optimiser.zero_grad()
+    loss = pixel_loss(model(batch.image), batch)
+    value = float(loss)
+    if not np.isfinite(value):
+        raise TrainingDiverged(f"the loss is {value}: lower training.learning_rate")
+    loss.backward()
+    optimiser.step()
+    return value
+
+
+def pixel_loss(logits: Tensor, batch: Frame) -> Tensor:
+    """Mean cross-entropy over valid pixels; binary cross-entropy for one logit a pixel."""
+    if batch.classes is None:
+        raise ValueError("the batch has no classes to learn from")
+    if logits.shape[1] == 1:
+        expected = batch.classes.float()
+        losses = nn.functional.binary_cross_entropy_with_logits(
+            logits[:, 0], expected, reduction="none"
+        )
+    else:
+        losses = nn.functional.cross_entropy(logits, batch.classes, reduction="none")
+    return losses[batch.valid].mean()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: UNet, samples: Sequence[Sample], batch_size: int, device: torch.device
+) -> dict[str, float | int]:
+    """Loss and both forms of Dice over labelled samples, a batch at a time."""
+    model.eval()
+    meter = DiceMeter(model.classes)
+    loss, pixels = 0.0, 0
+    for group in batches(samples, batch_size):
+        batch = frame(group).to(device)
+        if batch.classes is None:
+            raise ValueError("evaluation needs masks")
+        logits = model(batch.image)
+        valid = int(batch.valid.sum())
+        loss += float(pixel_loss(logits, batch)) * valid
+        pixels += valid
+        predicted = predicted_classes(probabilities(logits)) * batch.valid
+        meter.add(predicted.cpu(), batch.classes.cpu(), [s.case for s in group])
+    return {"loss": loss / max(pixels, 1), **meter.result()}
+
+
+def predicted_classes(probability: Tensor) -> Tensor:
+    """Class indices (N, H, W) of probabilities (N, C, H, W): P > 0.5 for two classes."""
+    return probability.argmax(dim=1)
+
+
+def _assess(
+    model: UNet,
+    validation: Sequence[Sample],
+    number: int,
+    settings: TrainingSettings,
+    train_loss: float,
+    device: torch.device,
+) -> Epoch:
+    if not validation:
+        return Epoch(number, settings.epochs, train_loss, None, None)
+    found = evaluate(model, validation, settings.batch_size, device)
+    return Epoch(number, settings.epochs, train_loss, found["loss"], found["dice_case"])
+
+
+def _loss(epoch: Epoch) -> float:
+    return epoch.train_loss if epoch.validation_loss is None else epoch.validation_loss
+
+
+def _copy(model: UNet) -> State:
+    return {
+        name: value.detach().cpu().clone() for name, value in model.state_dict().items()
+    }

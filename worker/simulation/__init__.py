@@ -1,0 +1,1 @@
+"""Simulated annotators, and what is measured with them."""

@@ -1,0 +1,245 @@
+"""`sfumato simulate`: annotators side by side over HTTP, a table and a curve of what they gave."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput
+from app.loop.access import create_token, revoke_token
+from app.loop.learning import truths
+from app.loop.projects import find_project
+from app.settings import Settings
+from app.store import Database, Role
+from worker.simulation.annotators import Annotator, Behaviour, Budget, request
+from worker.simulation.curve import draw_curve
+from worker.simulation.oracle import Oracle
+
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """A row of the table. Dice is of the test split where there is one, else of validation."""
+
+    round: int
+    labelled: int
+    measured_on: str
+    dice_slice: float
+    dice_case: float
+    seconds: float
+
+
+def simulate_project(
+    database: Database,
+    settings: Settings,
+    project: str,
+    rounds: int,
+    annotators: int,
+    budget: int | None,
+    behaviour: Behaviour,
+    seed: int,
+    url: str | None,
+    out: Path,
+) -> list[RoundResult]:
+    """Run the loop for some retrainings, or until the budget or the pool is used up.
+
+    Raises ``InvalidInput`` when the project has no hidden masks or no server answers.
+    """
+    console = Console()
+    with database.reading() as session:
+        oracle = _oracle(session, project)
+    url = url or _running_server(settings)
+    with _tokens(database, annotators) as (admin, names), _client(url, admin) as client:
+        known = _progress(client, project)
+        first_round = known["round"]["number"] if known["round"] else 1
+        shared = Budget(budget)
+        crew = [
+            Annotator(
+                client=_client(url, token),
+                name=name,
+                project=project,
+                oracle=oracle,
+                behaviour=behaviour,
+                budget=shared,
+                last_round=first_round + rounds - 1,
+                seed=seed + number,
+            )
+            for number, (name, token) in enumerate(names.items())
+        ]
+        results = _watch(
+            console, client, project, crew, rounds, len(known["learning_curve"])
+        )
+    print_table(console, results)
+    draw_curve(results, out, title=f"{project}: {annotators} simulated annotators")
+    console.print(f"learning curve: {out.absolute()}", soft_wrap=True)
+    return results
+
+
+def _watch(
+    console: Console,
+    client: httpx.Client,
+    project: str,
+    crew: list[Annotator],
+    rounds: int,
+    known: int,
+) -> list[RoundResult]:
+    """Start the crew and note each new model, until the rounds are done or nothing is left."""
+    results: list[RoundResult] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=rounds)
+        for annotator in crew:
+            annotator.start()
+        started = time.monotonic()
+        while True:
+            idle = not any(annotator.is_alive() for annotator in crew)
+            seen = _progress(client, project)
+            for point in seen["learning_curve"][known + len(results) :]:
+                results.append(
+                    _result(point, len(results) + 1, time.monotonic() - started)
+                )
+                started = time.monotonic()
+            bar.update(task, completed=len(results), description=_described(seen))
+            _raise_errors(crew)
+            if seen["job"] is None and len(results) >= rounds:
+                break
+            # The budget may end in the middle of a batch: what it gave is trained with too.
+            if (
+                seen["job"] is None
+                and idle
+                and not _train_the_rest(client, project, seen)
+            ):
+                break
+            time.sleep(_POLL_SECONDS)
+        for annotator in crew:
+            annotator.stopping.set()
+            annotator.join()
+    return results
+
+
+def _train_the_rest(client: httpx.Client, project: str, seen: dict[str, Any]) -> bool:
+    """Retrain with labels that no model has seen yet; returns whether there were any."""
+    curve = seen["learning_curve"]
+    trained_with = curve[-1]["labelled"] if curve else 0
+    if seen["slices"]["pool"]["labelled"] <= trained_with:
+        return False
+    request(client, "POST", "/jobs", json={"project": project, "kind": "retrain"})
+    return True
+
+
+def _described(seen: dict[str, Any]) -> str:
+    job, round_ = seen["job"], seen["round"]
+    if job is not None:
+        epoch = job["progress"].get("epoch")
+        doing = f"epoch {epoch}" if epoch and job["step"] == "train" else job["step"]
+        return f"job {job['id']}: {doing}"
+    if round_ is not None:
+        return f"round {round_['number']}: {round_['labelled']} of {round_['size']} labelled"
+    return "annotating"
+
+
+def _raise_errors(crew: list[Annotator]) -> None:
+    for annotator in crew:
+        if annotator.error is not None:
+            raise annotator.error
+
+
+def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
+    measured_on = "test" if "test" in point["dice"] else point["validation_kind"]
+    dice = point["dice"].get("test") or point["dice"].get("validation") or {}
+    return RoundResult(
+        round=round_,
+        labelled=point["labelled"],
+        measured_on=measured_on,
+        dice_slice=dice.get("dice_slice", float("nan")),
+        dice_case=dice.get("dice_case", float("nan")),
+        seconds=seconds,
+    )
+
+
+def print_table(console: Console, results: list[RoundResult]) -> None:
+    """One row a round."""
+    measured_on = {result.measured_on for result in results}
+    title = (
+        f"Dice on {' and '.join(sorted(measured_on))} cases"
+        if measured_on
+        else "no round"
+    )
+    table = Table(
+        "round",
+        "labelled slices",
+        "Dice per slice",
+        "Dice per case",
+        "seconds",
+        title=title,
+    )
+    for r in results:
+        cells = (f"{r.dice_slice:.3f}", f"{r.dice_case:.3f}", f"{r.seconds:.1f}")
+        table.add_row(str(r.round), str(r.labelled), *cells)
+    console.print(table)
+
+
+def _oracle(session: Session, name: str) -> Oracle:
+    project = find_project(session, name)
+    hidden = truths(session, project.id)
+    if not hidden:
+        raise InvalidInput(
+            f"project {name!r} has no hidden masks to answer from: "
+            "import its data with --with-masks oracle"
+        )
+    return Oracle(hidden)
+
+
+def _running_server(settings: Settings) -> str:
+    try:
+        url: str = json.loads(settings.server_file.read_text())["url"]
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f"no service runs on {settings.data.absolute()}: start `sfumato up` there, "
+            "or say where one is with --url"
+        ) from error
+    return url
+
+
+@contextmanager
+def _tokens(
+    database: Database, annotators: int
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """An admin's token and one for each annotator, revoked at the end."""
+    run = secrets.token_hex(3)
+    with database.writing() as session:
+        admin = create_token(session, f"simulation-{run}", Role.ADMIN)
+        crew = {
+            name: create_token(session, name, Role.ANNOTATOR)
+            for name in (f"simulated-{run}-{n}" for n in range(1, annotators + 1))
+        }
+    try:
+        yield admin, crew
+    finally:
+        with database.writing() as session:
+            for token in (admin, *crew.values()):
+                revoke_token(session, int(token.split("_")[1]))
+
+
+def _client(url: str, token: str) -> httpx.Client:
+    return httpx.Client(
+        base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
+
+
+def _progress(client: httpx.Client, project: str) -> dict[str, Any]:
+    seen: dict[str, Any] = request(
+        client, "GET", f"/projects/{project}/progress"
+    ).json()
+    return seen

@@ -1,0 +1,65 @@
+"""What every step is handed, and how it draws its seeds."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from app.loop import jobs
+from app.loop.jobs import Claim
+from app.loop.learning import LoadedSlice
+from app.settings import Settings
+from app.store import Database
+from worker.segmentation.frames import Sample, standardise
+from worker.segmentation.precision import Precision, choose_device, choose_precision
+
+# Progress is for people: more often than this only costs disk writes.
+_SECONDS_BETWEEN_REPORTS = 0.5
+
+
+@dataclass
+class Step:
+    """One claimed step: the database, the claim, and whether the claim still holds."""
+
+    database: Database
+    settings: Settings
+    claim: Claim
+    check: Callable[[], None]
+    _reported_at: float = field(default=0.0)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that this worker computes on."""
+        return choose_device(self.settings.device)
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of inference on that device."""
+        return choose_precision(self.settings.precision, self.device)
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Show progress to watchers, now and then. Raises ``ClaimLost``."""
+        self.check()
+        now = time.monotonic()
+        if now - self._reported_at < _SECONDS_BETWEEN_REPORTS:
+            return
+        self._reported_at = now
+        with self.database.writing() as session:
+            jobs.report(session, self.claim, progress)
+
+
+def derived_seed(*parts: object) -> int:
+    """A seed from a project's seed and what it is for: independent draws, all reproducible."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:
+    """Stored slices as the network takes them: standardised by the moments of their case."""
+    for one in loaded:
+        image = standardise(one.image, one.moments.mean, one.moments.std)
+        classes = None if one.classes is None else one.classes.astype("uint8")
+        yield Sample(one.case, one.index, image, classes)

@@ -1,0 +1,55 @@
+"""Step two: score one shard of the pool, slice by slice as they stream by."""
+
+from dataclasses import asdict
+from typing import Any
+
+from app.loop import jobs, learning
+from app.loop.options import QuerySettings, query_settings
+from app.store import ModelVersion, Project
+from worker.acquisition.strategies import find_strategy
+from worker.segmentation import weights
+from worker.segmentation.scoring import RegionSums, ScoringSettings, score
+from worker.steps.context import Step, derived_seed, samples
+
+
+def run(step: Step) -> tuple[str, ...]:
+    """Score the shard's slices that are still unanswered; returns the queues to announce."""
+    payload = step.claim.payload
+    rows: list[dict[str, Any]] = []
+    with step.database.reading() as session:
+        model = session.get_one(ModelVersion, payload["model"])
+        settings = query_settings(session.get_one(Project, step.claim.project_id))
+        network = weights.restore(model.architecture, model.weights)
+        ids = learning.pool_to_score(
+            session, step.claim.project_id, payload["first"], payload["last"]
+        )
+        scored = score(
+            network.to(step.device),
+            samples(learning.load_slices(session, ids)),
+            find_strategy(settings.strategy).measure or "entropy",
+            scoring_settings(settings, model.number),
+            step.device,
+            step.precision,
+        )
+        for done, (slice_id, sums) in enumerate(zip(ids, scored, strict=True), start=1):
+            rows += [_row(model.id, slice_id, one) for one in sums]
+            step.report({"slices_scored": done, "slices_to_score": len(ids)})
+    with step.database.writing() as session:
+        learning.save_scores(session, step.claim, rows)
+        return jobs.finish(
+            session, step.claim, slices_scored=len(ids), precision=str(step.precision)
+        )
+
+
+def scoring_settings(settings: QuerySettings, model_number: int) -> ScoringSettings:
+    """A project's query settings as the scoring takes them."""
+    return ScoringSettings(
+        target_threshold=settings.target_threshold,
+        boundary_width=settings.boundary_width,
+        mc_passes=settings.mc_passes,
+        seed=derived_seed(settings.seed, "passes", model_number),
+    )
+
+
+def _row(model_id: int, slice_id: int, sums: RegionSums) -> dict[str, Any]:
+    return {"model_id": model_id, "slice_id": slice_id, **asdict(sums)}

@@ -1,0 +1,132 @@
+"""Step one: train on what is labelled, keep the model, cut the pool into shards."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.loop import jobs, learning
+from app.loop.learning import LabelledSlices
+from app.loop.options import TrainingSettings, query_settings, training_settings
+from app.store import ModelVersion, Project
+from worker.acquisition.strategies import find_strategy
+from worker.segmentation import weights
+from worker.segmentation.frames import Sample
+from worker.segmentation.training import Epoch, evaluate, seed_everything, train
+from worker.segmentation.unet import UNet
+from worker.steps.context import Step, derived_seed, samples
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was read before training: all of it, so that no transaction stays open."""
+
+    project: Project
+    settings: TrainingSettings
+    divided: LabelledSlices
+    training: list[Sample]
+    validation: list[Sample]
+    test: list[Sample]
+    parent: ModelVersion | None
+    parent_weights: bytes | None
+
+
+def run(step: Step) -> tuple[str, ...]:
+    """Train unless an earlier attempt has; returns the queues to announce."""
+    with step.database.reading() as session:
+        trained = learning.model_of_job(session, step.claim.job_id)
+        plan = None if trained else _plan(session, step.claim.project_id)
+    model = trained if plan is None else _train(step, plan)
+    with step.database.writing() as session:
+        if plan is not None:
+            learning.save_model(session, step.claim, model)
+        return jobs.split(session, step.claim, _shards(session, step, model.id))
+
+
+def _plan(session: Session, project_id: int) -> _Plan:
+    project = session.get_one(Project, project_id)
+    settings = training_settings(project)
+    divided = learning.labelled_slices(session, project)
+    parent = None if settings.from_scratch else learning.last_model(session, project_id)
+    if parent and parent.architecture != weights.architecture(
+        len(project.classes), settings
+    ):
+        parent = None
+
+    def load(ids: Sequence[int]) -> list[Sample]:
+        return list(samples(learning.load_slices(session, ids, with_labels=True)))
+
+    return _Plan(
+        project=project,
+        settings=settings,
+        divided=divided,
+        training=load(divided.training),
+        validation=load(divided.validation),
+        test=load(divided.test),
+        parent=parent,
+        parent_weights=parent.weights if parent else None,
+    )
+
+
+def _train(step: Step, plan: _Plan) -> ModelVersion:
+    started = time.monotonic()
+    number = plan.parent.number + 1 if plan.parent else 1
+    seed = derived_seed(plan.settings.seed, "train", number)
+    description = weights.architecture(len(plan.project.classes), plan.settings)
+    seed_everything(seed)
+    model = (
+        weights.restore(description, plan.parent_weights)
+        if plan.parent_weights
+        else weights.build(description)
+    )
+    trained = train(
+        model,
+        plan.training,
+        plan.validation,
+        plan.settings,
+        seed,
+        step.device,
+        on_step=step.check,
+        on_epoch=lambda epoch: step.report(asdict(epoch)),
+    )
+    return ModelVersion(
+        project_id=plan.project.id,
+        parent_id=plan.parent.id if plan.parent else None,
+        job_id=step.claim.job_id,
+        architecture=description,
+        mask_ids=plan.divided.mask_ids,
+        scores=_scores(step, plan, model, trained.best, trained.epochs_run),
+        seed=seed,
+        seconds=time.monotonic() - started,
+        weights=weights.dump(trained.state),
+    )
+
+
+def _scores(
+    step: Step, plan: _Plan, model: UNet, best: Epoch, epochs_run: int
+) -> dict[str, Any]:
+    """Both forms of Dice on validation and test, and how training went."""
+    scores: dict[str, Any] = {
+        "labelled": len(plan.training)
+        + (len(plan.validation) if plan.divided.validation_kind == "held-out" else 0),
+        "validation_kind": plan.divided.validation_kind,
+        "best_epoch": best.epoch,
+        "epochs": epochs_run,
+        "train_loss": best.train_loss,
+    }
+    for name, subset in (("validation", plan.validation), ("test", plan.test)):
+        if subset:
+            step.check()
+            scores[name] = evaluate(
+                model, subset, plan.settings.batch_size, step.device
+            )
+    return scores
+
+
+def _shards(session: Session, step: Step, model_id: int) -> list[dict[str, Any]]:
+    project = session.get_one(Project, step.claim.project_id)
+    if find_strategy(query_settings(project).strategy).measure is None:
+        return []
+    return learning.shards(session, project.id, model_id, step.settings.shard_slices)

@@ -1,0 +1,80 @@
+"""The Celery side: one task, which looks at the table of jobs and runs what it finds."""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.dispatch import TASK_NAME, CeleryDispatcher, celery_app
+from app.logs import configure_logs
+from app.settings import Settings
+from app.store import Database
+from app.sweep import sweep_until
+from worker.runner import Runner
+
+
+def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
+    """Serve these queues until told to stop. One job at a time, in this very process.
+
+    The pool is ``solo``: nothing forks after torch or CUDA was touched. More jobs at once are
+    more workers.
+    """
+    if settings.broker_url is None:
+        raise ValueError(
+            "a worker needs SFUMATO_BROKER_URL, or `sfumato up`, which sets it"
+        )
+    configure_logs(settings)
+    database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
+    dispatcher = CeleryDispatcher(settings.broker_url)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    runner = Runner(database, dispatcher, settings, queues, name)
+    celery = _with_task(celery_app(settings.broker_url), runner)
+    stop = threading.Event()
+    sweeper = threading.Thread(
+        target=sweep_until, args=(stop, database, dispatcher, settings), daemon=True
+    )
+
+    def ready(**_: Any) -> None:
+        sweeper.start()
+        # What was queued while no worker lived is found at once.
+        dispatcher.wake(queues)
+
+    def shutting_down(**_: Any) -> None:
+        stop.set()
+        runner.stop()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(shutting_down, weak=False)
+    celery.worker_main(
+        [
+            "worker",
+            "--pool=solo",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            f"--queues={','.join(queues)}",
+            f"--hostname={name}",
+            "--loglevel=WARNING",
+        ]
+    )
+
+
+def shut_broker_down(settings: Settings) -> None:
+    """End the embedded broker whose supervisor is gone; it has nobody else."""
+    if settings.broker_url is not None:
+        with suppress(RedisError):
+            Redis.from_url(settings.broker_url).shutdown(nosave=True)
+
+
+def _with_task(celery: Celery, runner: Runner) -> Celery:
+    @celery.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
+    def work() -> None:
+        runner.work()
+
+    return celery
