@@ -29,9 +29,7 @@ DataOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="e.g. query.size=20 or training.width=8"
-    ),
+    typer.Option("--set", metavar="NAME=VALUE", help="e.g. query.size=20 or training.width=8"),
 ]
 
 
@@ -45,7 +43,7 @@ def main() -> None:
 
 
 def _settings(data: Path | None = None, **changes: Any) -> Settings:
-    settings = Settings()  # type: ignore[call-arg]  # all fields have defaults
+    settings = Settings()
     given = {name: value for name, value in changes.items() if value is not None}
     if data is not None:
         given["data"] = data
@@ -67,12 +65,8 @@ def _database(settings: Settings) -> "Database":
 def up(
     data: DataOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port; 0 takes any free one.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0 for none.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 0 for none.")] = None,
 ) -> None:
     """Start the whole service: database, broker, workers and server, until Ctrl-C."""
     from app import embedded
@@ -82,9 +76,7 @@ def up(
 
 @cli.command()
 def worker(
-    queues: Annotated[
-        str, typer.Option(help="Comma-separated: train, score.")
-    ] = "train,score",
+    queues: Annotated[str, typer.Option(help="Comma-separated: train, score.")] = "train,score",
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start one worker on the database and broker of the environment."""
@@ -112,9 +104,7 @@ def migrate(data: DataOption = None) -> None:
 def _without_password(settings: Settings) -> str:
     from sqlalchemy import make_url
 
-    return make_url(settings.effective_database_url).render_as_string(
-        hide_password=True
-    )
+    return make_url(settings.effective_database_url).render_as_string(hide_password=True)
 
 
 @tokens.command("create")
@@ -147,11 +137,7 @@ def token_list(data: DataOption = None) -> None:
 
     with _database(_settings(data)).reading() as session:
         for token in list_tokens(session):
-            state = (
-                f"revoked {token.revoked_at:%Y-%m-%d %H:%M}"
-                if token.revoked_at
-                else "valid"
-            )
+            state = f"revoked {token.revoked_at:%Y-%m-%d %H:%M}" if token.revoked_at else "valid"
             made = f"{token.created_at:%Y-%m-%d %H:%M}"
             typer.echo(
                 f"{token.id:>4}  {token.account.name:<20} {token.account.role:<10} {made}  {state}"
@@ -192,20 +178,14 @@ def import_(
     project: Annotated[str, typer.Option(help="Made if it is not there.")],
     with_masks: Annotated[
         str | None,
-        typer.Option(
-            help="pool: masks become labels; oracle: hidden, for simulated annotators."
-        ),
+        typer.Option(help="pool: masks become labels; oracle: hidden, for simulated annotators."),
     ] = None,
     merge_labels: Annotated[
         bool, typer.Option(help="One foreground class of all; otherwise they are kept.")
     ] = False,
-    validation: Annotated[
-        float | None, typer.Option(help="Fraction of the cases.")
-    ] = None,
+    validation: Annotated[float | None, typer.Option(help="Fraction of the cases.")] = None,
     test: Annotated[float | None, typer.Option(help="Fraction of the cases.")] = None,
-    channel: Annotated[
-        int | None, typer.Option(help="Of the fourth dimension.")
-    ] = None,
+    channel: Annotated[int | None, typer.Option(help="Of the fourth dimension.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
     assignments: SetOption = None,
     data: DataOption = None,
@@ -248,27 +228,20 @@ def simulate(
     project: Annotated[str, typer.Option()],
     rounds: Annotated[int, typer.Option(min=1, help="Retrainings to see.")] = 5,
     annotators: Annotated[int, typer.Option(min=1)] = 2,
-    budget: Annotated[
-        int | None, typer.Option(min=1, help="Labels at the most.")
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option(min=0, help="Mean time to draw one mask.")
-    ] = 0.0,
+    budget: Annotated[int | None, typer.Option(min=1, help="Labels at the most.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Mean time to draw one mask.")] = 0.0,
     skip_rate: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
-    error_rate: Annotated[
-        float, typer.Option(min=0, max=1, help="Masks drawn wrongly.")
-    ] = 0.0,
+    error_rate: Annotated[float, typer.Option(min=0, max=1, help="Masks drawn wrongly.")] = 0.0,
     seed: int = 0,
     url: Annotated[
         str | None, typer.Option(help="Of the server; read from the data folder.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Picture of the curve.")] = Path(
-        "learning-curve.png"
-    ),
+    out: Annotated[Path, typer.Option(help="Picture of the curve.")] = Path("learning-curve.png"),
     data: DataOption = None,
 ) -> None:
     """Simulated annotators over HTTP, answering from the hidden masks."""
-    from worker.simulation.simulate import Behaviour, simulate_project
+    from worker.simulation.annotators import Behaviour
+    from worker.simulation.simulate import simulate_project
 
     settings = _settings(data)
     behaviour = Behaviour(seconds, skip_rate, error_rate)
@@ -288,10 +261,10 @@ def simulate(
 
 @cli.command()
 def demo(
-    folder: Annotated[
-        Path, typer.Option(help="Emptied first if it is a former demo's.")
-    ] = Path("sfumato-demo"),
-    rounds: Annotated[int, typer.Option(min=5)] = 6,
+    folder: Annotated[Path, typer.Option(help="Emptied first if it is a former demo's.")] = Path(
+        "sfumato-demo"
+    ),
+    rounds: Annotated[int, typer.Option(min=5)] = 5,
 ) -> None:
     """The whole loop on a phantom: import, annotate over HTTP, retrain, plot."""
     from worker.simulation.demo import run_demo

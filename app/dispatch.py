@@ -30,9 +30,7 @@ class CeleryDispatcher:
                 self._celery.send_task(
                     TASK_NAME, queue=queue, expires=300, retry=False, ignore_result=True
                 )
-            except (
-                Exception
-            ) as error:  # whatever the broker library raises: the job is safe
+            except Exception as error:  # whatever the broker library raises: the job is safe
                 _log.warning("broker unreachable", queue=queue, error=str(error))
 
 

@@ -38,9 +38,7 @@ def run(settings: Settings) -> None:
         listener = stack.enter_context(_listener(settings.host, settings.port))
         host, port = listener.getsockname()[:2]
         url = f"http://{host}:{port}"
-        database = Database(
-            settings.effective_database_url, settings.lock_timeout_seconds
-        )
+        database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
         stack.callback(database.dispose)
         migrate(database)
         _first_token(database, settings.admin_token_file)
@@ -51,14 +49,10 @@ def run(settings: Settings) -> None:
             stack.enter_context(_workers(settings))
         stack.enter_context(_announced(settings.server_file, url))
         broker_url = settings.broker_url
-        dispatcher: Dispatcher = (
-            CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
-        )
+        dispatcher: Dispatcher = CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
         app = create_app(settings, database, dispatcher)
         server = _Server(
-            uvicorn.Config(
-                app, log_config=None, access_log=False, timeout_graceful_shutdown=2
-            ),
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2),
             on_ready=lambda: print(f"ready {url}", flush=True),
         )
         server.run(sockets=[listener])
@@ -193,8 +187,8 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
 
-def end_with_parent(parent: int, on_orphaned: Callable[[], None]) -> None:
-    """Watch the supervisor from a thread; when it is gone, even by SIGKILL, end this process."""
+def end_with_parent(parent: int, on_orphaned: Callable[[], None] = lambda: None) -> None:
+    """Watch the process that started us; when it is gone, even by SIGKILL, end this one too."""
 
     def watch() -> None:
         gone = threading.Event()

@@ -35,9 +35,7 @@ def export_project(database: Database, name: str, folder: Path) -> int:
             select(Case)
             .where(
                 Case.project_id == project.id,
-                Case.id.in_(
-                    select(Slice.case_id).join(Label, Label.slice_id == Slice.id)
-                ),
+                Case.id.in_(select(Slice.case_id).join(Label, Label.slice_id == Slice.id)),
             )
             .order_by(Case.id)
         ).all()
@@ -62,22 +60,14 @@ def _export_case(session: Session, case: Case, folder: Path) -> dict[str, Any]:
     image = np.stack([decode(image) for image, _, _ in rows])
     classes = np.stack(
         [
-            decode(mask)
-            if mask
-            else np.full(image.shape[1:], UNLABELLED, dtype=np.uint8)
+            decode(mask) if mask else np.full(image.shape[1:], UNLABELLED, dtype=np.uint8)
             for _, mask, _ in rows
         ]
     ).astype(np.uint8)
     source = case.source
     slope, intercept = source.get("slope", 1.0), source.get("intercept", 0.0)
-    values = (
-        image
-        if (slope, intercept) == (1.0, 0.0)
-        else _rescaled(image, slope, intercept)
-    )
-    affine = (
-        np.array(source["affine"]) if "affine" in source else np.diag([-1.0, -1, 1, 1])
-    )
+    values = image if (slope, intercept) == (1.0, 0.0) else _rescaled(image, slope, intercept)
+    affine = np.array(source["affine"]) if "affine" in source else np.diag([-1.0, -1, 1, 1])
     for part, stack in (("imagesTr", values), ("labelsTr", classes)):
         voxels = to_file_orientation(stack, {"affine": affine})
         nib.save(nib.Nifti1Image(voxels, affine), folder / part / f"{case.name}.nii.gz")

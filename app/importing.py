@@ -44,9 +44,7 @@ def import_data_set(
     project = _project(database, project_name, data_set, merge, assignments)
     splits = assign_splits(
         (case.name for case in data_set.cases),
-        (_VALIDATION_WITH_MASKS if masks else 0.0)
-        if validation is None
-        else validation,
+        (_VALIDATION_WITH_MASKS if masks else 0.0) if validation is None else validation,
         (_TEST_WITH_MASKS if masks else 0.0) if test is None else test,
         seed,
     )
@@ -58,7 +56,7 @@ def import_data_set(
             project,
             data_set.cases,
             splits,
-            cast(Masks | None, masks),
+            cast("Masks | None", masks),
             merge,
             on_case=lambda name: bar.update(task, advance=1),
         )
@@ -91,7 +89,5 @@ def _project(
             wanted.training.model_dump(),
         )
         if assignments and not same:
-            raise InvalidInput(
-                f"project {name!r} is there with other settings: leave --set away"
-            )
+            raise InvalidInput(f"project {name!r} is there with other settings: leave --set away")
         return found

@@ -29,9 +29,7 @@ def configure_logs(settings: Settings) -> None:
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processor=renderer
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

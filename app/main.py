@@ -32,10 +32,8 @@ def create_app(
     dispatcher: Dispatcher | None = None,
 ) -> FastAPI:
     """The application; what is not given is made from the settings."""
-    settings = settings or Settings()  # type: ignore[call-arg]  # all fields have defaults
-    database = database or Database(
-        settings.effective_database_url, settings.lock_timeout_seconds
-    )
+    settings = settings or Settings()
+    database = database or Database(settings.effective_database_url, settings.lock_timeout_seconds)
     if dispatcher is None:
         url = settings.broker_url
         dispatcher = CeleryDispatcher(url) if url else NoDispatcher()

@@ -13,9 +13,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SFUMATO_", extra="ignore")
 
-    data: Path = Field(
-        Path("sfumato-data"), description="Folder of the embedded service."
-    )
+    data: Path = Field(Path("sfumato-data"), description="Folder of the embedded service.")
     database_url: str | None = Field(
         None,
         description="SQLAlchemy URL; without one, a SQLite file in the data folder.",
@@ -26,20 +24,14 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    workers: int = Field(
-        1, ge=0, description="Worker processes that `sfumato up` starts."
-    )
+    workers: int = Field(1, ge=0, description="Worker processes that `sfumato up` starts.")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
     max_upload_bytes: int = Field(32 * 1024 * 1024, gt=0)
-    max_image_pixels: int = Field(
-        8192 * 8192, gt=0, description="Checked before decoding."
-    )
-    lock_timeout_seconds: float = Field(
-        10.0, gt=0, description="Wait for a locked database."
-    )
+    max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
+    lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
 
     lease_minutes: float = Field(30.0, gt=0, description="Time to live of a lease.")
 
@@ -56,17 +48,13 @@ class Settings(BaseSettings):
         description="First wait before a queued job is announced again; doubles.",
     )
     max_attempts: int = Field(3, ge=1, description="Workers that one job may lose.")
-    shard_slices: int = Field(
-        1024, ge=1, description="Pool slices that one scoring job takes."
-    )
+    shard_slices: int = Field(1024, ge=1, description="Pool slices that one scoring job takes.")
 
     device: str = Field("auto", description="torch device: auto, cpu, cuda, cuda:1 …")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of inference; auto measures at start."
     )
-    threads: int = Field(
-        0, ge=0, description="Of torch in each worker; 0 leaves it to torch."
-    )
+    threads: int = Field(0, ge=0, description="Of torch in each worker; 0 leaves it to torch.")
 
     @cached_property
     def effective_database_url(self) -> str:

@@ -1,1 +1,1 @@
-"""Everything that computes: the acquisition method, the network, the Celery tasks, the simulation."""
+"""Everything that computes: the acquisition method, the network, the tasks, the simulation."""

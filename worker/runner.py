@@ -26,7 +26,7 @@ _log = structlog.get_logger("sfumato.worker")
 
 
 class WorkerStopping(Exception):
-    """This worker was told to end; its job is not at fault."""
+    """The worker was told to end; its job is not at fault."""
 
 
 class Runner:
@@ -69,12 +69,8 @@ class Runner:
         log = _log.bind(job=claim.job_id, step=claim.step, attempt=claim.attempt)
         log.info("step started")
         try:
-            with _heartbeat(
-                self._database, claim, self._settings.heartbeat_seconds
-            ) as check:
-                step = Step(
-                    self._database, self._settings, claim, self._also_stopping(check)
-                )
+            with _heartbeat(self._database, claim, self._settings.heartbeat_seconds) as check:
+                step = Step(self._database, self._settings, claim, self._also_stopping(check))
                 queues = _STEPS[claim.step](step)
         except WorkerStopping:
             log.info("step given back")
@@ -85,9 +81,7 @@ class Runner:
             log.info("step given up")
             with self._database.writing() as session:
                 jobs.confirm_cancel(session, claim)
-        except (
-            Exception
-        ) as error:  # whatever went wrong belongs on the job, for its admin
+        except Exception as error:  # whatever went wrong belongs on the job, for its admin
             log.error("step failed", exc_info=True)
             self._fail(claim, "".join(traceback.format_exception(error)))
         else:
@@ -111,9 +105,7 @@ class Runner:
 
 
 @contextmanager
-def _heartbeat(
-    database: Database, claim: Claim, seconds: float
-) -> Iterator[Callable[[], None]]:
+def _heartbeat(database: Database, claim: Claim, seconds: float) -> Iterator[Callable[[], None]]:
     """A thread that shows that the worker lives; yields a check that raises ``ClaimLost``."""
     done, lost = threading.Event(), threading.Event()
 

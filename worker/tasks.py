@@ -26,9 +26,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     more workers.
     """
     if settings.broker_url is None:
-        raise ValueError(
-            "a worker needs SFUMATO_BROKER_URL, or `sfumato up`, which sets it"
-        )
+        raise ValueError("a worker needs SFUMATO_BROKER_URL, or `sfumato up`, which sets it")
     configure_logs(settings)
     database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
     dispatcher = CeleryDispatcher(settings.broker_url)

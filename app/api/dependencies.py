@@ -61,9 +61,7 @@ def _account(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Account:
     if credentials is None:
-        raise NotAuthenticated(
-            "no token came with the request: send `Authorization: Bearer TOKEN`"
-        )
+        raise NotAuthenticated("no token came with the request: send `Authorization: Bearer TOKEN`")
     with database.reading() as session:
         return authenticate(session, credentials.credentials)
 
@@ -117,9 +115,7 @@ def _project_reading(session: Reading, name: ProjectName = None) -> Project:
 
 NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
 
-Cursor = Annotated[
-    int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")
-]
+Cursor = Annotated[int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of a page at the most.")]
 DEFAULT_LIMIT = 50
 

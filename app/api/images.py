@@ -6,9 +6,7 @@ from fastapi import Header, Path, Response
 
 from app.api.dependencies import LARGEST_ID
 
-IfNoneMatch = Annotated[
-    str | None, Header(description="The ETag that the client holds.")
-]
+IfNoneMatch = Annotated[str | None, Header(description="The ETag that the client holds.")]
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 PNG_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -36,9 +36,7 @@ def review(
     background: BackgroundTasks,
 ) -> MaskOut:
     """Accept a mask, or reject it with a comment; a rejected mask never trains."""
-    kept = review_mask(
-        session, reviewer, mask_id, ReviewState(body.verdict), body.comment
-    )
+    kept = review_mask(session, reviewer, mask_id, ReviewState(body.verdict), body.comment)
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     return MaskOut.of(kept.mask)

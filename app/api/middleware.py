@@ -29,9 +29,7 @@ class Figures:
             ["method", "route"],
             registry=self.registry,
         )
-        self.jobs = Gauge(
-            "sfumato_jobs", "Jobs by state.", ["state"], registry=self.registry
-        )
+        self.jobs = Gauge("sfumato_jobs", "Jobs by state.", ["state"], registry=self.registry)
 
     def set_jobs(self, counts: dict[str, int]) -> None:
         """Note how many jobs there are of each state."""
@@ -60,9 +58,7 @@ class RequestRecord:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", []).append(
-                    (b"x-request-id", request_id.encode())
-                )
+                message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
                 self._record(scope, message["status"], time.perf_counter() - started)
             await send(message)
 

@@ -77,13 +77,9 @@ def install(app: FastAPI) -> None:
 
 def _domain(request: Request, error: Exception) -> JSONResponse:
     kind = type(error)
-    words = "".join(
-        f" {c.lower()}" if c.isupper() else c for c in kind.__name__
-    ).strip()
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
     status = STATUS[kind]  # type: ignore[index]  # only SfumatoError is routed here
-    headers = (
-        {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    )
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return problem(request, status, words.capitalize(), str(error), headers)
 
 

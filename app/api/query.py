@@ -59,9 +59,7 @@ def query_next(
 
 
 @router.post("/leases/{lease_id}/renew")
-def renew_lease(
-    lease_id: Id, session: Writing, annotator: Annotator, ttl: LeaseTtl
-) -> LeaseOut:
+def renew_lease(lease_id: Id, session: Writing, annotator: Annotator, ttl: LeaseTtl) -> LeaseOut:
     """Keep a slice for another while."""
     return LeaseOut.model_validate(renew(session, lease_id, annotator, utc_now(), ttl))
 

@@ -66,7 +66,5 @@ def weights(model_id: Id, session: Reading, reader: Annotator) -> Response:
     return Response(
         model.weights,
         media_type="application/octet-stream",
-        headers={
-            "Content-Disposition": f'attachment; filename="model-{model.number}.safetensors"'
-        },
+        headers={"Content-Disposition": f'attachment; filename="model-{model.number}.safetensors"'},
     )

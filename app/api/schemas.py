@@ -99,9 +99,7 @@ class ItemOut(BaseModel):
     width: int
     rank: int = Field(description="Place in the round's batch, from 1.")
     stream: Stream = Field(description="Which ranked list asked for it.")
-    score: float | None = Field(
-        description="The aggregated uncertainty that ranked it."
-    )
+    score: float | None = Field(description="The aggregated uncertainty that ranked it.")
     image: str
     suggestion: str | None = Field(description="The model's mask, if there is one.")
     uncertainty: str | None
@@ -115,9 +113,7 @@ class BatchOut(BaseModel):
     round: int | None
     model: int | None
     items: list[ItemOut]
-    remaining: int = Field(
-        description="Slices of the round that nobody has answered yet."
-    )
+    remaining: int = Field(description="Slices of the round that nobody has answered yet.")
     message: str | None = None
 
 
@@ -129,9 +125,7 @@ class MaskOut(BaseModel):
     author: str
     revision: int
     source: MaskSource
-    late: bool = Field(
-        description="It came without a lease: kept as a further reading."
-    )
+    late: bool = Field(description="It came without a lease: kept as a further reading.")
     seconds: float | None
     foreground_pixels: int
     sha256: str
@@ -163,9 +157,7 @@ class ReviewIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={
-            "examples": [{"verdict": "rejected", "comment": "misses the rim"}]
-        },
+        json_schema_extra={"examples": [{"verdict": "rejected", "comment": "misses the rim"}]},
     )
 
     verdict: Literal["accepted", "rejected"]

@@ -62,12 +62,8 @@ def _slice_out(slice_: Slice) -> SliceOut:
 )
 def post_slice(
     name: str,
-    case: Annotated[
-        str, Query(description="Patient or volume.", examples=["patient-007"])
-    ],
-    index: Annotated[
-        int, Query(ge=0, le=100_000, description="Place of the slice in its case.")
-    ],
+    case: Annotated[str, Query(description="Patient or volume.", examples=["patient-007"])],
+    index: Annotated[int, Query(ge=0, le=100_000, description="Place of the slice in its case.")],
     body: ImageBody,
     session: Writing,
     admin: Admin,
@@ -99,9 +95,7 @@ def show_slices(
     return {"items": [_slice_out(s) for s in page.items], "next": page.next}
 
 
-@router.get(
-    "/slices/{slice_id}/image", response_class=Response, responses=PNG_RESPONSES
-)
+@router.get("/slices/{slice_id}/image", response_class=Response, responses=PNG_RESPONSES)
 def image(
     slice_id: Id,
     session: Reading,
@@ -123,9 +117,7 @@ def _touch(database: Database, slice_id: int, reader: Account, ttl: timedelta) -
         touch(session, slice_id, reader, utc_now(), ttl)
 
 
-@router.get(
-    "/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES
-)
+@router.get("/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES)
 def suggestion(
     slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -134,9 +126,7 @@ def suggestion(
     return png_response(png, digest(png), if_none_match)
 
 
-@router.get(
-    "/slices/{slice_id}/uncertainty", response_class=Response, responses=PNG_RESPONSES
-)
+@router.get("/slices/{slice_id}/uncertainty", response_class=Response, responses=PNG_RESPONSES)
 def uncertainty(
     slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -186,9 +176,7 @@ def post_mask(
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
     classes = decode_upload(body, settings.max_image_pixels)
-    kept = submit_mask(
-        session, author, slice_id, body, classes, utc_now(), seconds, source
-    )
+    kept = submit_mask(session, author, slice_id, body, classes, utc_now(), seconds, source)
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     response.status_code = 201 if kept.created else 200

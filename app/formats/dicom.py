@@ -22,18 +22,12 @@ def read_series(folder: Path) -> CaseVolume:
     if not images:
         raise VolumeInvalid(f"{folder} holds no DICOM images")
     if len({str(image.SeriesInstanceUID) for image in images}) > 1:
-        raise VolumeInvalid(
-            f"{folder} holds several series: put each into a folder of its own"
-        )
+        raise VolumeInvalid(f"{folder} holds several series: put each into a folder of its own")
     images.sort(key=_position)
     try:
         arrays = [image.pixel_array for image in images]
-    except (
-        Exception
-    ) as error:  # decoders of compressed syntaxes raise whatever they like
-        raise VolumeInvalid(
-            f"the pixels of {folder} cannot be decoded: {error}"
-        ) from error
+    except Exception as error:  # decoders of compressed syntaxes raise whatever they like
+        raise VolumeInvalid(f"the pixels of {folder} cannot be decoded: {error}") from error
     if any(array.ndim != 2 for array in arrays) or len({a.shape for a in arrays}) > 1:
         raise VolumeInvalid(f"{folder} must hold grey, single-frame images of one size")
     pixels, slope, intercept = to_unsigned(np.stack(arrays), folder)

@@ -39,29 +39,18 @@ def msd(folder: Path, with_masks: bool, channel: int | None = None) -> DataSet:
     try:
         found = json.loads(description.read_text())
         labels = {int(index): str(name) for index, name in found["labels"].items()}
-        pairs = [
-            (folder / pair["image"], folder / pair["label"])
-            for pair in found["training"]
-        ]
+        pairs = [(folder / pair["image"], folder / pair["label"]) for pair in found["training"]]
     except FileNotFoundError as error:
-        raise VolumeInvalid(
-            f"{description} is not there: is this a Decathlon task?"
-        ) from error
+        raise VolumeInvalid(f"{description} is not there: is this a Decathlon task?") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise VolumeInvalid(
-            f"{description} is not a Decathlon description: {error!r}"
-        ) from error
+        raise VolumeInvalid(f"{description} is not a Decathlon description: {error!r}") from error
     if sorted(labels) != list(range(len(labels))):
-        raise VolumeInvalid(
-            f"{description} names the labels {sorted(labels)}, with a gap"
-        )
+        raise VolumeInvalid(f"{description} names the labels {sorted(labels)}, with a gap")
     root = folder.resolve()
     for path in (path for pair in pairs for path in pair):
         if not path.resolve().is_relative_to(root):
-            raise VolumeInvalid(
-                f"{description} names {path}, which lies outside of {folder}"
-            )
-    cases = [_nifti_case(i, l if with_masks else None, channel) for i, l in pairs]
+            raise VolumeInvalid(f"{description} names {path}, which lies outside of {folder}")
+    cases = [_nifti_case(image, mask if with_masks else None, channel) for image, mask in pairs]
     return DataSet(cases, [labels[index] for index in range(len(labels))])
 
 
@@ -98,17 +87,13 @@ def brats(folder: Path, with_masks: bool, channel: int | None = None) -> DataSet
 
     found = sorted(p for p in folder.glob("**/*_flair.nii*") if p.name.endswith(_NIFTI))
     cases = [case(path) for path in found]
-    return DataSet(
-        _some(cases, folder, "*_flair.nii.gz files"), ["background", "tumour core"]
-    )
+    return DataSet(_some(cases, folder, "*_flair.nii.gz files"), ["background", "tumour core"])
 
 
 def dicom(folder: Path, with_masks: bool, channel: int | None = None) -> DataSet:
     """One folder a series, named after the case. Masks of DICOM are not read yet."""
     if with_masks:
-        raise VolumeInvalid(
-            "masks cannot be imported from DICOM: import the images alone"
-        )
+        raise VolumeInvalid("masks cannot be imported from DICOM: import the images alone")
     folders = sorted({path.parent for path in folder.rglob("*") if path.is_file()})
     cases = [CaseFiles(f.name, lambda f=f: read_series(f)) for f in folders]  # type: ignore[misc]
     return DataSet(_some(cases, folder, "DICOM series"), None)
@@ -144,9 +129,7 @@ def _nifti_case(image: Path, labels: Path | None, channel: int | None) -> CaseFi
 def _picture_case(case: Path, folder: Path, with_masks: bool) -> CaseVolume:
     paths = [p for p in case.iterdir() if p.suffix.lower() in _PICTURES]
     if not all(path.stem.isdigit() for path in paths) or not paths:
-        raise VolumeInvalid(
-            f"{case} must hold pictures named by their index, such as 012.png"
-        )
+        raise VolumeInvalid(f"{case} must hold pictures named by their index, such as 012.png")
     paths.sort(key=lambda path: int(path.stem))
     if [int(path.stem) for path in paths] != list(
         range(int(paths[0].stem), int(paths[0].stem) + len(paths))
@@ -166,7 +149,7 @@ def _stack(paths: list[Path]) -> Pixels:
     pictures = [_picture(path) for path in paths]
     if len({picture.shape for picture in pictures}) > 1:
         raise VolumeInvalid(f"the pictures in {paths[0].parent} differ in size")
-    return np.stack(pictures)
+    return np.stack(pictures)  # type: ignore[return-value]  # NumPy forgets the type of a union
 
 
 def _picture(path: Path) -> Pixels:

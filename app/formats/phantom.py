@@ -26,9 +26,7 @@ def write_phantom(folder: Path, cases: int, slices: int, size: int, seed: int) -
         name = f"phantom_{number:03d}.nii.gz"
         for part, stack in (("imagesTr", image), ("labelsTr", mask)):
             # Stored as (X, Y, Z) towards left, back and top: the axial view shows it as drawn.
-            voxels = nib.Nifti1Image(
-                stack.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0])
-            )
+            voxels = nib.Nifti1Image(stack.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
             nib.save(voxels, folder / part / name)
         pairs.append({"image": f"./imagesTr/{name}", "label": f"./labelsTr/{name}"})
     description = {
@@ -67,18 +65,12 @@ def phantom_case(
     bias = 1 + rng.uniform(0.1, 0.3) * _noise(shape, size / 3, rng)
     image = image * bias + rng.uniform(0.02, 0.05) * rng.standard_normal(shape)
     scaled = image * rng.uniform(1500, 2500) + 100
-    return scaled.clip(0, 4095).astype(np.uint16), (lesions & (body > 0.5)).astype(
-        np.uint8
-    )
+    return scaled.clip(0, 4095).astype(np.uint16), (lesions & (body > 0.5)).astype(np.uint8)
 
 
-def _noise(
-    shape: tuple[int, int, int], scale: float, rng: np.random.Generator
-) -> Volume:
+def _noise(shape: tuple[int, int, int], scale: float, rng: np.random.Generator) -> Volume:
     """Smooth noise of mean 0 and deviation 1, features ``scale`` pixels wide."""
-    smooth = ndimage.gaussian_filter(
-        rng.standard_normal(shape), (scale / 4, scale, scale)
-    )
+    smooth = ndimage.gaussian_filter(rng.standard_normal(shape), (scale / 4, scale, scale))
     return np.asarray((smooth - smooth.mean()) / (smooth.std() + 1e-9))
 
 
@@ -102,9 +94,7 @@ def _body(shape: tuple[int, int, int], rng: np.random.Generator) -> Volume:
     return np.asarray(ndimage.gaussian_filter(inside.astype(np.float64), (0, 0.7, 0.7)))
 
 
-def _blob(
-    body: Volume, rng: np.random.Generator, radius: float
-) -> npt.NDArray[np.bool_]:
+def _blob(body: Volume, rng: np.random.Generator, radius: float) -> npt.NDArray[np.bool_]:
     """An irregular blob somewhere inside the body, flat along the slices."""
     shape = body.shape
     inside = np.argwhere(ndimage.binary_erosion(body > 0.9, iterations=2))
@@ -117,7 +107,5 @@ def _blob(
         + ((y - centre[1]) / (radius * stretch[0])) ** 2
         + ((x - centre[2]) / (radius * stretch[1])) ** 2
     )
-    ragged = distance + 0.25 * _noise(
-        (shape[0], shape[1], shape[2]), max(radius / 3, 1), rng
-    )
+    ragged = distance + 0.25 * _noise((shape[0], shape[1], shape[2]), max(radius / 3, 1), rng)
     return np.asarray((ragged < 1) & (distance < 2))

@@ -24,9 +24,7 @@ class CaseVolume:
     source: dict[str, Any] = field(default_factory=dict)
 
 
-def read_nifti(
-    image: Path, labels: Path | None = None, channel: int | None = None
-) -> CaseVolume:
+def read_nifti(image: Path, labels: Path | None = None, channel: int | None = None) -> CaseVolume:
     """A NIfTI volume with its label map, as axial slices in radiological view.
 
     Integers of up to 16 bits survive exactly; other values are mapped to 16 bits, with the
@@ -71,9 +69,7 @@ def _read(path: Path, channel: int | None) -> tuple[Voxels, dict[str, Any]]:
     voxels = _three_dimensional(voxels, path, channel)
     if not np.isfinite(voxels).all():
         bad = int((~np.isfinite(voxels)).sum())
-        raise VolumeInvalid(
-            f"{path} holds {bad} voxels that are NaN or infinite: mend the file"
-        )
+        raise VolumeInvalid(f"{path} holds {bad} voxels that are NaN or infinite: mend the file")
     to_canonical = nib.orientations.io_orientation(loaded.affine)
     return nib.orientations.apply_orientation(voxels, to_canonical), source
 
@@ -108,9 +104,7 @@ def to_unsigned(voxels: Voxels, path: Path) -> tuple[Pixels, float, float]:
     Exact for integers that span no more than 16 bits. Raises ``VolumeInvalid`` for colour.
     """
     if voxels.dtype.kind not in "iufb":
-        raise VolumeInvalid(
-            f"{path} holds {voxels.dtype}: one grey value a voxel is expected"
-        )
+        raise VolumeInvalid(f"{path} holds {voxels.dtype}: one grey value a voxel is expected")
     low, high = float(voxels.min()), float(voxels.max())
     # Many files store integers as floats; these are as exact as integers.
     integral = voxels.dtype.kind in "iub" or bool((voxels == np.rint(voxels)).all())

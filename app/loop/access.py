@@ -31,9 +31,7 @@ def create_token(session: Session, name: str, role: Role) -> str:
     token = Token(account_id=account.id, sha256=digest(secret.encode()))
     session.add(token)
     session.flush()
-    record(
-        session, "token.create", account, subject=name, role=role.value, token=token.id
-    )
+    record(session, "token.create", account, subject=name, role=role.value, token=token.id)
     return f"{_PREFIX}_{token.id}_{secret}"
 
 
@@ -72,9 +70,7 @@ def authenticate(session: Session, text: str) -> Account:
 def require_role(account: Account, role: Role) -> None:
     """Raise ``NotAllowed`` when the account's role does not include ``role``."""
     if not account.role.includes(role):
-        raise NotAllowed(
-            f"{account.name!r} is {account.role}; this needs the role {role}"
-        )
+        raise NotAllowed(f"{account.name!r} is {account.role}; this needs the role {role}")
 
 
 def list_tokens(session: Session) -> Sequence[Token]:
@@ -101,8 +97,4 @@ def record(
 ) -> None:
     """Add a line to the audit trail."""
     account_id = account.id if account else None
-    session.add(
-        Event(
-            action=action, account_id=account_id, project_id=project_id, detail=detail
-        )
-    )
+    session.add(Event(action=action, account_id=account_id, project_id=project_id, detail=detail))

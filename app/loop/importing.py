@@ -51,9 +51,7 @@ def assign_splits(
         raise InvalidInput(
             f"validation {validation} and test {test} must be fractions that leave a pool"
         )
-    ordered = sorted(
-        names, key=lambda n: hashlib.sha256(f"{seed}/{n}".encode()).digest()
-    )
+    ordered = sorted(names, key=lambda n: hashlib.sha256(f"{seed}/{n}".encode()).digest())
     n_test, n_validation = round(test * len(ordered)), round(validation * len(ordered))
     splits = dict.fromkeys(ordered, Split.POOL)
     splits |= dict.fromkeys(ordered[:n_test], Split.TEST)
@@ -85,9 +83,7 @@ def import_cases(
             volume = files.read()
             classes = _checked_classes(volume, project, masks, merge, files.name)
             with database.writing() as session:
-                _import_case(
-                    session, project, files.name, volume, classes, splits, masks, report
-                )
+                _import_case(session, project, files.name, volume, classes, splits, masks, report)
         except SfumatoError as error:
             report.refused[files.name] = str(error)
         else:
@@ -105,9 +101,7 @@ def _import_case(
     masks: Masks | None,
     report: ImportReport,
 ) -> None:
-    known = session.scalar(
-        select(Case).where(Case.project_id == project.id, Case.name == name)
-    )
+    known = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
     case = known or ensure_case(session, project, name, splits[name], volume.source)
     first = int(volume.source.get("first_index", 0))
     new = 0

@@ -35,9 +35,7 @@ def ensure_case(
 ) -> Case:
     """The case of that name, made if need be. Raises ``AlreadyExists`` when its split differs."""
     checked_name("case", name)
-    found = session.scalar(
-        select(Case).where(Case.project_id == project.id, Case.name == name)
-    )
+    found = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
     if found is None:
         found = Case(project_id=project.id, name=name, split=split, source=source or {})
         session.add(found)
@@ -66,9 +64,7 @@ def add_slice(
         raise InvalidInput(f"the index {index} is not between 0 and 100000")
     encoded = encode_image(pixels)
     upload_sha256 = encoded.sha256 if upload is None else digest(upload)
-    found = session.scalar(
-        select(Slice).where(Slice.case_id == case.id, Slice.index == index)
-    )
+    found = session.scalar(select(Slice).where(Slice.case_id == case.id, Slice.index == index))
     if found is not None:
         if encoded.sha256 != found.sha256 and upload_sha256 != found.upload_sha256:
             raise AlreadyExists(

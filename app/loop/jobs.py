@@ -63,9 +63,7 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
     )
     if active is not None:
         return active
-    labelled = select(
-        exists().where(Label.slice_id == Slice.id, _trainable(project.id))
-    )
+    labelled = select(exists().where(Label.slice_id == Slice.id, _trainable(project.id)))
     if not session.scalar(labelled):
         raise NothingLabelled(
             f"project {project.name!r} has no labelled slice in its pool: "
@@ -97,9 +95,7 @@ def find_job(session: Session, job_id: int) -> Job:
     return job
 
 
-def claim(
-    session: Session, queues: tuple[str, ...], worker: str, now: datetime
-) -> Claim | None:
+def claim(session: Session, queues: tuple[str, ...], worker: str, now: datetime) -> Claim | None:
     """Take the oldest queued job of these queues, or None."""
     job = session.scalar(
         select(Job)
@@ -115,9 +111,7 @@ def claim(
     job.worker = worker
     job.heartbeat_at = now
     job.started_at = job.started_at or now
-    return Claim(
-        job.id, job.attempt, job.project_id, job.kind, job.step, dict(job.payload)
-    )
+    return Claim(job.id, job.attempt, job.project_id, job.kind, job.step, dict(job.payload))
 
 
 def heartbeat(session: Session, held: Claim, now: datetime) -> None:
@@ -158,9 +152,7 @@ def hold(session: Session, held: Claim) -> Job:
     return job
 
 
-def split(
-    session: Session, held: Claim, shards: list[dict[str, Any]]
-) -> tuple[str, ...]:
+def split(session: Session, held: Claim, shards: list[dict[str, Any]]) -> tuple[str, ...]:
     """Turn the job's next step into one child a shard. Returns the queues to announce.
 
     The parent waits; the last child to end wakes it for the step ``select``.
@@ -263,9 +255,7 @@ def sweep(
 
     Returns the queues to announce. Safe to run anywhere, at any time, in several places.
     """
-    lost = select(Job).where(
-        Job.state == JobState.RUNNING, Job.heartbeat_at < now - stale
-    )
+    lost = select(Job).where(Job.state == JobState.RUNNING, Job.heartbeat_at < now - stale)
     for job in session.scalars(lost.with_for_update(skip_locked=True)).all():
         _take_back(session, job, max_attempts)
     waiting = select(Job).where(Job.state == JobState.WAITING)
@@ -325,17 +315,13 @@ def _locked_parent(session: Session, job_id: int) -> Job | None:
 
 
 def _all_ended(session: Session, parent: Job) -> bool:
-    query = select(func.count()).where(
-        Job.parent_id == parent.id, Job.state.in_(ACTIVE_STATES)
-    )
+    query = select(func.count()).where(Job.parent_id == parent.id, Job.state.in_(ACTIVE_STATES))
     return session.scalar(query) == 0
 
 
 def _cancel_children(session: Session, parent: Job) -> None:
     children = update(Job).where(Job.parent_id == parent.id)
-    session.execute(
-        children.where(Job.state == JobState.RUNNING).values(cancel_requested=True)
-    )
+    session.execute(children.where(Job.state == JobState.RUNNING).values(cancel_requested=True))
     session.execute(
         children.where(Job.state == JobState.QUEUED).values(
             state=JobState.CANCELLED, finished_at=utc_now()
@@ -348,9 +334,7 @@ def list_jobs(
 ) -> Page[dict[str, Any]]:
     """A page of the project's jobs, without the shards."""
     query = select(Job).where(Job.project_id == project.id, Job.parent_id.is_(None))
-    return paginate(
-        session, query, Job.id, cursor, limit, lambda job: view(session, job)
-    )
+    return paginate(session, query, Job.id, cursor, limit, lambda job: view(session, job))
 
 
 def view(session: Session, job: Job) -> dict[str, Any]:

@@ -108,9 +108,7 @@ def held_out_cases(cases: set[str], seed: int) -> set[str]:
     Ordered by a hash of the name, so that a case that is held out tends to stay so as others
     come, and Dice values of successive rounds are of much the same cases.
     """
-    ordered = sorted(
-        cases, key=lambda c: hashlib.sha256(f"{seed}/{c}".encode()).digest()
-    )
+    ordered = sorted(cases, key=lambda c: hashlib.sha256(f"{seed}/{c}".encode()).digest())
     return set(ordered[: max(1, len(ordered) // 5)]) if len(ordered) > 1 else set()
 
 
@@ -121,9 +119,7 @@ def load_slices(
     moments: dict[int, CaseMoments] = {}
     for start in range(0, len(slice_ids), _PAGE):
         page = slice_ids[start : start + _PAGE]
-        columns = select(
-            Slice, Case.name, SliceImage.png, Mask.png if with_labels else null()
-        )
+        columns = select(Slice, Case.name, SliceImage.png, Mask.png if with_labels else null())
         query = (
             columns.join(Case, Case.id == Slice.case_id)
             .join(SliceImage, SliceImage.slice_id == Slice.id)
@@ -147,9 +143,7 @@ def load_slices(
             )
 
 
-def _add_moments(
-    session: Session, known: dict[int, CaseMoments], cases: set[int]
-) -> None:
+def _add_moments(session: Session, known: dict[int, CaseMoments], cases: set[int]) -> None:
     query = (
         select(Slice.case_id, func.avg(Slice.mean), func.avg(Slice.mean_square))
         .where(Slice.case_id.in_(cases - known.keys()))
@@ -159,9 +153,7 @@ def _add_moments(
         known[case_id] = CaseMoments(mean, max(mean_square - mean * mean, 0.0) ** 0.5)
 
 
-def pool_to_score(
-    session: Session, project_id: int, first: int, last: int
-) -> list[int]:
+def pool_to_score(session: Session, project_id: int, first: int, last: int) -> list[int]:
     """The ids of the unanswered pool between two ids, both included, in order of their cases."""
     query = (
         select(Slice.id)
@@ -177,9 +169,7 @@ def pool_to_score(
     return list(session.scalars(query))
 
 
-def shards(
-    session: Session, project_id: int, model_id: int, size: int
-) -> list[dict[str, Any]]:
+def shards(session: Session, project_id: int, model_id: int, size: int) -> list[dict[str, Any]]:
     """The unanswered pool cut into ranges of ids, ``size`` slices each."""
     ids = pool_to_score(session, project_id, 0, 2**31 - 1)
     cuts = [ids[i : i + size] for i in range(0, len(ids), size)]
@@ -205,9 +195,7 @@ def save_model(session: Session, held: Claim, model: ModelVersion) -> ModelVersi
     """Keep a trained model under the next number. Raises ``ClaimLost``."""
     jobs.hold(session, held)
     highest = session.scalar(
-        select(func.max(ModelVersion.number)).where(
-            ModelVersion.project_id == model.project_id
-        )
+        select(func.max(ModelVersion.number)).where(ModelVersion.project_id == model.project_id)
     )
     model.number = (highest or 0) + 1
     session.add(model)
@@ -215,9 +203,7 @@ def save_model(session: Session, held: Claim, model: ModelVersion) -> ModelVersi
     return model
 
 
-def save_scores(
-    session: Session, held: Claim, scores: Iterable[dict[str, Any]]
-) -> None:
+def save_scores(session: Session, held: Claim, scores: Iterable[dict[str, Any]]) -> None:
     """Keep scores by (model, slice, measure), replacing what a lost attempt left."""
     jobs.hold(session, held)
     rows = list(scores)
@@ -300,9 +286,7 @@ def open_next_round(
     return round_
 
 
-def _add_items(
-    session: Session, round_id: int, model_id: int, chosen: Sequence[Chosen]
-) -> None:
+def _add_items(session: Session, round_id: int, model_id: int, chosen: Sequence[Chosen]) -> None:
     slice_ids = [c.slice_id for c in chosen]
     session.execute(
         delete(Suggestion).where(
@@ -337,4 +321,4 @@ def truths(session: Session, project_id: int) -> dict[int, bytes]:
         .join(Slice, Slice.id == Truth.slice_id)
         .where(Slice.project_id == project_id)
     )
-    return {slice_id: png for slice_id, png in session.execute(query)}
+    return dict(session.execute(query).tuples().all())

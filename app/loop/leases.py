@@ -35,9 +35,7 @@ def grant(
     return lease
 
 
-def held_lease(
-    session: Session, slice_id: int, account: Account, now: datetime
-) -> Lease | None:
+def held_lease(session: Session, slice_id: int, account: Account, now: datetime) -> Lease | None:
     """The account's live lease on a slice, if it has one."""
     return session.scalar(
         select(Lease).where(
@@ -57,9 +55,7 @@ def renewal_due(
     return lease is not None and lease.expires_at < now + 0.95 * ttl
 
 
-def touch(
-    session: Session, slice_id: int, account: Account, now: datetime, ttl: timedelta
-) -> None:
+def touch(session: Session, slice_id: int, account: Account, now: datetime, ttl: timedelta) -> None:
     """Renew the account's lease on a slice, if it has one: any activity keeps it alive."""
     lease = held_lease(session, slice_id, account, now)
     if lease is not None:
@@ -99,9 +95,7 @@ def skip(
     return retrain_if_due(session, round_)
 
 
-def _own_live_lease(
-    session: Session, lease_id: int, account: Account, now: datetime
-) -> Lease:
+def _own_live_lease(session: Session, lease_id: int, account: Account, now: datetime) -> Lease:
     lease = session.get(Lease, lease_id)
     if lease is None:
         raise NotFound(f"there is no lease {lease_id}")

@@ -32,9 +32,7 @@ def strategy_names() -> list[str]:
 
 def _known_strategy(name: str) -> str:
     if name not in strategy_names():
-        raise ValueError(
-            f"unknown strategy {name!r}: choose one of {', '.join(strategy_names())}"
-        )
+        raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(strategy_names())}")
     return name
 
 
@@ -59,9 +57,7 @@ class QuerySettings(BaseModel):
     target_threshold: float = Field(0.1, ge=0, lt=1, description="T of eq. 1.")
     boundary_width: float = Field(0.1, gt=0, le=0.5, description="B of eq. 2.")
     reduction: Literal["sum", "mean"] = "sum"
-    mc_passes: int = Field(
-        10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD."
-    )
+    mc_passes: int = Field(10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD.")
     review: bool = Field(False, description="Only accepted masks train.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
@@ -76,9 +72,7 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(1e-4, gt=0, le=1)
     batch_size: int = Field(32, ge=1, le=1024)
     epochs: int = Field(100, ge=1, le=10_000)
-    patience: int = Field(
-        5, ge=1, description="Epochs without a better validation loss."
-    )
+    patience: int = Field(5, ge=1, description="Epochs without a better validation loss.")
     from_scratch: bool = Field(False, description="Forget the last round's weights.")
     augment: bool = True
     min_validation_slices: int = Field(
@@ -106,9 +100,7 @@ class ProjectSettings(BaseModel):
     @model_validator(mode="after")
     def _classes_differ(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError(
-                f"two classes have the same name: {', '.join(self.classes)}"
-            )
+            raise ValueError(f"two classes have the same name: {', '.join(self.classes)}")
         return self
 
 
@@ -122,19 +114,13 @@ def training_settings(project: Project) -> TrainingSettings:
     return TrainingSettings.model_validate(project.training)
 
 
-def with_assignments(
-    settings: ProjectSettings, assignments: list[str]
-) -> ProjectSettings:
+def with_assignments(settings: ProjectSettings, assignments: list[str]) -> ProjectSettings:
     """Settings changed by ``query.size=20`` and the like; numbers and booleans are recognised."""
     values: dict[str, Any] = settings.model_dump()
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         section, _, key = name.strip().partition(".")
-        if (
-            not equals
-            or section not in ("query", "training")
-            or key not in values[section]
-        ):
+        if not equals or section not in ("query", "training") or key not in values[section]:
             raise InvalidInput(
                 f"cannot set {assignment!r}: write query.NAME=VALUE or training.NAME=VALUE, "
                 f"with NAME one of {', '.join([*values['query'], *values['training']])}"

@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ def page_of(
 
 def paginate(
     session: Session,
-    query: Select[tuple[R]],
+    query: Select[R],
     column: InstrumentedAttribute[int],
     cursor: int | None,
     limit: int,

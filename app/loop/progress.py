@@ -33,9 +33,7 @@ def progress(session: Session, project: Project) -> dict[str, Any]:
         .order_by(ModelVersion.number)
     ).all()
     open_round = session.scalar(
-        select(Round).where(
-            Round.project_id == project.id, Round.state == RoundState.OPEN
-        )
+        select(Round).where(Round.project_id == project.id, Round.state == RoundState.OPEN)
     )
     active = session.scalar(
         select(Job).where(
@@ -110,9 +108,7 @@ def round_items(
         .where(QueryItem.round_id == round_id)
     )
     rows = session.execute(
-        query.where(QueryItem.rank > (cursor or 0))
-        .order_by(QueryItem.rank)
-        .limit(limit + 1)
+        query.where(QueryItem.rank > (cursor or 0)).order_by(QueryItem.rank).limit(limit + 1)
     ).all()
     return page_of(
         rows,
@@ -135,9 +131,7 @@ def list_rounds(
 ) -> Page[dict[str, Any]]:
     """A page of the project's rounds."""
     query = select(Round).where(Round.project_id == project.id)
-    return paginate(
-        session, query, Round.id, cursor, limit, lambda r: round_view(session, r)
-    )
+    return paginate(session, query, Round.id, cursor, limit, lambda r: round_view(session, r))
 
 
 def list_models(

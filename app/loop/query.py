@@ -12,7 +12,6 @@ from app.loop.rounds import answered, batch_state, ensure_round
 from app.store import (
     ACTIVE_STATES,
     Account,
-    Case,
     Job,
     JobState,
     Lease,
@@ -75,13 +74,11 @@ def next_batch(
     session.flush()
     items = _described(session, round_, leases)
     state = batch_state(session, round_)
-    message = None if items else _why_nothing(session, round_, account, state.open)
+    message = None if items else _why_nothing(session, round_, state.open)
     return Batch(round_, items, state.open, message)
 
 
-def _held(
-    session: Session, round_: Round, account: Account, size: int
-) -> dict[int, Lease]:
+def _held(session: Session, round_: Round, account: Account, size: int) -> dict[int, Lease]:
     rows = session.execute(
         select(QueryItem.id, Lease)
         .join(
@@ -96,12 +93,10 @@ def _held(
         .order_by(QueryItem.rank)
         .limit(size)
     )
-    return {item_id: lease for item_id, lease in rows}
+    return dict(rows.tuples().all())
 
 
-def _free(
-    session: Session, round_: Round, account: Account, size: int
-) -> list[QueryItem]:
+def _free(session: Session, round_: Round, account: Account, size: int) -> list[QueryItem]:
     skipped = (Lease.slice_id == QueryItem.slice_id) & (Lease.round_id == round_.id)
     skipped &= Lease.outcome == LeaseOutcome.SKIPPED
     skips = select(func.count()).where(skipped).scalar_subquery()
@@ -111,9 +106,7 @@ def _free(
             .where(
                 QueryItem.round_id == round_.id,
                 ~answered(QueryItem.slice_id.expression),
-                ~exists().where(
-                    Lease.slice_id == QueryItem.slice_id, Lease.ended_at.is_(None)
-                ),
+                ~exists().where(Lease.slice_id == QueryItem.slice_id, Lease.ended_at.is_(None)),
                 ~exists().where(skipped, Lease.account_id == account.id),
             )
             .order_by(skips, QueryItem.rank)
@@ -122,9 +115,7 @@ def _free(
     )
 
 
-def _described(
-    session: Session, round_: Round, leases: dict[int, Lease]
-) -> list[HandedOut]:
+def _described(session: Session, round_: Round, leases: dict[int, Lease]) -> list[HandedOut]:
     suggested = exists().where(
         Suggestion.slice_id == QueryItem.slice_id,
         Suggestion.model_id == round_.model_id,
@@ -141,17 +132,13 @@ def _described(
 
 
 def _why_no_round(session: Session, project: Project) -> str:
-    in_pool = select(
-        exists().where(Slice.project_id == project.id, Slice.split == Split.POOL)
-    )
+    in_pool = select(exists().where(Slice.project_id == project.id, Slice.split == Split.POOL))
     if not session.scalar(in_pool):
         return "the pool holds no slices yet: an admin imports or posts them"
     return "every slice of the pool is answered: there is nothing left to annotate"
 
 
-def _why_nothing(
-    session: Session, round_: Round, account: Account, remaining: int
-) -> str:
+def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
     job = session.scalar(
         select(Job)
         .where(Job.project_id == round_.project_id, Job.parent_id.is_(None))

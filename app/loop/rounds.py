@@ -29,12 +29,10 @@ from app.store import (
 
 def answered(slice_id: ColumnElement[int]) -> ColumnElement[bool]:
     """SQL: whether a slice has a mask that no reviewer rejected."""
-    return exists().where(
-        Mask.slice_id == slice_id, Mask.review_state != ReviewState.REJECTED
-    )
+    return exists().where(Mask.slice_id == slice_id, Mask.review_state != ReviewState.REJECTED)
 
 
-def unlabelled_pool(project_id: int) -> Select[tuple[int]]:
+def unlabelled_pool(project_id: int) -> Select[int]:
     """SQL: the ids of the pool's slices that nobody answered or set aside."""
     return (
         select(Slice.id)
@@ -76,14 +74,10 @@ def ensure_round(session: Session, project: Project) -> Round | None:
 
 
 def _has_model(session: Session, project: Project) -> bool:
-    return bool(
-        session.scalar(select(exists().where(ModelVersion.project_id == project.id)))
-    )
+    return bool(session.scalar(select(exists().where(ModelVersion.project_id == project.id))))
 
 
-def _fill_initial(
-    session: Session, project: Project, round_: Round | None
-) -> Round | None:
+def _fill_initial(session: Session, project: Project, round_: Round | None) -> Round | None:
     settings = query_settings(project)
     wanted = settings.initial_size or settings.size
     taken = 0 if round_ is None else _count(session, round_)
@@ -119,9 +113,7 @@ def start_round(
 ) -> Round:
     """Close the open round and open the next, still without items."""
     close_round(session, open_round(session, project))
-    highest = session.scalar(
-        select(func.max(Round.number)).where(Round.project_id == project.id)
-    )
+    highest = session.scalar(select(func.max(Round.number)).where(Round.project_id == project.id))
     round_ = Round(
         project_id=project.id,
         number=(highest or 0) + 1,
@@ -173,14 +165,10 @@ def batch_state(session: Session, round_: Round) -> BatchState:
         .where(of_round)
     )
     unanswered = session.scalars(
-        select(QueryItem.slice_id).where(
-            of_round, ~answered(QueryItem.slice_id.expression)
-        )
+        select(QueryItem.slice_id).where(of_round, ~answered(QueryItem.slice_id.expression))
     ).all()
     participants = set(
-        session.scalars(
-            select(Lease.account_id).where(Lease.round_id == round_.id).distinct()
-        )
+        session.scalars(select(Lease.account_id).where(Lease.round_id == round_.id).distinct())
     )
     skips: dict[int, set[int]] = {}
     for slice_id, account_id in session.execute(
@@ -189,9 +177,7 @@ def batch_state(session: Session, round_: Round) -> BatchState:
         )
     ):
         skips.setdefault(slice_id, set()).add(account_id)
-    skipped = [
-        s for s in unanswered if participants and skips.get(s, set()) >= participants
-    ]
+    skipped = [s for s in unanswered if participants and skips.get(s, set()) >= participants]
     return BatchState(size, labelled or 0, len(unanswered), skipped)
 
 
@@ -212,9 +198,5 @@ def retrain_if_due(session: Session, round_: Round) -> Job | None:
 
 
 def _count(session: Session, round_: Round) -> int:
-    query = (
-        select(func.count())
-        .select_from(QueryItem)
-        .where(QueryItem.round_id == round_.id)
-    )
+    query = select(func.count()).select_from(QueryItem).where(QueryItem.round_id == round_.id)
     return session.scalar(query) or 0

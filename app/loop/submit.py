@@ -65,9 +65,7 @@ def submit_mask(
     project = session.get_one(Project, slice_.project_id)
     check_classes(slice_, project, classes)
     if seconds is not None and not 0 <= seconds <= 86_400:
-        raise InvalidInput(
-            f"seconds is {seconds}: give the time spent drawing, 0 to 86400"
-        )
+        raise InvalidInput(f"seconds is {seconds}: give the time spent drawing, 0 to 86400")
     round_ = open_round(session, project)
     session.refresh(slice_, with_for_update={"key_share": True})
     last = _last_of(session, account, slice_id)
@@ -131,9 +129,7 @@ def find_mask(session: Session, mask_id: int, reader: Account) -> Mask:
 def shown_mask(session: Session, slice_id: int, reader: Account) -> Mask:
     """The mask of a slice that a reader is shown: their own last, or to reviewers the label."""
     find_slice(session, slice_id)
-    label = (
-        session.get(Label, slice_id) if reader.role.includes(Role.REVIEWER) else None
-    )
+    label = session.get(Label, slice_id) if reader.role.includes(Role.REVIEWER) else None
     mask = label.mask if label else _last_of(session, reader, slice_id)
     if mask is None:
         raise NotFound(f"slice {slice_id} has no mask that {reader.name!r} may see")
@@ -178,15 +174,11 @@ def review_mask(
     """Accept or reject a mask. Raises ``NotFound``, ``InvalidInput``."""
     mask = find_mask(session, mask_id, reviewer)
     if verdict is ReviewState.REJECTED and not comment.strip():
-        raise InvalidInput(
-            "a rejection needs a comment: its author must know what to change"
-        )
+        raise InvalidInput("a rejection needs a comment: its author must know what to change")
     slice_ = session.get_one(Slice, mask.slice_id)
     round_ = open_round(session, session.get_one(Project, slice_.project_id))
     session.refresh(slice_, with_for_update={"key_share": True})
-    review = Review(
-        mask_id=mask_id, reviewer_id=reviewer.id, verdict=verdict, comment=comment
-    )
+    review = Review(mask_id=mask_id, reviewer_id=reviewer.id, verdict=verdict, comment=comment)
     session.add(review)
     mask.review_state = verdict
     session.flush()

@@ -23,12 +23,8 @@ def config() -> Config:
 def migrate(database: Database) -> None:
     """Apply what is missing. Several servers that start at once wait for the first."""
     alembic = config()
-    with database.engine.execution_options(
-        sqlite_begin="BEGIN IMMEDIATE"
-    ).begin() as connection:
+    with database.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK}
-            )
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
         alembic.attributes["connection"] = connection
         command.upgrade(alembic, "head")

@@ -78,9 +78,7 @@ def decode_upload(body: bytes, max_pixels: int) -> Pixels:
             with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
                 return _checked(image, max_pixels)
     except Image.DecompressionBombError as error:
-        raise BodyTooManyPixels(
-            f"the image is far larger than {max_pixels} pixels"
-        ) from error
+        raise BodyTooManyPixels(f"the image is far larger than {max_pixels} pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
         raise ImageUnreadable(
             f"the body of {len(body)} bytes is not a whole PNG or TIFF image: {error}"

@@ -57,9 +57,7 @@ class Round(Base):
     strategy: Mapped[str] = mapped_column(String(64))
     settings: Mapped[dict[str, Any]]
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
-    state: Mapped[RoundState] = mapped_column(
-        EnumText(RoundState), default=RoundState.OPEN
-    )
+    state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     closed_at: Mapped[datetime | None]
 

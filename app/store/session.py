@@ -16,9 +16,7 @@ class Database:
         self.engine = _engine(url, lock_timeout_seconds)
         # SQLite must take its write lock at BEGIN: a read that is upgraded later fails at once
         # when another writer came between, whatever the time-out. Elsewhere this is ignored.
-        self._writing_engine = self.engine.execution_options(
-            sqlite_begin="BEGIN IMMEDIATE"
-        )
+        self._writing_engine = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

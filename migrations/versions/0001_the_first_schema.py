@@ -40,13 +40,9 @@ def upgrade() -> None:
         sa.Column("split", sa.String(length=20), nullable=False),
         sa.Column("source", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_cases_project_id")
-        ),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_cases_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
-        sa.UniqueConstraint(
-            "project_id", "name", name=op.f("uq_cases_project_id_name")
-        ),
+        sa.UniqueConstraint("project_id", "name", name=op.f("uq_cases_project_id_name")),
     )
     op.create_table(
         "events",
@@ -56,12 +52,8 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=True),
         sa.Column("action", sa.String(length=40), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_events_account_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_events_project_id")
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_events_account_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_events_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
@@ -90,15 +82,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["created_by"], ["accounts.id"], name=op.f("fk_jobs_created_by")
-        ),
-        sa.ForeignKeyConstraint(
-            ["parent_id"], ["jobs.id"], name=op.f("fk_jobs_parent_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_jobs_project_id")
-        ),
+        sa.ForeignKeyConstraint(["created_by"], ["accounts.id"], name=op.f("fk_jobs_created_by")),
+        sa.ForeignKeyConstraint(["parent_id"], ["jobs.id"], name=op.f("fk_jobs_parent_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_jobs_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
@@ -108,9 +94,7 @@ def upgrade() -> None:
             "uq_jobs_active",
             ["project_id"],
             unique=True,
-            sqlite_where=sa.text(
-                "parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"
-            ),
+            sqlite_where=sa.text("parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"),
             postgresql_where=sa.text(
                 "parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"
             ),
@@ -123,9 +107,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_tokens_account_id")
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_tokens_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
     )
     op.create_table(
@@ -143,17 +125,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("weights", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_models_job_id")),
-        sa.ForeignKeyConstraint(
-            ["parent_id"], ["models.id"], name=op.f("fk_models_parent_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_models_project_id")
-        ),
+        sa.ForeignKeyConstraint(["parent_id"], ["models.id"], name=op.f("fk_models_parent_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_models_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
         sa.UniqueConstraint("job_id", name=op.f("uq_models_job_id")),
-        sa.UniqueConstraint(
-            "project_id", "number", name=op.f("uq_models_project_id_number")
-        ),
+        sa.UniqueConstraint("project_id", "number", name=op.f("uq_models_project_id_number")),
     )
     op.create_table(
         "slices",
@@ -171,19 +147,13 @@ def upgrade() -> None:
         sa.Column("mean_square", sa.Double(), nullable=False),
         sa.Column("set_aside", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["cases.id"], name=op.f("fk_slices_case_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_slices_project_id")
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_slices_case_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_slices_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slices")),
         sa.UniqueConstraint("case_id", "index", name=op.f("uq_slices_case_id_index")),
     )
     with op.batch_alter_table("slices", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_slices_pool", ["project_id", "split", "id"], unique=False
-        )
+        batch_op.create_index("ix_slices_pool", ["project_id", "split", "id"], unique=False)
 
     op.create_table(
         "masks",
@@ -200,12 +170,8 @@ def upgrade() -> None:
         sa.Column("review_state", sa.String(length=20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("png", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["author_id"], ["accounts.id"], name=op.f("fk_masks_author_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_masks_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["author_id"], ["accounts.id"], name=op.f("fk_masks_author_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_masks_slice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_masks")),
         sa.UniqueConstraint(
             "slice_id",
@@ -225,16 +191,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["model_id"], ["models.id"], name=op.f("fk_rounds_model_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_rounds_project_id")
-        ),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_rounds_model_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_rounds_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rounds")),
-        sa.UniqueConstraint(
-            "project_id", "number", name=op.f("uq_rounds_project_id_number")
-        ),
+        sa.UniqueConstraint("project_id", "number", name=op.f("uq_rounds_project_id_number")),
     )
     with op.batch_alter_table("rounds", schema=None) as batch_op:
         batch_op.create_index(
@@ -256,23 +216,15 @@ def upgrade() -> None:
         sa.Column("pixels", sa.Integer(), nullable=False),
         sa.Column("target_pixels", sa.Integer(), nullable=False),
         sa.Column("boundary_pixels", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["model_id"], ["models.id"], name=op.f("fk_scores_model_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_scores_slice_id")
-        ),
-        sa.PrimaryKeyConstraint(
-            "model_id", "slice_id", "measure", name=op.f("pk_scores")
-        ),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_scores_model_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_scores_slice_id")),
+        sa.PrimaryKeyConstraint("model_id", "slice_id", "measure", name=op.f("pk_scores")),
     )
     op.create_table(
         "slice_images",
         sa.Column("slice_id", sa.Integer(), nullable=False),
         sa.Column("png", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_slice_images_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_slice_images_slice_id")),
         sa.PrimaryKeyConstraint("slice_id", name=op.f("pk_slice_images")),
     )
     op.create_table(
@@ -281,33 +233,23 @@ def upgrade() -> None:
         sa.Column("slice_id", sa.Integer(), nullable=False),
         sa.Column("mask_png", sa.LargeBinary(), nullable=False),
         sa.Column("uncertainty_png", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["model_id"], ["models.id"], name=op.f("fk_suggestions_model_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_suggestions_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_suggestions_model_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_suggestions_slice_id")),
         sa.PrimaryKeyConstraint("model_id", "slice_id", name=op.f("pk_suggestions")),
     )
     op.create_table(
         "truths",
         sa.Column("slice_id", sa.Integer(), nullable=False),
         sa.Column("png", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_truths_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_truths_slice_id")),
         sa.PrimaryKeyConstraint("slice_id", name=op.f("pk_truths")),
     )
     op.create_table(
         "labels",
         sa.Column("slice_id", sa.Integer(), nullable=False),
         sa.Column("mask_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["mask_id"], ["masks.id"], name=op.f("fk_labels_mask_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_labels_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["mask_id"], ["masks.id"], name=op.f("fk_labels_mask_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_labels_slice_id")),
         sa.PrimaryKeyConstraint("slice_id", name=op.f("pk_labels")),
     )
     with op.batch_alter_table("labels", schema=None) as batch_op:
@@ -324,15 +266,9 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_leases_account_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["round_id"], ["rounds.id"], name=op.f("fk_leases_round_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_leases_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_leases_account_id")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_leases_round_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_leases_slice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_leases")),
     )
     with op.batch_alter_table("leases", schema=None) as batch_op:
@@ -353,19 +289,11 @@ def upgrade() -> None:
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("stream", sa.String(length=20), nullable=False),
         sa.Column("score", sa.Double(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["round_id"], ["rounds.id"], name=op.f("fk_query_items_round_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["slice_id"], ["slices.id"], name=op.f("fk_query_items_slice_id")
-        ),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_query_items_round_id")),
+        sa.ForeignKeyConstraint(["slice_id"], ["slices.id"], name=op.f("fk_query_items_slice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_query_items")),
-        sa.UniqueConstraint(
-            "round_id", "rank", name=op.f("uq_query_items_round_id_rank")
-        ),
-        sa.UniqueConstraint(
-            "round_id", "slice_id", name=op.f("uq_query_items_round_id_slice_id")
-        ),
+        sa.UniqueConstraint("round_id", "rank", name=op.f("uq_query_items_round_id_rank")),
+        sa.UniqueConstraint("round_id", "slice_id", name=op.f("uq_query_items_round_id_slice_id")),
     )
     op.create_table(
         "reviews",
@@ -375,9 +303,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=20), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["mask_id"], ["masks.id"], name=op.f("fk_reviews_mask_id")
-        ),
+        sa.ForeignKeyConstraint(["mask_id"], ["masks.id"], name=op.f("fk_reviews_mask_id")),
         sa.ForeignKeyConstraint(
             ["reviewer_id"], ["accounts.id"], name=op.f("fk_reviews_reviewer_id")
         ),
@@ -424,9 +350,7 @@ def downgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_jobs_active",
-            sqlite_where=sa.text(
-                "parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"
-            ),
+            sqlite_where=sa.text("parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"),
             postgresql_where=sa.text(
                 "parent_id IS NULL AND state IN ('queued', 'running', 'waiting')"
             ),

@@ -54,9 +54,7 @@ def top_k(scores: Tensor, k: int, seed: int) -> Tensor:
     return rank(scores, seed)[: _checked(k)]
 
 
-def selective_top_k(
-    target: Tensor, boundary: Tensor, total: Tensor, k: int, seed: int
-) -> Tensor:
+def selective_top_k(target: Tensor, boundary: Tensor, total: Tensor, k: int, seed: int) -> Tensor:
     """TopK(target) ∪ TopK(boundary), always min(k, N) distinct slices (eq. 5).
 
     target, boundary, total: (N,) scores over the target region, the boundary region and all

@@ -66,26 +66,20 @@ def select_random(scores: PoolScores, k: int, seed: int) -> list[Pick]:
 def select_total(scores: PoolScores, k: int, seed: int) -> list[Pick]:
     """Conventional: by the sum over all pixels."""
     order = query.top_k(scores.total, k, seed)
-    return [
-        Pick(index, "total", float(scores.total[index])) for index in order.tolist()
-    ]
+    return [Pick(index, "total", float(scores.total[index])) for index in order.tolist()]
 
 
 def select_target(scores: PoolScores, k: int, seed: int) -> list[Pick]:
     """By the sum over the predicted target alone (eqs. 1, 3)."""
     order = query.rank(scores.target, seed, scores.total)[:k]
-    return [
-        Pick(index, "target", float(scores.target[index])) for index in order.tolist()
-    ]
+    return [Pick(index, "target", float(scores.target[index])) for index in order.tolist()]
 
 
 def select_selective(scores: PoolScores, k: int, seed: int) -> list[Pick]:
     """From the target and the boundary ranking in turn (eqs. 1 to 5)."""
     order = query.selective_order(scores.target, scores.boundary, scores.total, k, seed)
     by_stream = {"target": scores.target, "boundary": scores.boundary}
-    return [
-        Pick(index, stream, float(by_stream[stream][index])) for index, stream in order
-    ]
+    return [Pick(index, stream, float(by_stream[stream][index])) for index, stream in order]
 
 
 DETERMINISTIC_MEASURES = ("entropy", "least-confidence", "margin")

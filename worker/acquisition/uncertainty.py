@@ -20,7 +20,8 @@ def entropy(probability: Tensor) -> Tensor:
     probability: (N, C, H, W); returns (N, H, W) in [0, log C]. Source: Settles 2009.
     """
     # The clamp takes off what a saturated map leaves below zero or above one by rounding.
-    return torch.special.entr(_at_least_float32(probability).clamp(0, 1)).sum(dim=1)
+    terms: Tensor = torch.special.entr(_at_least_float32(probability).clamp(0, 1))
+    return terms.sum(dim=1)
 
 
 def least_confidence(probability: Tensor) -> Tensor:
@@ -48,13 +49,9 @@ def mutual_information(passes: Tensor) -> Tensor:
     ``mutual_information_of_means``.
     """
     mean_entropy = torch.stack([entropy(p) for p in passes]).mean(dim=0)
-    return mutual_information_of_means(
-        _at_least_float32(passes).mean(dim=0), mean_entropy
-    )
+    return mutual_information_of_means(_at_least_float32(passes).mean(dim=0), mean_entropy)
 
 
-def mutual_information_of_means(
-    mean_probability: Tensor, mean_entropy: Tensor
-) -> Tensor:
+def mutual_information_of_means(mean_probability: Tensor, mean_entropy: Tensor) -> Tensor:
     """BALD from the mean prediction (N, C, H, W) and the mean entropy (N, H, W) of the passes."""
     return (entropy(mean_probability) - mean_entropy).clamp(min=0)

@@ -17,9 +17,7 @@ class DiceMeter:
     def __init__(self, classes: int) -> None:
         self._foreground = classes - 1
         self._slice_scores: list[float] = []
-        self._cases: dict[str, Tensor] = defaultdict(
-            lambda: torch.zeros(2, self._foreground)
-        )
+        self._cases: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, self._foreground))
 
     def add(self, predicted: Tensor, expected: Tensor, cases: list[str]) -> None:
         """Count a batch: class indices (N, H, W) predicted and expected, and each one's case."""

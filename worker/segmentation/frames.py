@@ -48,7 +48,8 @@ class Frame:
 def standardise(pixels: npt.NDArray[np.generic], mean: float, std: float) -> Image:
     """Intensities of mean 0 and deviation 1 over the case, cut at ± 6. A flat case gives 0."""
     scaled = (pixels.astype(np.float32) - mean) / max(std, 1e-6)
-    return np.clip(scaled, -6, 6).astype(np.float32)
+    standardised: Image = scaled.clip(-6, 6)
+    return standardised
 
 
 def frame(samples: Sequence[Sample]) -> Frame:
@@ -58,9 +59,7 @@ def frame(samples: Sequence[Sample]) -> Frame:
     image = torch.zeros(len(samples), 1, height, width)
     valid = torch.zeros(len(samples), height, width, dtype=torch.bool)
     labelled = all(s.classes is not None for s in samples)
-    classes = (
-        torch.zeros(len(samples), height, width, dtype=torch.long) if labelled else None
-    )
+    classes = torch.zeros(len(samples), height, width, dtype=torch.long) if labelled else None
     for n, sample in enumerate(samples):
         h, w = sample.image.shape
         image[n, 0, :h, :w] = torch.from_numpy(sample.image)

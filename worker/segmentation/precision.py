@@ -42,20 +42,14 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     """The precision of that name; ``auto`` measures a small network, once a process."""
     if name != "auto":
         return Precision(name == "bfloat16")
-    model = (
-        UNet(classes=2, width=16).to(device, memory_format=torch.channels_last).eval()
-    )
-    image = torch.zeros(4, 1, 64, 64, device=device).to(
-        memory_format=torch.channels_last
-    )
+    model = UNet(classes=2, width=16).placed(device).eval()
+    image = torch.zeros(4, 1, 64, 64, device=device).to(memory_format=torch.channels_last)
     plain, half = (_seconds(model, image, Precision(b), device) for b in (False, True))
     return Precision(plain > _CLEARLY_FASTER * half)
 
 
 @torch.inference_mode()
-def _seconds(
-    model: UNet, image: torch.Tensor, precision: Precision, device: torch.device
-) -> float:
+def _seconds(model: UNet, image: torch.Tensor, precision: Precision, device: torch.device) -> float:
     times = []
     for _ in range(5):
         started = time.perf_counter()

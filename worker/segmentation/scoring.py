@@ -96,9 +96,7 @@ def predict(
         with precision.autocast(device):
             features = model.prefix(batch.image)
             probability = probabilities(model.suffix(features))
-        measures = {
-            name: function(probability) for name, function in _DETERMINISTIC.items()
-        }
+        measures = {name: function(probability) for name, function in _DETERMINISTIC.items()}
         if not stochastic:
             yield Maps(group, probability, batch.valid, measures)
             continue
@@ -118,31 +116,23 @@ def _stochastic_means(
         for n in range(1, passes + 1):
             probability = probabilities(model.suffix(features))
             mean_probability = mean_probability + (probability - mean_probability) / n
-            mean_entropy = (
-                mean_entropy + (uncertainty.entropy(probability) - mean_entropy) / n
-            )
+            mean_entropy = mean_entropy + (uncertainty.entropy(probability) - mean_entropy) / n
     return mean_probability, mean_entropy
 
 
 def _sums(maps: Maps, settings: ScoringSettings) -> Iterator[list[RegionSums]]:
     by_measure = []
     for measure, map_ in maps.measures.items():
-        deterministic = measure in _DETERMINISTIC or maps.mean_probability is None
-        probability = maps.probability if deterministic else maps.mean_probability
+        mean = maps.mean_probability
+        probability = maps.probability if measure in _DETERMINISTIC or mean is None else mean
         target = target_region(probability, settings.target_threshold) & maps.valid
         boundary = boundary_region(probability, settings.boundary_width) & maps.valid
         by_measure.append(
             [
                 RegionSums(measure, *sums)
                 for sums in zip(
-                    *(
-                        aggregate(map_, r).tolist()
-                        for r in (maps.valid, target, boundary)
-                    ),
-                    *(
-                        r.sum(dim=(1, 2)).tolist()
-                        for r in (maps.valid, target, boundary)
-                    ),
+                    *(aggregate(map_, r).tolist() for r in (maps.valid, target, boundary)),
+                    *(r.sum(dim=(1, 2)).tolist() for r in (maps.valid, target, boundary)),
                     strict=True,
                 )
             ]

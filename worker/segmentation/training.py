@@ -15,6 +15,8 @@ from worker.segmentation.frames import Frame, Sample, batches, frame
 from worker.segmentation.unet import UNet, probabilities
 
 State = dict[str, Tensor]
+# Without gradients a larger batch is always faster.
+_EVALUATION_BATCH = 32
 
 
 class TrainingDiverged(Exception):
@@ -64,7 +66,7 @@ def train(
     step and may raise to stop. Raises ``TrainingDiverged``.
     """
     seed_everything(seed)
-    model.to(device, memory_format=torch.channels_last)
+    model.placed(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     augment = Augmentation() if settings.augment else nn.Identity()
     order = torch.Generator().manual_seed(seed)
@@ -75,9 +77,7 @@ def train(
         for batch in _shuffled(training, settings.batch_size, order):
             on_step()
             losses.append(_step(model, optimiser, augment(batch.to(device))))
-        epoch = _assess(
-            model, validation, number, settings, sum(losses) / len(losses), device
-        )
+        epoch = _assess(model, validation, number, settings, sum(losses) / len(losses), device)
         on_epoch(epoch)
         if best is None or _loss(epoch) < _loss(best):
             best, state = epoch, _copy(model)
@@ -90,9 +90,7 @@ def train(
     return Trained(state, best, number)
 
 
-def _shuffled(
-    samples: Sequence[Sample], size: int, order: torch.Generator
-) -> Iterator[Frame]:
+def _shuffled(samples: Sequence[Sample], size: int, order: torch.Generator) -> Iterator[Frame]:
     indices = torch.randperm(len(samples), generator=order).tolist()
     for start in range(0, len(indices), size):
         batch = indices[start : start + size]
@@ -104,7 +102,7 @@ def _step(model: UNet, optimiser: torch.optim.Optimizer, batch: Frame) -> float:
     model.train()
     optimiser.zero_grad()
     loss = pixel_loss(model(batch.image), batch)
-    value = float(loss)
+    value = float(loss.detach())
     if not np.isfinite(value):
         raise TrainingDiverged(f"the loss is {value}: lower training.learning_rate")
     loss.backward()
@@ -134,7 +132,7 @@ def evaluate(
     model.eval()
     meter = DiceMeter(model.classes)
     loss, pixels = 0.0, 0
-    for group in batches(samples, batch_size):
+    for group in batches(samples, max(batch_size, _EVALUATION_BATCH)):
         batch = frame(group).to(device)
         if batch.classes is None:
             raise ValueError("evaluation needs masks")
@@ -171,6 +169,4 @@ def _loss(epoch: Epoch) -> float:
 
 
 def _copy(model: UNet) -> State:
-    return {
-        name: value.detach().cpu().clone() for name, value in model.state_dict().items()
-    }
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -98,9 +98,7 @@ class Annotator(threading.Thread):
             reason = {"reason": "simulated: cannot be judged"}
             self._request("DELETE", f"/leases/{item['lease']['id']}", params=reason)
             return True
-        seconds = (
-            float(rng.gamma(4.0, behaviour.seconds / 4)) if behaviour.seconds else 0.0
-        )
+        seconds = float(rng.gamma(4.0, behaviour.seconds / 4)) if behaviour.seconds else 0.0
         self.stopping.wait(seconds)
         if not self._budget.take():
             return False
@@ -117,9 +115,7 @@ class Annotator(threading.Thread):
         return request(self._client, method, path, **arguments)
 
 
-def request(
-    client: httpx.Client, method: str, path: str, **arguments: Any
-) -> httpx.Response:
+def request(client: httpx.Client, method: str, path: str, **arguments: Any) -> httpx.Response:
     """A request, repeated for half a minute while the service is away or busy."""
     deadline = time.monotonic() + 30
     while True:

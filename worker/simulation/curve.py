@@ -2,25 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-
-class Point(Protocol):
-    """What is drawn of a round."""
-
-    @property
-    def labelled(self) -> int: ...
-    @property
-    def measured_on(self) -> str: ...
-    @property
-    def dice_slice(self) -> float: ...
-    @property
-    def dice_case(self) -> float: ...
-
+from worker.simulation.results import RoundResult
 
 # Okabe and Ito's blue and vermilion differ in lightness too; the markers differ in shape.
 _SERIES = (
@@ -29,7 +16,7 @@ _SERIES = (
 )
 
 
-def draw_curve(points: Sequence[Point], path: Path, title: str) -> None:
+def draw_curve(points: Sequence[RoundResult], path: Path, title: str) -> None:
     """Write Dice over labelled slices as PNG."""
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
@@ -44,9 +31,7 @@ def draw_curve(points: Sequence[Point], path: Path, title: str) -> None:
                 label=label,
             )
         measured_on = " and ".join(sorted({p.measured_on for p in points}))
-        axes.set(
-            xlabel="labelled slices", ylabel=f"Dice ({measured_on} cases)", title=title
-        )
+        axes.set(xlabel="labelled slices", ylabel=f"Dice ({measured_on} cases)", title=title)
         axes.set_ylim(0, 1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

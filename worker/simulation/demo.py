@@ -17,19 +17,20 @@ from app.importing import import_data_set
 from app.settings import Settings
 from app.store import Database
 from worker.simulation.annotators import Behaviour
-from worker.simulation.simulate import RoundResult, simulate_project
+from worker.simulation.results import RoundResult
+from worker.simulation.simulate import simulate_project
 
 _MARK = "sfumato-demo"
-_CASES, _SLICES, _SIZE, _SEED = 48, 20, 64, 0
+_CASES, _SLICES, _SIZE, _SEED = 44, 20, 64, 0
 # Small enough for two cores and three minutes; the paper's own values are the defaults.
 _SETTINGS = [
-    "query.size=24",
+    "query.size=16",
     "query.strategy=entropy-selective",
     "training.width=8",
-    "training.learning_rate=0.002",
+    "training.learning_rate=0.003",
     "training.batch_size=8",
-    "training.epochs=40",
-    "training.patience=8",
+    "training.epochs=24",
+    "training.patience=6",
 ]
 
 
@@ -41,7 +42,7 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
     write_phantom(folder / "phantom", _CASES, _SLICES, _SIZE, _SEED)
     console.print("[2/4] starting the service")
     with _service(data, folder / "service.log") as url:
-        settings = Settings(data=data)  # type: ignore[call-arg]  # the others have defaults
+        settings = Settings(data=data)
         database = Database(settings.effective_database_url)
         console.print(f"[3/4] importing into the service at {url}")
         import_data_set(
@@ -51,7 +52,7 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
             project_name="demo",
             masks="oracle",
             merge=False,
-            validation=0.1,
+            validation=0.07,
             test=0.25,
             channel=None,
             seed=_SEED,
@@ -80,9 +81,7 @@ def _emptied(folder: Path) -> Path:
     """The demo's data folder, empty. Raises ``InvalidInput`` for a folder that is not ours."""
     mark = folder / f".{_MARK}"
     if folder.exists() and any(folder.iterdir()) and not mark.exists():
-        raise InvalidInput(
-            f"{folder} holds something else: give the demo a folder of its own"
-        )
+        raise InvalidInput(f"{folder} holds something else: give the demo a folder of its own")
     shutil.rmtree(folder, ignore_errors=True)
     data = folder / "data"
     data.mkdir(parents=True)

@@ -37,5 +37,6 @@ def disturb(classes: Classes, rng: np.random.Generator) -> Classes:
         return np.where(foreground, classes, grown).astype(np.uint8)
     if mistake == 2:
         down, right = rng.integers(-2, 3, size=2)
-        return ndimage.shift(classes, (down, right), order=0).astype(np.uint8)
+        shifted: Classes = ndimage.shift(classes, (down, right), order=0)
+        return shifted
     return np.zeros_like(classes)

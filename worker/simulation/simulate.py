@@ -5,14 +5,12 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
@@ -24,20 +22,9 @@ from app.store import Database, Role
 from worker.simulation.annotators import Annotator, Behaviour, Budget, request
 from worker.simulation.curve import draw_curve
 from worker.simulation.oracle import Oracle
+from worker.simulation.results import RoundResult, print_table
 
 _POLL_SECONDS = 0.3
-
-
-@dataclass(frozen=True)
-class RoundResult:
-    """A row of the table. Dice is of the test split where there is one, else of validation."""
-
-    round: int
-    labelled: int
-    measured_on: str
-    dice_slice: float
-    dice_case: float
-    seconds: float
 
 
 def simulate_project(
@@ -77,9 +64,7 @@ def simulate_project(
             )
             for number, (name, token) in enumerate(names.items())
         ]
-        results = _watch(
-            console, client, project, crew, rounds, len(known["learning_curve"])
-        )
+        results = _watch(console, client, project, crew, rounds, len(known["learning_curve"]))
     print_table(console, results)
     draw_curve(results, out, title=f"{project}: {annotators} simulated annotators")
     console.print(f"learning curve: {out.absolute()}", soft_wrap=True)
@@ -106,20 +91,14 @@ def _watch(
             idle = not any(annotator.is_alive() for annotator in crew)
             seen = _progress(client, project)
             for point in seen["learning_curve"][known + len(results) :]:
-                results.append(
-                    _result(point, len(results) + 1, time.monotonic() - started)
-                )
+                results.append(_result(point, len(results) + 1, time.monotonic() - started))
                 started = time.monotonic()
             bar.update(task, completed=len(results), description=_described(seen))
             _raise_errors(crew)
             if seen["job"] is None and len(results) >= rounds:
                 break
             # The budget may end in the middle of a batch: what it gave is trained with too.
-            if (
-                seen["job"] is None
-                and idle
-                and not _train_the_rest(client, project, seen)
-            ):
+            if seen["job"] is None and idle and not _train_the_rest(client, project, seen):
                 break
             time.sleep(_POLL_SECONDS)
         for annotator in crew:
@@ -168,28 +147,6 @@ def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
     )
 
 
-def print_table(console: Console, results: list[RoundResult]) -> None:
-    """One row a round."""
-    measured_on = {result.measured_on for result in results}
-    title = (
-        f"Dice on {' and '.join(sorted(measured_on))} cases"
-        if measured_on
-        else "no round"
-    )
-    table = Table(
-        "round",
-        "labelled slices",
-        "Dice per slice",
-        "Dice per case",
-        "seconds",
-        title=title,
-    )
-    for r in results:
-        cells = (f"{r.dice_slice:.3f}", f"{r.dice_case:.3f}", f"{r.seconds:.1f}")
-        table.add_row(str(r.round), str(r.labelled), *cells)
-    console.print(table)
-
-
 def _oracle(session: Session, name: str) -> Oracle:
     project = find_project(session, name)
     hidden = truths(session, project.id)
@@ -213,9 +170,7 @@ def _running_server(settings: Settings) -> str:
 
 
 @contextmanager
-def _tokens(
-    database: Database, annotators: int
-) -> Iterator[tuple[str, dict[str, str]]]:
+def _tokens(database: Database, annotators: int) -> Iterator[tuple[str, dict[str, str]]]:
     """An admin's token and one for each annotator, revoked at the end."""
     run = secrets.token_hex(3)
     with database.writing() as session:
@@ -233,13 +188,9 @@ def _tokens(
 
 
 def _client(url: str, token: str) -> httpx.Client:
-    return httpx.Client(
-        base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30
-    )
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def _progress(client: httpx.Client, project: str) -> dict[str, Any]:
-    seen: dict[str, Any] = request(
-        client, "GET", f"/projects/{project}/progress"
-    ).json()
+    seen: dict[str, Any] = request(client, "GET", f"/projects/{project}/progress").json()
     return seen

@@ -24,7 +24,7 @@ def run(step: Step) -> tuple[str, ...]:
             session, step.claim.project_id, payload["first"], payload["last"]
         )
         scored = score(
-            network.to(step.device),
+            network.placed(step.device),
             samples(learning.load_slices(session, ids)),
             find_strategy(settings.strategy).measure or "entropy",
             scoring_settings(settings, model.number),

@@ -9,7 +9,7 @@ import torch
 from app.loop import learning
 from app.loop.learning import Chosen
 from app.loop.options import query_settings
-from app.store import ModelVersion, Project, Score, Stream
+from app.store import Project, Score, Stream
 from app.store.pixels import encode
 from worker.acquisition.strategies import PoolScores, find_strategy
 from worker.segmentation import weights
@@ -36,10 +36,8 @@ def run(step: Step) -> tuple[str, ...]:
         else:
             pool = PoolScores(*(torch.zeros(len(ids)) for _ in range(3)))
         picks = strategy.select(pool, settings.size, seed)
-        loaded = list(
-            learning.load_slices(session, [ids[pick.index] for pick in picks])
-        )
-        network = weights.restore(model.architecture, model.weights).to(step.device)
+        loaded = list(learning.load_slices(session, [ids[pick.index] for pick in picks]))
+        network = weights.restore(model.architecture, model.weights).placed(step.device)
     measure = strategy.measure or "entropy"
     streamed = predict(
         network,
@@ -71,9 +69,7 @@ def pool_scores(scores: Sequence[Score], reduction: str) -> PoolScores:
     return PoolScores(
         total=tensor([s.total for s in scores], [s.pixels for s in scores]),
         target=tensor([s.target for s in scores], [s.target_pixels for s in scores]),
-        boundary=tensor(
-            [s.boundary for s in scores], [s.boundary_pixels for s in scores]
-        ),
+        boundary=tensor([s.boundary for s in scores], [s.boundary_pixels for s in scores]),
     )
 
 
@@ -81,14 +77,7 @@ def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:
     """For each slice of the batch its predicted mask and its uncertainty map, as PNG."""
     scale = 255 / _highest(measure, maps.probability.shape[1])
     classes = classes_of(maps).to(torch.uint8).cpu().numpy()
-    shades = (
-        (maps.measures[measure] * scale)
-        .clamp(0, 255)
-        .round()
-        .to(torch.uint8)
-        .cpu()
-        .numpy()
-    )
+    shades = (maps.measures[measure] * scale).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
     drawings = []
     for n, sample in enumerate(maps.samples):
         h, w = sample.image.shape
@@ -104,6 +93,4 @@ def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:
 
 def _highest(measure: str, classes: int) -> float:
     """The highest value that a measure can take in a pixel."""
-    return {"least-confidence": 1 - 1 / classes, "margin": 1.0}.get(
-        measure, math.log(classes)
-    )
+    return {"least-confidence": 1 - 1 / classes, "margin": 1.0}.get(measure, math.log(classes))

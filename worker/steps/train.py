@@ -29,6 +29,7 @@ class _Plan:
     training: list[Sample]
     validation: list[Sample]
     test: list[Sample]
+    number: int
     parent: ModelVersion | None
     parent_weights: bytes | None
 
@@ -38,21 +39,21 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.reading() as session:
         trained = learning.model_of_job(session, step.claim.job_id)
         plan = None if trained else _plan(session, step.claim.project_id)
-    model = trained if plan is None else _train(step, plan)
+        model_id = trained.id if trained else None
+    model = _train(step, plan) if plan else None
     with step.database.writing() as session:
-        if plan is not None:
-            learning.save_model(session, step.claim, model)
-        return jobs.split(session, step.claim, _shards(session, step, model.id))
+        if model is not None:
+            model_id = learning.save_model(session, step.claim, model).id
+        return jobs.split(session, step.claim, _shards(session, step, model_id))
 
 
 def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
     divided = learning.labelled_slices(session, project)
-    parent = None if settings.from_scratch else learning.last_model(session, project_id)
-    if parent and parent.architecture != weights.architecture(
-        len(project.classes), settings
-    ):
+    last = learning.last_model(session, project_id)
+    parent = None if settings.from_scratch else last
+    if parent and parent.architecture != weights.architecture(len(project.classes), settings):
         parent = None
 
     def load(ids: Sequence[int]) -> list[Sample]:
@@ -65,6 +66,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
         training=load(divided.training),
         validation=load(divided.validation),
         test=load(divided.test),
+        number=last.number + 1 if last else 1,
         parent=parent,
         parent_weights=parent.weights if parent else None,
     )
@@ -72,8 +74,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
 
 def _train(step: Step, plan: _Plan) -> ModelVersion:
     started = time.monotonic()
-    number = plan.parent.number + 1 if plan.parent else 1
-    seed = derived_seed(plan.settings.seed, "train", number)
+    seed = derived_seed(plan.settings.seed, "train", plan.number)
     description = weights.architecture(len(plan.project.classes), plan.settings)
     seed_everything(seed)
     model = (
@@ -104,9 +105,7 @@ def _train(step: Step, plan: _Plan) -> ModelVersion:
     )
 
 
-def _scores(
-    step: Step, plan: _Plan, model: UNet, best: Epoch, epochs_run: int
-) -> dict[str, Any]:
+def _scores(step: Step, plan: _Plan, model: UNet, best: Epoch, epochs_run: int) -> dict[str, Any]:
     """Both forms of Dice on validation and test, and how training went."""
     scores: dict[str, Any] = {
         "labelled": len(plan.training)
@@ -119,14 +118,14 @@ def _scores(
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()
-            scores[name] = evaluate(
-                model, subset, plan.settings.batch_size, step.device
-            )
+            scores[name] = evaluate(model, subset, plan.settings.batch_size, step.device)
     return scores
 
 
-def _shards(session: Session, step: Step, model_id: int) -> list[dict[str, Any]]:
+def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str, Any]]:
     project = session.get_one(Project, step.claim.project_id)
+    if model_id is None:
+        raise LookupError(f"job {step.claim.job_id} has trained no model")
     if find_strategy(query_settings(project).strategy).measure is None:
         return []
     return learning.shards(session, project.id, model_id, step.settings.shard_slices)
