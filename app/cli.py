@@ -67,10 +67,13 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0 for none.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start the whole service: database, broker, workers and server, until Ctrl-C."""
     from app import embedded
 
+    if parent is not None:
+        embedded.end_with_parent(parent)
     embedded.run(_settings(data, host=host, port=port, workers=workers))
 
 
@@ -212,7 +215,7 @@ def import_(
 def phantom(
     folder: Path,
     cases: Annotated[int, typer.Option(min=1)] = 48,
-    slices: Annotated[int, typer.Option(min=1)] = 20,
+    slices: Annotated[int, typer.Option(min=3)] = 20,
     size: Annotated[int, typer.Option(min=32)] = 64,
     seed: int = 0,
 ) -> None:

@@ -57,13 +57,13 @@ def problem(
     content = {
         "type": f"urn:sfumato:problem:{title.lower().replace(' ', '-')}",
         "title": title,
-        "status": status,
+        "status": int(status),
         "detail": detail,
         "instance": request.url.path,
         "request_id": getattr(request.state, "request_id", None),
         **extensions,
     }
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    return JSONResponse(content, int(status), headers, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:

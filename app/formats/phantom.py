@@ -97,7 +97,8 @@ def _body(shape: tuple[int, int, int], rng: np.random.Generator) -> Volume:
 def _blob(body: Volume, rng: np.random.Generator, radius: float) -> npt.NDArray[np.bool_]:
     """An irregular blob somewhere inside the body, flat along the slices."""
     shape = body.shape
-    inside = np.argwhere(ndimage.binary_erosion(body > 0.9, iterations=2))
+    within_slices = np.ones((1, 3, 3), dtype=bool)
+    inside = np.argwhere(ndimage.binary_erosion(body > 0.9, within_slices, iterations=2))
     centre = inside[rng.integers(len(inside))]
     z, y, x = np.indices(shape)
     depth = max(radius / 4, 1.0)

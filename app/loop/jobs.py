@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.errors import JobFinished, NotFound, NothingLabelled
 from app.loop.access import record
 from app.loop.paging import Page, paginate
+from app.loop.projects import lock_project
 from app.store import (
     ACTIVE_STATES,
     Account,
@@ -53,7 +54,7 @@ class Claim:
 def request_retrain(session: Session, project: Project, by: Account | None) -> Job:
     """The project's retraining: the active one, or a new one. Raises ``NothingLabelled``."""
     # The lock makes two requests at once see each other; the unique index is the last word.
-    session.refresh(project, with_for_update={"key_share": True})
+    lock_project(session, project.id)
     active = session.scalar(
         select(Job).where(
             Job.project_id == project.id,

@@ -321,4 +321,4 @@ def truths(session: Session, project_id: int) -> dict[int, bytes]:
         .join(Slice, Slice.id == Truth.slice_id)
         .where(Slice.project_id == project_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return {slice_id: png for slice_id, png in session.execute(query)}

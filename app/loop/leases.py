@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import LeaseLost, NotAllowed, NotFound
 from app.loop.access import record
+from app.loop.projects import lock_project
 from app.loop.rounds import retrain_if_due
 from app.store import Account, Job, Lease, LeaseOutcome, QueryItem, Round
 
@@ -78,11 +79,12 @@ def skip(
 
     Returns the retraining that this made due, if it did.
     """
+    lock_project(session, _project_of(session, lease_id))
     lease = _own_live_lease(session, lease_id, account, now)
     lease.ended_at = now
     lease.outcome = LeaseOutcome.SKIPPED
     lease.reason = reason
-    round_ = session.get_one(Round, lease.round_id, with_for_update={"key_share": True})
+    round_ = session.get_one(Round, lease.round_id)
     record(
         session,
         "slice.skip",
@@ -93,6 +95,15 @@ def skip(
     )
     session.flush()
     return retrain_if_due(session, round_)
+
+
+def _project_of(session: Session, lease_id: int) -> int:
+    found = session.scalar(
+        select(Round.project_id).join(Lease, Lease.round_id == Round.id).where(Lease.id == lease_id)
+    )
+    if found is None:
+        raise NotFound(f"there is no lease {lease_id}")
+    return found
 
 
 def _own_live_lease(session: Session, lease_id: int, account: Account, now: datetime) -> Lease:

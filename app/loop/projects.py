@@ -45,6 +45,19 @@ def find_project(session: Session, name: str | None) -> Project:
     return projects[0]
 
 
+def lock_project(session: Session, project_id: int) -> None:
+    """Hold a project's loop until the transaction ends.
+
+    Its row is the one lock on its rounds: whoever hands out, answers or replaces a batch or
+    asks for a retraining holds it, so that two annotators never get one slice, the last answer
+    is never missed, and nobody waits for two locks in different orders.
+    """
+    # NO KEY UPDATE: rows that refer to the project can still be inserted meanwhile.
+    session.execute(
+        select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)
+    )
+
+
 def list_projects(session: Session, cursor: int | None, limit: int) -> Page[Project]:
     """A page of all projects."""
     return paginate(session, select(Project), Project.id, cursor, limit, lambda p: p)

@@ -93,7 +93,7 @@ def _held(session: Session, round_: Round, account: Account, size: int) -> dict[
         .order_by(QueryItem.rank)
         .limit(size)
     )
-    return dict(rows.tuples().all())
+    return {item_id: lease for item_id, lease in rows}
 
 
 def _free(session: Session, round_: Round, account: Account, size: int) -> list[QueryItem]:

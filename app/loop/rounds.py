@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.loop import jobs
 from app.loop.options import query_settings
+from app.loop.projects import lock_project
 from app.store import (
     Job,
     Label,
@@ -47,15 +48,10 @@ def unlabelled_pool(project_id: int) -> Select[int]:
 
 
 def open_round(session: Session, project: Project) -> Round | None:
-    """The project's open round, locked until the transaction ends.
-
-    The round's row is the lock on its batch: whoever hands out, answers or replaces the batch
-    holds it, so that two annotators never get one slice and the last answer is never missed.
-    """
+    """The project's open round; the project is locked until the transaction ends."""
+    lock_project(session, project.id)
     return session.scalar(
-        select(Round)
-        .where(Round.project_id == project.id, Round.state == RoundState.OPEN)
-        .with_for_update(key_share=True)
+        select(Round).where(Round.project_id == project.id, Round.state == RoundState.OPEN)
     )
 
 

@@ -67,7 +67,6 @@ def submit_mask(
     if seconds is not None and not 0 <= seconds <= 86_400:
         raise InvalidInput(f"seconds is {seconds}: give the time spent drawing, 0 to 86400")
     round_ = open_round(session, project)
-    session.refresh(slice_, with_for_update={"key_share": True})
     last = _last_of(session, account, slice_id)
     upload_sha256 = digest(body)
     lease = held_lease(session, slice_id, account, now)
@@ -177,7 +176,6 @@ def review_mask(
         raise InvalidInput("a rejection needs a comment: its author must know what to change")
     slice_ = session.get_one(Slice, mask.slice_id)
     round_ = open_round(session, session.get_one(Project, slice_.project_id))
-    session.refresh(slice_, with_for_update={"key_share": True})
     review = Review(mask_id=mask_id, reviewer_id=reviewer.id, verdict=verdict, comment=comment)
     session.add(review)
     mask.review_state = verdict

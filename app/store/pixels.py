@@ -14,6 +14,8 @@ from app.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadable
 # What Pillow calls one grey channel: 1, 8, 16 (either order) and 32 bits, and palette indices.
 _INTEGER_MODES = {"1", "L", "P", "I;16", "I;16B", "I;16L", "I"}
 _FORMATS = ("PNG", "TIFF")
+# The last chunk of every whole PNG; decoders forgive its loss, but then more may be lost.
+_PNG_END = b"IEND\xaeB`\x82"
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -76,7 +78,10 @@ def decode_upload(body: bytes, max_pixels: int) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
-                return _checked(image, max_pixels)
+                pixels = _checked(image, max_pixels)
+                if image.format == "PNG" and _PNG_END not in body:
+                    raise EOFError("its end is missing")
+                return pixels
     except Image.DecompressionBombError as error:
         raise BodyTooManyPixels(f"the image is far larger than {max_pixels} pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError) as error:

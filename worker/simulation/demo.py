@@ -1,30 +1,26 @@
 """`sfumato demo`: the real path from volumes to a better model, on a phantom, in minutes."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from app.errors import InvalidInput, SfumatoError
+from app.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from app.importing import import_data_set
 from app.settings import Settings
 from app.store import Database
 from worker.simulation.annotators import Behaviour
 from worker.simulation.results import RoundResult
+from worker.simulation.service import running_service
 from worker.simulation.simulate import simulate_project
 
 _MARK = "sfumato-demo"
 _CASES, _SLICES, _SIZE, _SEED = 44, 20, 64, 0
 # Small enough for two cores and three minutes; the paper's own values are the defaults.
 _SETTINGS = [
-    "query.size=16",
+    "query.size=18",
+    "query.initial_size=8",
     "query.strategy=entropy-selective",
     "training.width=8",
     "training.learning_rate=0.003",
@@ -41,7 +37,7 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
     console.print(f"[1/4] writing {_CASES} phantom cases into {folder}")
     write_phantom(folder / "phantom", _CASES, _SLICES, _SIZE, _SEED)
     console.print("[2/4] starting the service")
-    with _service(data, folder / "service.log") as url:
+    with running_service(data, folder / "service.log") as url:
         settings = Settings(data=data)
         database = Database(settings.effective_database_url)
         console.print(f"[3/4] importing into the service at {url}")
@@ -87,37 +83,3 @@ def _emptied(folder: Path) -> Path:
     data.mkdir(parents=True)
     mark.touch()
     return data
-
-
-@contextmanager
-def _service(data: Path, log: Path) -> Iterator[str]:
-    """`sfumato up` as a process of its own on a free port, ended at the end."""
-    command = [
-        sys.executable,
-        "-m",
-        "app.cli",
-        "up",
-        "--data",
-        str(data),
-        "--port",
-        "0",
-    ]
-    # What the caller's environment says of other installations is not for the demo.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line.startswith("ready "):
-                raise SfumatoError(f"the service did not start: see {log}")
-            yield line.split()[1]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()

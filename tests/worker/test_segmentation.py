@@ -1,0 +1,213 @@
+"""The network, its training, its streamed scores, its Dice."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.loop.options import TrainingSettings
+from worker.acquisition import query, regions, uncertainty
+from worker.segmentation import weights
+from worker.segmentation.augmentation import Augmentation
+from worker.segmentation.dice import DiceMeter
+from worker.segmentation.frames import Sample, batches, frame, standardise
+from worker.segmentation.precision import Precision, choose_precision
+from worker.segmentation.scoring import ScoringSettings, predict, score
+from worker.segmentation.training import TrainingDiverged, evaluate, train
+from worker.segmentation.unet import UNet, active_dropout, probabilities
+
+CPU = torch.device("cpu")
+FLOAT32 = Precision(bfloat16=False)
+SMALL = TrainingSettings(width=2, epochs=3, batch_size=4, learning_rate=0.01)
+
+
+def samples(count: int, size: int = 32, classes: int = 2, seed: int = 0) -> list[Sample]:
+    """Bright squares on noise, each marked; neighbours belong to one case."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for n in range(count):
+        image = rng.standard_normal((size, size)).astype(np.float32)
+        marks = np.zeros((size, size), dtype=np.uint8)
+        y, x = rng.integers(0, size - 10, 2)
+        marks[y : y + 8, x : x + 8] = 1 + n % (classes - 1)
+        made.append(Sample(f"case-{n // 3}", n, image + 3 * (marks > 0), marks))
+    return made
+
+
+def seeded(classes: int = 2, width: int = 2) -> UNet:
+    torch.manual_seed(0)
+    return UNet(classes, width).eval()
+
+
+def test_the_default_network_has_the_papers_channels():
+    model = UNet(2)
+    assert [level[0].out_channels for level in model.encoder] == [32, 64, 128, 256]
+    assert model.bottleneck[0].out_channels == 512
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_sum_to_one_whatever_the_head(classes):
+    found = probabilities(seeded(classes)(torch.randn(2, 1, 32, 48)))
+    assert found.shape == (2, classes, 32, 48)
+    torch.testing.assert_close(found.sum(1), torch.ones(2, 32, 48))
+
+
+def test_dropout_is_at_work_only_where_it_is_asked_for():
+    model, image = seeded(), torch.randn(1, 1, 32, 32)
+    features = model.prefix(image)
+    assert torch.equal(model.suffix(features), model(image))
+    with active_dropout(model):
+        one, other = model.suffix(features), model.suffix(features)
+        assert not any(m.training for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert not torch.equal(one, other)
+    assert torch.equal(model(image), model(image))
+
+
+def test_weights_survive_as_safetensors():
+    model = seeded()
+    description = weights.architecture(2, SMALL)
+    again = weights.restore(description, weights.dump(model.state_dict()))
+    image = torch.randn(1, 1, 32, 32)
+    assert torch.equal(again(image), model(image))
+
+
+def test_standardising_is_by_the_moments_of_the_case():
+    found = standardise(np.array([[100, 300]], dtype=np.uint16), mean=200.0, std=50.0)
+    assert found.tolist() == [[-2.0, 2.0]]
+    assert standardise(np.zeros((2, 2), dtype=np.uint8), 0.0, 0.0).tolist() == [[0, 0], [0, 0]]
+
+
+def test_padding_is_marked_and_batches_hold_one_size():
+    mixed = [
+        Sample("a", n, np.ones(shape, dtype=np.float32))
+        for n, shape in enumerate([(35, 51), (36, 60), (20, 20), (35, 49)])
+    ]
+    assert [len(group) for group in batches(mixed, 8)] == [2, 1, 1]
+    found = frame(mixed[:2])
+    assert found.image.shape == (2, 1, 48, 64)
+    assert found.valid.sum(dim=(1, 2)).tolist() == [35 * 51, 36 * 60]
+    assert found.classes is None
+
+
+def test_augmentation_moves_the_mask_with_the_picture_and_invents_no_class():
+    torch.manual_seed(0)
+    batch = frame(samples(16, classes=4))
+    moved = Augmentation()(batch)
+    assert set(moved.classes.unique().tolist()) <= {0, 1, 2, 3}
+    bright = moved.image[:, 0] > 2.0
+    inside = bright[moved.classes > 0].float().mean()
+    outside = bright[(moved.classes == 0) & moved.valid].float().mean()
+    assert inside > 0.5 > 10 * outside
+
+
+def test_training_learns_and_is_the_same_for_the_same_seed():
+    states = []
+    for _ in range(2):
+        model = seeded()
+        before = evaluate(model, samples(8, seed=9), 4, CPU)["loss"]
+        trained = train(model, samples(12), samples(6, seed=1), SMALL, 7, CPU)
+        states.append(trained.state)
+        assert evaluate(model, samples(8, seed=9), 4, CPU)["loss"] < before
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_training_stops_early_and_keeps_the_best_weights():
+    settings = SMALL.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.5})
+    seen = []
+    model = seeded()
+    trained = train(model, samples(8), samples(6, seed=1), settings, 0, CPU, on_epoch=seen.append)
+    assert trained.epochs_run == len(seen) < 60
+    assert trained.best.validation_loss == min(epoch.validation_loss for epoch in seen)
+    kept = evaluate(model, samples(6, seed=1), 4, CPU)["loss"]
+    assert kept == pytest.approx(trained.best.validation_loss)
+
+
+def test_training_can_be_stopped_at_any_step():
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(seeded(), samples(4), [], SMALL, 0, CPU, on_step=stop)
+
+
+def test_a_single_slice_can_be_trained_on():
+    assert train(seeded(), samples(1), [], SMALL, 0, CPU).best.validation_loss is None
+
+
+def test_a_loss_that_is_no_number_is_an_error_with_advice():
+    broken = [Sample("a", 0, np.full((32, 32), np.nan, dtype=np.float32), samples(1)[0].classes)]
+    with pytest.raises(TrainingDiverged, match="learning_rate"):
+        train(seeded(), broken, [], SMALL, 0, CPU)
+
+
+def test_dice_by_hand():
+    meter = DiceMeter(classes=2)
+    square, half, blank = torch.zeros(3, 1, 4, 4, dtype=torch.long)
+    square[0, :2], half[0, :1] = 1, 1
+    meter.add(half, square, ["a"])  # 2 · 4 / (4 + 8)
+    meter.add(blank, blank, ["a"])  # empty and empty: 1
+    meter.add(square, blank, ["b"])  # all wrong: 0
+    found = meter.result()
+    assert found["dice_slice"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found["dice_case"] == pytest.approx((2 / 3 + 0) / 2)
+    assert (found["slices"], found["cases"]) == (3, 2)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("measure", ["entropy", "bald"])
+def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
+    """Batches, padding and running means change nothing."""
+    model, pool = seeded(classes), samples(7, size=30, classes=classes)
+    settings = ScoringSettings(
+        target_threshold=0.3, boundary_width=0.2, mc_passes=4, batch_size=3, seed=5
+    )
+    streamed = list(score(model, pool, measure, settings, CPU, FLOAT32))
+    torch.manual_seed(5)
+    for group, start in zip(batches(pool, 3), (0, 3, 6), strict=True):
+        image = frame(group).image
+        with torch.inference_mode():
+            features = model.prefix(image)
+            plain = probabilities(model.suffix(features))
+            passes = plain[None]
+            if measure == "bald":
+                with active_dropout(model):
+                    passes = torch.stack([probabilities(model.suffix(features)) for _ in range(4)])
+        crop = (..., slice(30), slice(30))
+        maps = {
+            "entropy": (plain, uncertainty.entropy(plain)),
+            "least-confidence": (plain, uncertainty.least_confidence(plain)),
+            "margin": (plain, uncertainty.margin(plain)),
+            "mc-dropout": (passes.mean(0), uncertainty.entropy(passes.mean(0))),
+            "bald": (passes.mean(0), uncertainty.mutual_information(passes)),
+        }
+        for n in range(len(group)):
+            for found in streamed[start + n]:
+                p, u = (m[n : n + 1][crop] for m in maps[found.measure])
+                target = regions.target_region(p, 0.3)
+                boundary = regions.boundary_region(p, 0.2)
+                assert found.total == pytest.approx(query.aggregate(u).item(), rel=1e-4)
+                assert found.target == pytest.approx(
+                    query.aggregate(u, target).item(), rel=1e-4, abs=1e-5
+                )
+                assert found.boundary == pytest.approx(
+                    query.aggregate(u, boundary).item(), rel=1e-4, abs=1e-5
+                )
+                assert (found.pixels, found.target_pixels) == (900, int(target.sum()))
+                assert found.boundary_pixels == int(boundary.sum())
+
+
+def test_scoring_holds_one_batch_at_a_time():
+    taken = []
+
+    def pool():
+        for sample in samples(12):
+            taken.append(sample.index)
+            yield sample
+
+    stream = predict(seeded(), pool(), "entropy", ScoringSettings(batch_size=2), CPU, FLOAT32)
+    next(stream)
+    assert len(taken) <= 3
+
+
+def test_precision_is_measured_once_or_taken_by_name():
+    assert str(choose_precision("bfloat16", CPU)) == "bfloat16"
+    assert choose_precision("auto", CPU) is choose_precision("auto", CPU)

@@ -1,0 +1,314 @@
+"""A retraining from its row to the next round, on both databases, without a broker."""
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from app.loop import jobs, learning
+from app.loop.access import named_account
+from app.loop.options import ProjectSettings, QuerySettings, TrainingSettings
+from app.loop.projects import create_project
+from app.settings import Settings
+from app.store import (
+    Database,
+    Job,
+    JobState,
+    Label,
+    ModelVersion,
+    Project,
+    QueryItem,
+    Role,
+    Round,
+    Score,
+    Slice,
+    Split,
+    Stream,
+    Suggestion,
+    utc_now,
+)
+from app.store.pixels import decode
+from tests.conftest import RecordingDispatcher
+from tests.loop.test_leases import annotator, ask, draw, slices_of
+from worker.runner import Runner
+from worker.steps import select as select_step
+from worker.steps import train as train_step
+
+
+def make_project(database: Database, classes=("background", "lesion"), **query) -> Project:
+    """Four pool cases and one test case, three slices each, bright squares on noise."""
+    from app.loop.ingest import add_imported_mask, add_slice, ensure_case
+
+    settings = ProjectSettings(
+        classes=list(classes),
+        query=QuerySettings(**{"size": 3, **query}),
+        training=TrainingSettings(width=2, epochs=2, batch_size=4, learning_rate=0.01),
+    )
+    rng = np.random.default_rng(0)
+    with database.writing() as session:
+        project = create_project(session, "p", settings)
+        for c in range(5):
+            split = Split.TEST if c == 4 else Split.POOL
+            case = ensure_case(session, project, f"case-{c}", split)
+            for index in range(3):
+                image = rng.integers(0, 900, (32, 32))
+                image[4:12, 6:14] += 2000
+                slice_, _ = add_slice(session, case, index, image.astype(np.uint16))
+                if split is Split.TEST:
+                    marks = np.zeros((32, 32), dtype=np.uint8)
+                    marks[4:12, 6:14] = 1
+                    add_imported_mask(session, slice_, marks)
+    return project
+
+
+def label_batch(database: Database, project: Project) -> None:
+    one = annotator(database, "one")
+    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
+        draw(database, one, slice_id, utc_now())
+
+
+def runner(database: Database, **settings) -> Runner:
+    return Runner(
+        database, RecordingDispatcher(), Settings(**settings), jobs.QUEUES, name="test-worker"
+    )
+
+
+def count(database: Database, model) -> int:
+    with database.reading() as session:
+        return session.scalar(select(func.count()).select_from(model))
+
+
+def job_of(database: Database) -> Job:
+    with database.reading() as session:
+        return session.scalars(
+            select(Job).where(Job.parent_id.is_(None)).order_by(Job.id.desc())
+        ).first()
+
+
+def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(database):
+    project = make_project(database)
+    label_batch(database, project)
+    # Train, three shards of up to 4 of the 9 slices left, select.
+    assert runner(database, shard_slices=4).work() == 5
+    assert job_of(database).state is JobState.SUCCEEDED
+    with database.reading() as session:
+        model = session.scalars(select(ModelVersion)).one()
+        assert (model.number, model.parent_id, len(model.mask_ids)) == (1, None, 2)
+        assert model.scores["labelled"] == 3
+        assert model.scores["validation_kind"] == "held-out"
+        assert model.scores["test"]["cases"] == 1
+        rounds = session.scalars(select(Round).order_by(Round.number)).all()
+        assert [(r.number, str(r.state), r.model_id) for r in rounds] == [
+            (1, "closed", None),
+            (2, "open", model.id),
+        ]
+        items = session.scalars(select(QueryItem).where(QueryItem.round_id == rounds[1].id)).all()
+        assert [item.rank for item in items] == [1, 2, 3]
+        assert [item.stream for item in items] == [Stream.TARGET, Stream.BOUNDARY, Stream.TARGET]
+        suggestion = session.get_one(Suggestion, (model.id, items[0].slice_id))
+        assert decode(suggestion.mask_png).shape == (32, 32)
+        assert decode(suggestion.uncertainty_png).dtype == np.uint8
+    assert count(database, Score) == 9 * 3
+    batch = ask(database, project, annotator(database, "one"), 3, utc_now())
+    assert all(handed.suggested for handed in batch.items)
+
+
+def test_the_next_round_starts_from_the_last_weights(database):
+    project = make_project(database)
+    for _ in range(2):
+        label_batch(database, project)
+        runner(database).work()
+    with database.reading() as session:
+        models = session.scalars(select(ModelVersion).order_by(ModelVersion.number)).all()
+        assert models[1].parent_id == models[0].id
+        assert models[1].scores["labelled"] == 6
+        assert models[0].seed != models[1].seed
+
+
+def test_the_loop_ends_when_the_pool_is_used_up(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    assert job_of(database).state is JobState.SUCCEEDED
+    batch = ask(database, project, annotator(database, "one"), 3, utc_now())
+    assert (batch.round, batch.items) == (None, [])
+    assert "nothing left" in batch.message
+
+
+@pytest.mark.parametrize("strategy", ["random", "entropy", "bald-selective"])
+def test_the_same_seed_gives_the_same_batch(sqlite_template, tmp_path, strategy):
+    import shutil
+
+    batches = []
+    for n in range(2):
+        path = tmp_path / f"{n}.db"
+        shutil.copy(sqlite_template, path)
+        database = Database(f"sqlite:///{path}")
+        label_batch(database, make_project(database, strategy=strategy, mc_passes=2))
+        runner(database, precision="float32").work()
+        with database.reading() as session:
+            items = session.scalars(select(QueryItem).order_by(QueryItem.round_id, QueryItem.rank))
+            batches.append([(item.slice_id, item.stream, item.score) for item in items])
+        database.dispose()
+    assert batches[0] == batches[1]
+    assert len(batches[0]) == 6
+
+
+def test_several_classes_are_learned_and_suggested(database):
+    project = make_project(database, classes=("background", "rim", "core"))
+    label_batch(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        assert session.scalars(select(ModelVersion)).one().architecture["classes"] == 3
+        assert session.scalars(select(Suggestion)).first() is not None
+
+
+def test_a_step_that_runs_again_after_a_crash_trains_no_second_model(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+
+    def crash(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        # The worker dies just after it has committed the model.
+        patched.setattr(Runner, "_claim", after(Runner._claim, calls=1, then=crash))
+        with pytest.raises(KeyboardInterrupt):
+            runner(database).work()
+    with database.writing() as session:
+        job = session.scalars(select(Job).where(Job.parent_id.is_(None))).one()
+        assert job.state is JobState.WAITING
+        # As if the split had been lost: the job is back at its first step.
+        job.state, job.step = JobState.QUEUED, jobs.STEP_TRAIN
+        for shard in session.scalars(select(Job).where(Job.parent_id == job.id)):
+            shard.state = JobState.CANCELLED
+    runner(database).work()
+    assert job_of(database).state is JobState.SUCCEEDED
+    assert count(database, ModelVersion) == 1
+
+
+def after(method, calls, then):
+    """The method for some calls, then something else."""
+    left = [calls]
+
+    def wrapped(self):
+        if left[0] == 0:
+            return then()
+        left[0] -= 1
+        return method(self)
+
+    return wrapped
+
+
+def test_a_worker_that_lost_its_job_writes_nothing(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+
+    def taken_by_another(step, plan):
+        with database.writing() as session:
+            session.get_one(Job, step.claim.job_id).attempt += 1
+        return trained(step, plan)
+
+    trained = train_step._train
+    monkeypatch.setattr(train_step, "_train", taken_by_another)
+    runner(database).work()
+    assert count(database, ModelVersion) == 0
+    assert job_of(database).state is JobState.RUNNING
+
+
+def test_an_error_fails_the_job_and_is_kept_in_full(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
+    runner(database).work()
+    job = job_of(database)
+    assert job.state is JobState.FAILED
+    assert "ZeroDivisionError" in job.error
+    batch = ask(database, project, annotator(database, "one"), 1, utc_now())
+    assert "failed" in batch.message
+
+
+def test_a_cancelled_training_leaves_no_model(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+
+    def cancelled(step, plan):
+        with database.writing() as session:
+            jobs.request_cancel(session, step.claim.job_id, named_account(session, "a", Role.ADMIN))
+        return trained(step, plan)
+
+    trained = train_step._train
+    monkeypatch.setattr(train_step, "_train", cancelled)
+    runner(database).work()
+    assert job_of(database).state is JobState.CANCELLED
+    assert count(database, ModelVersion) == 0
+
+
+def test_slices_answered_since_the_selection_are_left_out(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    one = annotator(database, "one")
+    answered = []
+
+    def meanwhile(session, held, model_id, seed, chosen):
+        answered.append(chosen[0].slice_id)
+        return original(session, held, model_id, seed, chosen)
+
+    original = learning.open_next_round
+    pick = select_step.predict
+
+    def answer_first(network, stream, *rest):
+        with database.reading() as session:
+            first = session.scalars(learning_pool(project)).first()
+        draw(database, one, first, utc_now())
+        return pick(network, stream, *rest)
+
+    monkeypatch.setattr(select_step, "predict", answer_first)
+    runner(database).work()
+    with database.reading() as session:
+        labelled = set(session.scalars(select(Label.slice_id)))
+        open_items = session.scalars(
+            select(QueryItem.slice_id).join(Round).where(Round.model_id.is_not(None))
+        ).all()
+        assert not labelled & set(open_items)
+
+
+def learning_pool(project):
+    from app.loop.rounds import unlabelled_pool
+
+    return unlabelled_pool(project.id)
+
+
+def test_test_cases_never_train_validate_or_enter_the_pool(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    with database.reading() as session:
+        project = session.get_one(Project, project.id)
+        divided = learning.labelled_slices(session, project)
+        test = set(session.scalars(select(Slice.id).where(Slice.split == Split.TEST)))
+        assert set(divided.test) == test
+        assert not test & set(divided.training + divided.validation)
+        assert not test & set(learning.selectable(session, project))
+
+
+def test_the_validation_split_is_used_once_it_holds_enough(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    with database.writing() as session:
+        project = session.get_one(Project, project.id)
+        project.training = {**project.training, "min_validation_slices": 3}
+        for slice_ in session.scalars(select(Slice).where(Slice.split == Split.TEST)):
+            slice_.split = Split.VALIDATION
+    with database.reading() as session:
+        project = session.get_one(Project, project.id)
+        divided = learning.labelled_slices(session, project)
+        assert divided.validation_kind == "validation"
+        assert (len(divided.validation), len(divided.training)) == (3, 12)
+
+
+def test_a_fifth_of_the_cases_is_held_out_by_seed():
+    cases = {f"c{n}" for n in range(10)}
+    held = learning.held_out_cases(cases, seed=1)
+    assert len(held) == 2
+    assert held == learning.held_out_cases(cases, seed=1)
+    assert learning.held_out_cases({"only"}, seed=1) == set()
+    assert len(learning.held_out_cases({"a", "b"}, seed=1)) == 1
