@@ -32,6 +32,8 @@ _SECONDS_TO_STOP = 5
 def run(settings: Settings) -> None:
     """Serve until interrupted. Raises ``DataFolderHeld``, ``PortInUse``."""
     configure_logs(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     settings.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(held_folder(settings.data))
@@ -56,6 +58,12 @@ def run(settings: Settings) -> None:
             on_ready=lambda: print(f"ready {url}", flush=True),
         )
         server.run(sockets=[listener])
+
+
+def _leave(*_: object) -> None:
+    # uvicorn raises its signal again when it has ended; the default would end us on the spot,
+    # before broker and workers are.
+    raise SystemExit(0)
 
 
 @contextmanager

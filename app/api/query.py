@@ -6,7 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from app.api.dependencies import Annotator, LeaseTtl, ProjectName, Workers, Writing
 from app.api.images import Id
-from app.api.schemas import BatchOut, ItemOut, LeaseOut
+from app.api.schemas import BatchOut, ItemOut, LeaseOut, SkipIn
 from app.loop.leases import renew, skip
 from app.loop.projects import find_project
 from app.loop.query import LARGEST_BATCH, HandedOut, next_batch
@@ -72,9 +72,15 @@ def skip_slice(
     workers: Workers,
     background: BackgroundTasks,
     reason: Annotated[str, Query(max_length=1000, examples=["motion artefact"])] = "",
+    body: SkipIn | None = None,
 ) -> Response:
-    """Skip a slice, with a reason: it goes to the end of the batch, for others."""
-    job = skip(session, lease_id, annotator, reason, utc_now())
+    """Skip a slice, with a reason: it goes to the end of the batch, for others.
+
+    The reason may also come as JSON. Without one the slice is only given back, and keeps its
+    place.
+    """
+    given = (reason or (body.reason if body else "")).strip()
+    job = skip(session, lease_id, annotator, given, utc_now())
     if job is not None:
         background.add_task(workers.wake, [job.queue])
     return Response(status_code=204)

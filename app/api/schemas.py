@@ -89,6 +89,14 @@ class LeaseOut(BaseModel):
     expires_at: datetime
 
 
+class SkipIn(BaseModel):
+    """Why a slice is skipped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field("", max_length=1000, examples=["motion artefact"])
+
+
 class ItemOut(BaseModel):
     """A slice to annotate, and why it was asked for."""
 

@@ -75,15 +75,18 @@ def renew(
 def skip(
     session: Session, lease_id: int, account: Account, reason: str, now: datetime
 ) -> Job | None:
-    """Give a slice back with a reason; it goes to the end of the batch, and to others.
+    """Give a slice back. With a reason it is skipped: it goes to the end of the batch, and to
+    others. Without one it is only released, as by somebody who goes home, and keeps its place.
 
-    Returns the retraining that this made due, if it did.
+    Returns the retraining that a skip made due, if it did.
     """
     lock_project(session, _project_of(session, lease_id))
     lease = _own_live_lease(session, lease_id, account, now)
     lease.ended_at = now
-    lease.outcome = LeaseOutcome.SKIPPED
+    lease.outcome = LeaseOutcome.SKIPPED if reason else LeaseOutcome.RELEASED
     lease.reason = reason
+    if not reason:
+        return None
     round_ = session.get_one(Round, lease.round_id)
     record(
         session,

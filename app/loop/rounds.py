@@ -163,8 +163,14 @@ def batch_state(session: Session, round_: Round) -> BatchState:
     unanswered = session.scalars(
         select(QueryItem.slice_id).where(of_round, ~answered(QueryItem.slice_id.expression))
     ).all()
+    # Whoever only let a lease run out or gave it back has no part in the round any more.
+    took_part = Lease.ended_at.is_(None) | Lease.outcome.in_(
+        (LeaseOutcome.SUBMITTED, LeaseOutcome.SKIPPED)
+    )
     participants = set(
-        session.scalars(select(Lease.account_id).where(Lease.round_id == round_.id).distinct())
+        session.scalars(
+            select(Lease.account_id).where(Lease.round_id == round_.id, took_part).distinct()
+        )
     )
     skips: dict[int, set[int]] = {}
     for slice_id, account_id in session.execute(

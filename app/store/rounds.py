@@ -33,6 +33,7 @@ class LeaseOutcome(StrEnum):
 
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
+    RELEASED = "released"
     EXPIRED = "expired"
 
 

@@ -128,6 +128,14 @@ def test_a_skipped_slice_goes_to_the_end_and_to_others(database):
     assert slices_of(ask(database, project, other, 3, later))[-1] == skipped
 
 
+def test_a_slice_given_back_without_a_reason_keeps_its_place(database):
+    project = make_pool(database, slices=3)
+    one = annotator(database, "one")
+    batch = ask(database, project, one)
+    give_back(database, one, batch, reason="")
+    assert slices_of(ask(database, project, one)) == slices_of(batch)
+
+
 def test_what_everybody_skipped_ends_the_round_and_is_set_aside(database):
     project = make_pool(database, slices=2)
     one = annotator(database, "one")

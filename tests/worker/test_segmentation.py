@@ -38,6 +38,14 @@ def seeded(classes: int = 2, width: int = 2) -> UNet:
     return UNet(classes, width).eval()
 
 
+def opinionated(classes: int) -> UNet:
+    """A network with some training, whose dropout matters: its passes disagree."""
+    settings = SMALL.model_copy(update={"epochs": 8})
+    model = seeded(classes, width=4)
+    train(model, samples(12, classes=classes), [], settings, 0, CPU)
+    return model
+
+
 def test_the_default_network_has_the_papers_channels():
     model = UNet(2)
     assert [level[0].out_channels for level in model.encoder] == [32, 64, 128, 256]
@@ -156,11 +164,12 @@ def test_dice_by_hand():
 @pytest.mark.parametrize("measure", ["entropy", "bald"])
 def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
     """Batches, padding and running means change nothing."""
-    model, pool = seeded(classes), samples(7, size=30, classes=classes)
+    model, pool = opinionated(classes), samples(7, size=30, classes=classes)
     settings = ScoringSettings(
         target_threshold=0.3, boundary_width=0.2, mc_passes=4, batch_size=3, seed=5
     )
     streamed = list(score(model, pool, measure, settings, CPU, FLOAT32))
+    assert all(found.total > 0.01 for of_slice in streamed for found in of_slice)
     torch.manual_seed(5)
     for group, start in zip(batches(pool, 3), (0, 3, 6), strict=True):
         image = frame(group).image
@@ -184,12 +193,12 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
                 p, u = (m[n : n + 1][crop] for m in maps[found.measure])
                 target = regions.target_region(p, 0.3)
                 boundary = regions.boundary_region(p, 0.2)
-                assert found.total == pytest.approx(query.aggregate(u).item(), rel=1e-4)
+                assert found.total == pytest.approx(query.aggregate(u).item(), rel=1e-3)
                 assert found.target == pytest.approx(
-                    query.aggregate(u, target).item(), rel=1e-4, abs=1e-5
+                    query.aggregate(u, target).item(), rel=1e-3, abs=1e-4
                 )
                 assert found.boundary == pytest.approx(
-                    query.aggregate(u, boundary).item(), rel=1e-4, abs=1e-5
+                    query.aggregate(u, boundary).item(), rel=1e-3, abs=1e-4
                 )
                 assert (found.pixels, found.target_pixels) == (900, int(target.sum()))
                 assert found.boundary_pixels == int(boundary.sum())

@@ -70,12 +70,16 @@ class Annotator(threading.Thread):
         self._budget = budget
         self._last_round = last_round
         self._rng = np.random.default_rng(seed)
+        self._held: list[int] = []
 
     def run(self) -> None:
         """Work; an error ends the thread and is kept for whoever started it."""
         try:
             while not self.stopping.is_set() and self._work():
                 pass
+            # Going home: what is not drawn goes back at once, not after half an hour.
+            for lease in self._held:
+                self._request("DELETE", f"/leases/{lease}")
         except Exception as error:  # handed to the thread that waits for us
             self.error = error
 
@@ -83,6 +87,7 @@ class Annotator(threading.Thread):
         """One batch; returns whether to go on."""
         query = {"project": self._project, "size": _BATCH}
         batch = self._request("GET", "/query/next", params=query).json()
+        self._held = [item["lease"]["id"] for item in batch["items"]]
         if batch["round"] is None or batch["round"] > self._last_round:
             return False
         if not batch["items"]:
@@ -97,6 +102,7 @@ class Annotator(threading.Thread):
         if rng.random() < behaviour.skip_rate:
             reason = {"reason": "simulated: cannot be judged"}
             self._request("DELETE", f"/leases/{item['lease']['id']}", params=reason)
+            self._held.remove(item["lease"]["id"])
             return True
         seconds = float(rng.gamma(4.0, behaviour.seconds / 4)) if behaviour.seconds else 0.0
         self.stopping.wait(seconds)
@@ -109,6 +115,7 @@ class Annotator(threading.Thread):
         path = f"/slices/{item['slice']}/masks"
         details = {"source": "oracle", "seconds": round(seconds, 3)}
         self._request("POST", path, params=details, content=mask)
+        self._held.remove(item["lease"]["id"])
         return True
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:

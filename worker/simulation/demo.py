@@ -23,10 +23,10 @@ _SETTINGS = [
     "query.initial_size=8",
     "query.strategy=entropy-selective",
     "training.width=8",
-    "training.learning_rate=0.003",
+    "training.learning_rate=0.002",
     "training.batch_size=8",
     "training.epochs=24",
-    "training.patience=6",
+    "training.patience=8",
 ]
 
 

@@ -1,0 +1,145 @@
+"""Real processes on real brokers and databases, killed in the middle of their work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from app.dispatch import CeleryDispatcher
+from app.loop import jobs
+from app.settings import Settings
+from app.store import Database, Job, JobState, ModelVersion, Project, Round
+from app.sweep import sweep_once
+from tests.worker.test_steps import job_of, label_batch, make_project
+
+
+class Workers:
+    """Worker processes of this test, all ended with it."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.environment = {**os.environ, **environment}
+        self.log = log
+        self.processes: list[subprocess.Popen] = []
+
+    def start(self) -> subprocess.Popen:
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "worker"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def workers(database_url, valkey_url, tmp_path):
+    started = Workers(
+        {
+            "SFUMATO_DATABASE_URL": database_url,
+            "SFUMATO_BROKER_URL": valkey_url,
+            "SFUMATO_HEARTBEAT_SECONDS": "0.5",
+            "SFUMATO_STALE_SECONDS": "3",
+            "SFUMATO_SWEEP_SECONDS": "0.5",
+            "SFUMATO_RESEND_SECONDS": "1",
+            "SFUMATO_PRECISION": "float32",
+        },
+        tmp_path / "workers.log",
+    )
+    yield started
+    started.end()
+
+
+def wait_for(condition, log: Path, seconds: float = 120):
+    """Look until the condition holds; what it returned then. Fails with the workers' log."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"not within {seconds} s; the log says:\n{log.read_text()[-4000:]}")
+
+
+def long_training(database: Database, epochs: int) -> None:
+    with database.writing() as session:
+        project = session.scalars(select(Project)).one()
+        project.training = {**project.training, "epochs": epochs, "patience": epochs}
+
+
+def in_training(database: Database, worker: subprocess.Popen) -> bool:
+    """Whether that worker has come past its first epoch."""
+    job = job_of(database)
+    ours = (job.worker or "").endswith(f":{worker.pid}")
+    return ours and job.state is JobState.RUNNING and job.progress.get("epoch", 0) >= 1
+
+
+def test_a_killed_workers_job_finishes_once_on_another(database, database_url, valkey_url, workers):
+    project = make_project(database)
+    long_training(database, epochs=300)
+    label_batch(database, project)
+    first = workers.start()
+    wait_for(lambda: in_training(database, first), workers.log)
+    second = workers.start()
+    os.kill(first.pid, signal.SIGKILL)
+    long_training(database, epochs=3)
+    wait_for(lambda: job_of(database).state is JobState.SUCCEEDED, workers.log)
+    job = job_of(database)
+    assert job.lost == 1
+    with database.reading() as session:
+        assert len(session.scalars(select(ModelVersion)).all()) == 1
+        assert len(session.scalars(select(Round)).all()) == 2
+        ran_by = set(session.scalars(select(Job.worker)))
+    assert {name.rsplit(":", 1)[1] for name in ran_by} == {str(second.pid)}
+
+
+def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
+    project = make_project(database)
+    long_training(database, epochs=10_000)
+    label_batch(database, project)
+    worker = workers.start()
+    wait_for(lambda: in_training(database, worker), workers.log)
+    with database.writing() as session:
+        from app.loop.access import named_account
+        from app.store import Role
+
+        jobs.request_cancel(session, job_of(database).id, named_account(session, "a", Role.ADMIN))
+    wait_for(lambda: job_of(database).state is JobState.CANCELLED, workers.log)
+    assert worker.poll() is None
+
+
+def test_a_worker_that_is_told_to_end_gives_its_job_to_another(database, workers):
+    project = make_project(database)
+    long_training(database, epochs=10_000)
+    label_batch(database, project)
+    first = workers.start()
+    wait_for(lambda: in_training(database, first), workers.log)
+    first.terminate()
+    first.wait(30)
+    job = job_of(database)
+    assert (job.state, job.lost) == (JobState.QUEUED, 0)
+
+
+def test_a_job_is_accepted_while_the_broker_is_down_and_found_later(
+    database, database_url, valkey_url, workers
+):
+    """The row comes first; the sweep sends the message when there is a broker again."""
+    project = make_project(database)
+    CeleryDispatcher("redis://127.0.0.1:1/0").wake(["train"])
+    label_batch(database, project)
+    worker = workers.start()
+    sweep_once(database, CeleryDispatcher(valkey_url), Settings(resend_seconds=0.001))
+    wait_for(lambda: job_of(database).state is JobState.SUCCEEDED, workers.log)
+    assert worker.poll() is None

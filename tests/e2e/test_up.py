@@ -1,0 +1,169 @@
+"""`sfumato up` and the other commands, as processes."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.store import Database
+from worker.simulation.service import running_service
+
+
+def sfumato(*arguments: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service without workers: (data folder, address)."""
+    folder = tmp_path_factory.mktemp("service")
+    with running_service(folder / "data", folder / "log", "--workers", "0") as url:
+        yield folder / "data", url
+
+
+def test_the_first_start_leaves_an_admins_token_that_only_we_can_read(service):
+    data, url = service
+    path = data / "admin.token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    headers = {"Authorization": f"Bearer {path.read_text().strip()}"}
+    assert httpx.post(f"{url}/projects", json={"name": "p"}, headers=headers).status_code == 201
+    assert json.loads((data / "server.json").read_text())["url"] == url
+
+
+def test_the_server_process_never_loads_torch(service):
+    code = "import sys, app.main, app.embedded, app.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_data_folder_has_one_master(service):
+    data, _ = service
+    refused = sfumato("up", "--data", data, "--port", "0", "--workers", "0")
+    assert refused.returncode == 1
+    assert "another `sfumato up`" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_port_in_use_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = sfumato("up", "--data", tmp_path, "--port", port, "--workers", "0")
+    assert refused.returncode == 1
+    assert f"127.0.0.1:{port}" in refused.stderr
+    assert "--port" in refused.stderr
+
+
+def test_tokens_are_made_listed_and_revoked(service):
+    data, url = service
+    made = sfumato("token", "create", "--role", "annotator", "--name", "eva", "--data", data)
+    token = made.stdout.strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{url}/projects", headers=headers).status_code == 200
+    listed = sfumato("token", "list", "--data", data).stdout
+    assert "eva" in listed
+    assert token not in listed
+    number = token.split("_")[1]
+    assert "revoked" in sfumato("token", "revoke", number, "--data", data).stdout
+    assert httpx.get(f"{url}/projects", headers=headers).status_code == 401
+    database = Database(f"sqlite:///{data / 'sfumato.db'}")
+    dump = "\n".join(
+        str(row) for row in database.engine.raw_connection().execute("SELECT * FROM tokens")
+    )
+    assert token.split("_")[2] not in dump
+    database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["token", "create", "--role", "king", "--name", "x"], "annotator"),
+        (["token", "create", "--role", "admin", "--name", "../x"], "cannot name"),
+        (["token", "revoke", "999"], "no token 999"),
+        (["import", "msd", "/no/such/folder", "--project", "p"], "not a folder"),
+        (["import", "tarot", "/", "--project", "p"], "msd"),
+        (["simulate", "--project", "nobody"], "no project"),
+        (["export", "--project", "nobody", "--out", "x"], "no project"),
+    ],
+)
+def test_commands_say_what_was_wrong(tmp_path, arguments, says):
+    refused = sfumato(*arguments, "--data", tmp_path, cwd=tmp_path)
+    assert refused.returncode in (1, 2)
+    assert says in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_all_ends_together_even_when_the_supervisor_is_killed(tmp_path):
+    """Broker and worker are not left behind by SIGKILL."""
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "up", "--data", tmp_path / "data", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline().startswith("ready http://127.0.0.1:")
+    children = children_of(process.pid)
+    assert len(children) == 2
+    # The worker must have come up far enough to watch its parent.
+    wait_until(lambda: "app.cli" in command_of(children[-1]) and threads_of(children[-1]) > 2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_until(lambda: not any(alive(child) for child in children))
+
+
+def test_up_stops_in_order_on_sigterm(tmp_path):
+    with running_service(tmp_path / "data", tmp_path / "log") as url:
+        pid = json.loads((tmp_path / "data" / "server.json").read_text())["pid"]
+        children = children_of(pid)
+        assert httpx.get(f"{url}/health/ready").status_code == 200
+    assert not any(alive(child) for child in [pid, *children])
+    assert not (tmp_path / "data" / "server.json").exists()
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.1)
