@@ -78,6 +78,45 @@ def up(
 
 
 @cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port.")] = None,
+) -> None:
+    """Start one API process alone, on the database and broker of the environment."""
+    import uvicorn
+
+    from app.logs import configure_logs
+    from app.main import create_app
+
+    settings = _settings(host=host, port=port)
+    configure_logs(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@cli.command()
+def check() -> None:
+    """Say whether database and broker of the environment answer (for health checks)."""
+    from redis import Redis
+
+    from app.loop.status import check_ready
+    from app.store import Database
+
+    settings = _settings()
+    with Database(settings.effective_database_url).reading() as session:
+        check_ready(session)
+    if settings.broker_url is not None:
+        Redis.from_url(settings.broker_url, socket_timeout=5).ping()
+    typer.echo("database and broker answer")
+
+
+@cli.command()
 def worker(
     queues: Annotated[str, typer.Option(help="Comma-separated: train, score.")] = "train,score",
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -218,11 +257,15 @@ def phantom(
     slices: Annotated[int, typer.Option(min=3)] = 20,
     size: Annotated[int, typer.Option(min=32)] = 64,
     seed: int = 0,
+    layout: Annotated[str, typer.Option(help="msd, or png for single pictures")] = "msd",
 ) -> None:
-    """Write a synthetic data set in the Decathlon layout."""
-    from app.formats.phantom import write_phantom
+    """Write a synthetic data set: no anatomy, no patient, for trying things out."""
+    from app.formats.phantom import write_phantom, write_phantom_pictures
 
-    write_phantom(folder, cases, slices, size, seed)
+    writers = {"msd": write_phantom, "png": write_phantom_pictures}
+    if layout not in writers:
+        raise typer.BadParameter(f"the layout is one of {', '.join(writers)}")
+    writers[layout](folder, cases, slices, size, seed)
     typer.echo(f"{cases} cases of {slices} slices at {size} × {size} are in {folder}")
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from app.store.pixels import encode
+
 Volume = npt.NDArray[np.float64]
 
 
@@ -39,6 +41,17 @@ def write_phantom(folder: Path, cases: int, slices: int, size: int, seed: int) -
         "test": [],
     }
     (folder / "dataset.json").write_text(json.dumps(description, indent=1))
+
+
+def write_phantom_pictures(folder: Path, cases: int, slices: int, size: int, seed: int) -> None:
+    """Write the same cases as PNG: images/CASE/INDEX.png with masks/CASE/INDEX.png."""
+    for number in range(cases):
+        image, mask = phantom_case(slices, size, np.random.default_rng([seed, number]))
+        for part, stack in (("images", image), ("masks", mask)):
+            case = folder / part / f"phantom_{number:03d}"
+            case.mkdir(parents=True, exist_ok=True)
+            for index, pixels in enumerate(stack):
+                (case / f"{index:03d}.png").write_bytes(encode(pixels))
 
 
 def phantom_case(
