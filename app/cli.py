@@ -123,7 +123,7 @@ def worker(
 ) -> None:
     """Start one worker on the database and broker of the environment."""
     from app.embedded import end_with_parent
-    from app.loop.jobs import QUEUES
+    from app.loop.claims import QUEUES
     from worker.tasks import run_worker, shut_broker_down
 
     chosen = tuple(name.strip() for name in queues.split(","))

@@ -152,8 +152,11 @@ def _keep_worker(settings: Settings, stop: threading.Event) -> None:
         "SFUMATO_BROKER_URL": settings.broker_url or "",
     }
     while not stop.is_set():
-        # The child leaves the terminal's group: Ctrl-C is for us, and we end it in order.
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        # The child leaves the terminal's group: Ctrl-C is for us, and we end it in order. Its
+        # banner goes to standard error: standard output says `ready`, and nothing else.
+        process = subprocess.Popen(
+            command, env=environment, start_new_session=True, stdout=sys.stderr
+        )
         while process.poll() is None and not stop.wait(0.2):
             pass
         if stop.is_set():

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.dispatch import Dispatcher
-from app.loop import jobs
+from app.loop import claims
 from app.settings import Settings
 from app.store import Database, utc_now
 
@@ -17,7 +17,7 @@ _log = structlog.get_logger("sfumato.sweep")
 def sweep_once(database: Database, dispatcher: Dispatcher, settings: Settings) -> None:
     """Take back what dead workers held, and wake workers for what waits."""
     with database.writing() as session:
-        queues = jobs.sweep(
+        queues = claims.sweep(
             session,
             utc_now(),
             stale=timedelta(seconds=settings.stale_seconds),

@@ -10,8 +10,8 @@ import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.dispatch import Dispatcher
-from app.loop import jobs
-from app.loop.jobs import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
+from app.loop import claims
+from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
 from app.settings import Settings
 from app.store import Database, utc_now
 from worker.steps import score, select, train
@@ -63,7 +63,7 @@ class Runner:
 
     def _claim(self) -> Claim | None:
         with self._database.writing() as session:
-            return jobs.claim(session, self._queues, self._name, utc_now())
+            return claims.claim(session, self._queues, self._name, utc_now())
 
     def _run(self, claim: Claim) -> None:
         log = _log.bind(job=claim.job_id, step=claim.step, attempt=claim.attempt)
@@ -75,12 +75,12 @@ class Runner:
         except WorkerStopping:
             log.info("step given back")
             with self._database.writing() as session:
-                queues = jobs.release(session, claim)
+                queues = claims.release(session, claim)
             self._dispatcher.wake(queues)
         except ClaimLost:
             log.info("step given up")
             with self._database.writing() as session:
-                jobs.confirm_cancel(session, claim)
+                claims.confirm_cancel(session, claim)
         except Exception as error:  # whatever went wrong belongs on the job, for its admin
             log.error("step failed", exc_info=True)
             self._fail(claim, "".join(traceback.format_exception(error)))
@@ -99,7 +99,7 @@ class Runner:
     def _fail(self, claim: Claim, error: str) -> None:
         try:
             with self._database.writing() as session:
-                jobs.fail(session, claim, error)
+                claims.fail(session, claim, error)
         except ClaimLost:
             _log.info("the failed step was not ours any more", job=claim.job_id)
 
@@ -113,7 +113,7 @@ def _heartbeat(database: Database, claim: Claim, seconds: float) -> Iterator[Cal
         while not done.wait(seconds):
             try:
                 with database.writing() as session:
-                    jobs.heartbeat(session, claim, utc_now())
+                    claims.heartbeat(session, claim, utc_now())
             except ClaimLost:
                 lost.set()
                 return

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from app.errors import JobFinished
-from app.loop import jobs
+from app.loop import claims, jobs
 from app.loop.access import named_account
-from app.loop.jobs import ClaimLost
+from app.loop.claims import ClaimLost
 from app.store import Job, JobKind, JobState, Project, Role, utc_now
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
 
@@ -30,14 +30,14 @@ def job(database, project) -> Job:
         return jobs.request_retrain(session, project, None)
 
 
-def claim(database, worker="w1", queues=jobs.QUEUES, now=NOW):
+def claim(database, worker="w1", queues=claims.QUEUES, now=NOW):
     with database.writing() as session:
-        return jobs.claim(session, queues, worker, now)
+        return claims.claim(session, queues, worker, now)
 
 
 def sweep(database, now, max_attempts=3):
     with database.writing() as session:
-        return jobs.sweep(session, now, STALE, RESEND, max_attempts)
+        return claims.sweep(session, now, STALE, RESEND, max_attempts)
 
 
 def state(database, job_id):
@@ -59,23 +59,23 @@ def test_a_dead_workers_job_is_taken_back_and_its_late_result_refused(database, 
     alive = claim(database, "alive")
     assert (alive.job_id, alive.attempt) == (dead.job_id, 2)
     for late in (
-        lambda s: jobs.heartbeat(s, dead, NOW),
-        lambda s: jobs.report(s, dead, {}),
-        lambda s: jobs.finish(s, dead),
-        lambda s: jobs.fail(s, dead, "x"),
-        lambda s: jobs.split(s, dead, [{}]),
+        lambda s: claims.heartbeat(s, dead, NOW),
+        lambda s: claims.report(s, dead, {}),
+        lambda s: claims.finish(s, dead),
+        lambda s: claims.fail(s, dead, "x"),
+        lambda s: claims.split(s, dead, [{}]),
     ):
         with database.writing() as session, pytest.raises(ClaimLost):
             late(session)
     with database.writing() as session:
-        jobs.finish(session, alive)
+        claims.finish(session, alive)
     assert state(database, job.id) is JobState.SUCCEEDED
 
 
 def test_a_heartbeat_keeps_a_job(database, job):
     held = claim(database)
     with database.writing() as session:
-        jobs.heartbeat(session, held, NOW + timedelta(seconds=14))
+        claims.heartbeat(session, held, NOW + timedelta(seconds=14))
     sweep(database, NOW + timedelta(seconds=20))
     assert state(database, job.id) is JobState.RUNNING
 
@@ -103,7 +103,7 @@ def test_a_message_that_nobody_got_is_sent_again_ever_more_rarely(database, job)
 def test_shards_run_side_by_side_and_the_last_wakes_the_parent(database, job):
     parent = claim(database)
     with database.writing() as session:
-        assert jobs.split(session, parent, [{"n": 1}, {"n": 2}]) == ("score",)
+        assert claims.split(session, parent, [{"n": 1}, {"n": 2}]) == ("score",)
     assert state(database, job.id) is JobState.WAITING
     assert sweep(database, NOW + timedelta(hours=1)) == ("score",)
     shards = [claim(database, f"w{n}") for n in (1, 2)]
@@ -112,9 +112,9 @@ def test_shards_run_side_by_side_and_the_last_wakes_the_parent(database, job):
         (JobKind.SCORE, {"n": 2}),
     ]
     with database.writing() as session:
-        assert jobs.finish(session, shards[0], slices_scored=3) == ()
+        assert claims.finish(session, shards[0], slices_scored=3) == ()
     with database.writing() as session:
-        assert jobs.finish(session, shards[1], slices_scored=4) == ("train",)
+        assert claims.finish(session, shards[1], slices_scored=4) == ("train",)
     again = claim(database)
     assert (again.job_id, again.step, again.attempt) == (job.id, "select", 2)
     with database.reading() as session:
@@ -125,13 +125,13 @@ def test_shards_run_side_by_side_and_the_last_wakes_the_parent(database, job):
 def test_a_failed_shard_fails_the_job_and_stops_the_others(database, job):
     parent = claim(database)
     with database.writing() as session:
-        jobs.split(session, parent, [{"n": 1}, {"n": 2}, {"n": 3}])
+        claims.split(session, parent, [{"n": 1}, {"n": 2}, {"n": 3}])
     one, other = claim(database), claim(database)
     with database.writing() as session:
-        jobs.fail(session, one, "out of memory")
+        claims.fail(session, one, "out of memory")
     assert state(database, job.id) is JobState.FAILED
     with database.writing() as session, pytest.raises(ClaimLost):
-        jobs.heartbeat(session, other, NOW)
+        claims.heartbeat(session, other, NOW)
     assert claim(database) is None
     with database.reading() as session:
         assert "out of memory" in session.get_one(Job, job.id).error
@@ -143,9 +143,9 @@ def test_cancelling_asks_a_running_job_and_ends_a_waiting_one(database, job):
     with database.writing() as session:
         assert jobs.request_cancel(session, job.id, admin).state is JobState.RUNNING
     with database.writing() as session, pytest.raises(ClaimLost):
-        jobs.hold(session, held)
+        claims.hold(session, held)
     with database.writing() as session:
-        jobs.confirm_cancel(session, held)
+        claims.confirm_cancel(session, held)
     assert state(database, job.id) is JobState.CANCELLED
     with database.writing() as session, pytest.raises(JobFinished):
         jobs.request_cancel(session, job.id, admin)
@@ -162,8 +162,8 @@ def test_a_cancelled_job_of_a_dead_worker_does_not_come_back(database, job):
 def test_a_worker_that_ends_gives_its_job_back_without_blame(database, job):
     held = claim(database)
     with database.writing() as session:
-        assert jobs.release(session, held) == ("train",)
-        assert jobs.release(session, held) == ()
+        assert claims.release(session, held) == ("train",)
+        assert claims.release(session, held) == ()
     with database.reading() as session:
         found = session.get_one(Job, job.id)
         assert (found.state, found.lost) == (JobState.QUEUED, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from app.loop import jobs, learning
+from app.loop import claims, jobs, learning, training_set
 from app.loop.access import named_account
 from app.loop.options import ProjectSettings, QuerySettings, TrainingSettings
 from app.loop.projects import create_project
@@ -68,7 +68,7 @@ def label_batch(database: Database, project: Project) -> None:
 
 def runner(database: Database, **settings) -> Runner:
     return Runner(
-        database, RecordingDispatcher(), Settings(**settings), jobs.QUEUES, name="test-worker"
+        database, RecordingDispatcher(), Settings(**settings), claims.QUEUES, name="test-worker"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_step_that_runs_again_after_a_crash_trains_no_second_model(database, m
         job = session.scalars(select(Job).where(Job.parent_id.is_(None))).one()
         assert job.state is JobState.WAITING
         # As if the split had been lost: the job is back at its first step.
-        job.state, job.step = JobState.QUEUED, jobs.STEP_TRAIN
+        job.state, job.step = JobState.QUEUED, claims.STEP_TRAIN
         for shard in session.scalars(select(Job).where(Job.parent_id == job.id)):
             shard.state = JobState.CANCELLED
     runner(database).work()
@@ -283,7 +283,7 @@ def test_test_cases_never_train_validate_or_enter_the_pool(database):
     label_batch(database, project)
     with database.reading() as session:
         project = session.get_one(Project, project.id)
-        divided = learning.labelled_slices(session, project)
+        divided = training_set.labelled_slices(session, project)
         test = set(session.scalars(select(Slice.id).where(Slice.split == Split.TEST)))
         assert set(divided.test) == test
         assert not test & set(divided.training + divided.validation)
@@ -300,15 +300,15 @@ def test_the_validation_split_is_used_once_it_holds_enough(database):
             slice_.split = Split.VALIDATION
     with database.reading() as session:
         project = session.get_one(Project, project.id)
-        divided = learning.labelled_slices(session, project)
+        divided = training_set.labelled_slices(session, project)
         assert divided.validation_kind == "validation"
         assert (len(divided.validation), len(divided.training)) == (3, 12)
 
 
 def test_a_fifth_of_the_cases_is_held_out_by_seed():
     cases = {f"c{n}" for n in range(10)}
-    held = learning.held_out_cases(cases, seed=1)
+    held = training_set.held_out_cases(cases, seed=1)
     assert len(held) == 2
-    assert held == learning.held_out_cases(cases, seed=1)
-    assert learning.held_out_cases({"only"}, seed=1) == set()
-    assert len(learning.held_out_cases({"a", "b"}, seed=1)) == 1
+    assert held == training_set.held_out_cases(cases, seed=1)
+    assert training_set.held_out_cases({"only"}, seed=1) == set()
+    assert len(training_set.held_out_cases({"a", "b"}, seed=1)) == 1

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from app.loop import jobs
-from app.loop.jobs import Claim
-from app.loop.learning import LoadedSlice
+from app.loop import claims
+from app.loop.claims import Claim
+from app.loop.training_set import LoadedSlice
 from app.settings import Settings
 from app.store import Database
 from worker.segmentation.frames import Sample, standardise
@@ -48,7 +48,7 @@ class Step:
             return
         self._reported_at = now
         with self.database.writing() as session:
-            jobs.report(session, self.claim, progress)
+            claims.report(session, self.claim, progress)
 
 
 def derived_seed(*parts: object) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from app.loop import jobs, learning
+from app.loop import claims, learning, training_set
 from app.loop.options import QuerySettings, query_settings
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
@@ -25,7 +25,7 @@ def run(step: Step) -> tuple[str, ...]:
         )
         scored = score(
             network.placed(step.device),
-            samples(learning.load_slices(session, ids)),
+            samples(training_set.load_slices(session, ids)),
             find_strategy(settings.strategy).measure or "entropy",
             scoring_settings(settings, model.number),
             step.device,
@@ -36,7 +36,7 @@ def run(step: Step) -> tuple[str, ...]:
             step.report({"slices_scored": done, "slices_to_score": len(ids)})
     with step.database.writing() as session:
         learning.save_scores(session, step.claim, rows)
-        return jobs.finish(
+        return claims.finish(
             session, step.claim, slices_scored=len(ids), precision=str(step.precision)
         )
 

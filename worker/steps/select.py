@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from app.loop import learning
+from app.loop import learning, training_set
 from app.loop.learning import Chosen
 from app.loop.options import query_settings
 from app.store import Project, Score, Stream
@@ -36,7 +36,7 @@ def run(step: Step) -> tuple[str, ...]:
         else:
             pool = PoolScores(*(torch.zeros(len(ids)) for _ in range(3)))
         picks = strategy.select(pool, settings.size, seed)
-        loaded = list(learning.load_slices(session, [ids[pick.index] for pick in picks]))
+        loaded = list(training_set.load_slices(session, [ids[pick.index] for pick in picks]))
         network = weights.restore(model.architecture, model.weights).placed(step.device)
     measure = strategy.measure or "entropy"
     streamed = predict(

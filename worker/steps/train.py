@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.loop import jobs, learning
-from app.loop.learning import LabelledSlices
+from app.loop import claims, learning, training_set
 from app.loop.options import TrainingSettings, query_settings, training_settings
+from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
@@ -44,20 +44,20 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.writing() as session:
         if model is not None:
             model_id = learning.save_model(session, step.claim, model).id
-        return jobs.split(session, step.claim, _shards(session, step, model_id))
+        return claims.split(session, step.claim, _shards(session, step, model_id))
 
 
 def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
-    divided = learning.labelled_slices(session, project)
+    divided = training_set.labelled_slices(session, project)
     last = learning.last_model(session, project_id)
     parent = None if settings.from_scratch else last
     if parent and parent.architecture != weights.architecture(len(project.classes), settings):
         parent = None
 
     def load(ids: Sequence[int]) -> list[Sample]:
-        return list(samples(learning.load_slices(session, ids, with_labels=True)))
+        return list(samples(training_set.load_slices(session, ids, with_labels=True)))
 
     return _Plan(
         project=project,

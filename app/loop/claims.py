@@ -1,0 +1,254 @@
+"""Holding a job: claimed, kept alive, split, ended once, or taken back.
+
+A worker claims a job by a conditional update that raises ``attempt``; it shows a heartbeat; a
+sweep takes back what has none. Every result is written in a transaction that first calls
+``hold``, so that a worker that comes back from the dead writes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.store import ACTIVE_STATES, Job, JobKind, JobState, utc_now
+
+TRAIN_QUEUE, SCORE_QUEUE = "train", "score"
+QUEUES = (TRAIN_QUEUE, SCORE_QUEUE)
+STEP_TRAIN, STEP_SCORE, STEP_SELECT = "train", "score", "select"
+_LONGEST_RESEND = timedelta(minutes=5)
+
+
+class ClaimLost(Exception):
+    """The job was given to another worker, cancelled or ended: stop, and write nothing."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a job, valid while the row shows the same attempt."""
+
+    job_id: int
+    attempt: int
+    project_id: int
+    kind: JobKind
+    step: str
+    payload: dict[str, Any]
+
+
+def claim(session: Session, queues: tuple[str, ...], worker: str, now: datetime) -> Claim | None:
+    """Take the oldest queued job of these queues, or None."""
+    job = session.scalar(
+        select(Job)
+        .where(Job.state == JobState.QUEUED, Job.queue.in_(queues))
+        .order_by(Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if job is None:
+        return None
+    job.state = JobState.RUNNING
+    job.attempt += 1
+    job.worker = worker
+    job.heartbeat_at = now
+    job.started_at = job.started_at or now
+    return Claim(job.id, job.attempt, job.project_id, job.kind, job.step, dict(job.payload))
+
+
+def heartbeat(session: Session, held: Claim, now: datetime) -> None:
+    """Show that the worker lives. Raises ``ClaimLost`` when it should stop."""
+    row = session.execute(
+        update(Job)
+        .where(
+            Job.id == held.job_id,
+            Job.attempt == held.attempt,
+            Job.state == JobState.RUNNING,
+        )
+        .values(heartbeat_at=now)
+        .returning(Job.cancel_requested)
+    ).one_or_none()
+    if row is None or row.cancel_requested:
+        raise ClaimLost(f"job {held.job_id}, attempt {held.attempt}")
+
+
+def report(session: Session, held: Claim, progress: dict[str, Any]) -> None:
+    """Add to a running job's progress. Raises ``ClaimLost``."""
+    job = hold(session, held)
+    job.progress = {**job.progress, **progress}
+
+
+def hold(session: Session, held: Claim) -> Job:
+    """The claimed job, locked until the transaction ends. Raises ``ClaimLost``."""
+    job = session.scalar(
+        select(Job)
+        .where(
+            Job.id == held.job_id,
+            Job.attempt == held.attempt,
+            Job.state == JobState.RUNNING,
+        )
+        .with_for_update()
+    )
+    if job is None or job.cancel_requested:
+        raise ClaimLost(f"job {held.job_id}, attempt {held.attempt}")
+    return job
+
+
+def split(session: Session, held: Claim, shards: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Turn the job's next step into one child a shard. Returns the queues to announce.
+
+    The parent waits; the last child to end wakes it for the step ``select``.
+    """
+    job = hold(session, held)
+    if not shards:
+        return _continue(job, STEP_SELECT)
+    job.state = JobState.WAITING
+    job.step = STEP_SCORE
+    job.heartbeat_at = None
+    session.add_all(
+        Job(
+            project_id=job.project_id,
+            parent_id=job.id,
+            kind=JobKind.SCORE,
+            queue=SCORE_QUEUE,
+            step=STEP_SCORE,
+            payload=payload,
+            announced_at=utc_now(),
+        )
+        for payload in shards
+    )
+    return (SCORE_QUEUE,)
+
+
+def finish(session: Session, held: Claim, **progress: Any) -> tuple[str, ...]:
+    """End a job well. Returns the queues to announce: a last shard wakes its parent."""
+    parent = _locked_parent(session, held.job_id)
+    job = hold(session, held)
+    job.progress = {**job.progress, **progress}
+    end(job, JobState.SUCCEEDED)
+    session.flush()
+    if parent is None or parent.state is not JobState.WAITING:
+        return ()
+    return _continue(parent, STEP_SELECT) if _all_ended(session, parent) else ()
+
+
+def fail(session: Session, held: Claim, error: str) -> None:
+    """End a job with an error; the parent of a failed shard fails with it."""
+    parent = _locked_parent(session, held.job_id)
+    _fail(session, hold(session, held), parent, error)
+
+
+def _fail(session: Session, job: Job, parent: Job | None, error: str) -> None:
+    end(job, JobState.FAILED, error)
+    if parent is not None and parent.state in ACTIVE_STATES:
+        end(parent, JobState.FAILED, f"scoring shard {job.id} failed: {error}")
+        cancel_children(session, parent)
+
+
+def confirm_cancel(session: Session, held: Claim) -> None:
+    """Note that the worker has stopped, if it was asked to and still holds the job."""
+    session.execute(
+        update(Job)
+        .where(
+            Job.id == held.job_id,
+            Job.attempt == held.attempt,
+            Job.state == JobState.RUNNING,
+            Job.cancel_requested,
+        )
+        .values(state=JobState.CANCELLED, finished_at=utc_now())
+    )
+
+
+def release(session: Session, held: Claim) -> tuple[str, ...]:
+    """Give a job back unfinished, for another worker. Returns the queues to announce."""
+    try:
+        job = hold(session, held)
+    except ClaimLost:
+        return ()
+    return _continue(job, job.step)
+
+
+def sweep(
+    session: Session,
+    now: datetime,
+    stale: timedelta,
+    resend: timedelta,
+    max_attempts: int,
+) -> tuple[str, ...]:
+    """Take back what a dead worker held, announce again what nobody fetched.
+
+    Returns the queues to announce. Safe to run anywhere, at any time, in several places.
+    """
+    lost = select(Job).where(Job.state == JobState.RUNNING, Job.heartbeat_at < now - stale)
+    for job in session.scalars(lost.with_for_update(skip_locked=True)).all():
+        _take_back(session, job, max_attempts)
+    waiting = select(Job).where(Job.state == JobState.WAITING)
+    for job in session.scalars(waiting.with_for_update(skip_locked=True)).all():
+        if _all_ended(session, job):
+            _continue(job, STEP_SELECT)
+    session.flush()
+    queues = set()
+    queued = select(Job).where(Job.state == JobState.QUEUED)
+    for job in session.scalars(queued.with_for_update(skip_locked=True)).all():
+        wait = min(resend * 2 ** min(job.announcements, 10), _LONGEST_RESEND)
+        if job.announced_at is None or job.announced_at <= now - wait:
+            job.announcements = 0 if job.announced_at is None else job.announcements + 1
+            job.announced_at = now
+            queues.add(job.queue)
+    return tuple(sorted(queues))
+
+
+def _take_back(session: Session, job: Job, max_attempts: int) -> None:
+    if job.cancel_requested:
+        end(job, JobState.CANCELLED)
+        return
+    job.lost += 1
+    if job.lost >= max_attempts:
+        parent = session.get(Job, job.parent_id) if job.parent_id else None
+        _fail(
+            session,
+            job,
+            parent,
+            f"{job.lost} workers died on it, the last was {job.worker}",
+        )
+        return
+    job.state = JobState.QUEUED
+    job.heartbeat_at = None
+    job.announced_at = None
+
+
+def _continue(job: Job, step: str) -> tuple[str, ...]:
+    job.state = JobState.QUEUED
+    job.step = step
+    job.heartbeat_at = None
+    job.announced_at = utc_now()
+    job.announcements = 0
+    return (job.queue,)
+
+
+def end(job: Job, state: JobState, error: str | None = None) -> None:
+    """Note how a job ended."""
+    job.state = state
+    job.error = error
+    job.finished_at = utc_now()
+
+
+def _locked_parent(session: Session, job_id: int) -> Job | None:
+    # Parent before child, everywhere: two shards that end at once then see each other.
+    parent_id = select(Job.parent_id).where(Job.id == job_id).scalar_subquery()
+    return session.scalar(select(Job).where(Job.id == parent_id).with_for_update())
+
+
+def _all_ended(session: Session, parent: Job) -> bool:
+    query = select(func.count()).where(Job.parent_id == parent.id, Job.state.in_(ACTIVE_STATES))
+    return session.scalar(query) == 0
+
+
+def cancel_children(session: Session, parent: Job) -> None:
+    """Cancel the shards that wait, and ask the running ones to stop."""
+    children = update(Job).where(Job.parent_id == parent.id)
+    session.execute(children.where(Job.state == JobState.RUNNING).values(cancel_requested=True))
+    session.execute(
+        children.where(Job.state == JobState.QUEUED).values(
+            state=JobState.CANCELLED, finished_at=utc_now()
+        )
+    )
