@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from app.api import health, jobs, masks, problems, projects, query, rounds, slices
 from app.api.middleware import Figures, RequestRecord
-from app.api.problems import Problem
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
 from app.store import Database
@@ -59,12 +58,6 @@ def create_app(
         # The bundled pages load scripts from elsewhere; no request leaves our own origin.
         docs_url=None,
         redoc_url=None,
-        responses={
-            "4XX": {
-                "model": Problem,
-                "description": "A problem, in application/problem+json.",
-            }
-        },
     )
     app.state.settings = settings
     app.state.database = database

@@ -67,12 +67,29 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the application as a problem."""
+    """Answer every error of the application as a problem, and say so in its OpenAPI document."""
+    describe = app.openapi
+    app.openapi = lambda: _with_problems(describe())  # type: ignore[method-assign]
     app.add_exception_handler(errors.SfumatoError, _domain)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Every operation's errors are problems; FastAPI would have announced its own kind."""
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = Problem.model_json_schema()
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            for kind, words in (("4XX", "The request cannot be met."), ("5XX", "Not now.")):
+                operation["responses"][kind] = {"description": words, "content": content}
+    return document
 
 
 def _domain(request: Request, error: Exception) -> JSONResponse:

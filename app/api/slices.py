@@ -1,7 +1,7 @@
 """Slices: posting them, and their pictures."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
 
@@ -172,11 +172,15 @@ def post_mask(
     background: BackgroundTasks,
     response: Response,
     seconds: Annotated[float | None, Query(description="Time spent drawing.")] = None,
-    source: MaskSource = MaskSource.HUMAN,
+    source: Annotated[
+        Literal["human", "oracle"], Query(description="Who drew it: oracle is a simulation.")
+    ] = "human",
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
     classes = decode_upload(body, settings.max_image_pixels)
-    kept = submit_mask(session, author, slice_id, body, classes, utc_now(), seconds, source)
+    kept = submit_mask(
+        session, author, slice_id, body, classes, utc_now(), seconds, MaskSource(source)
+    )
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     response.status_code = 201 if kept.created else 200

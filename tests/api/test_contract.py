@@ -290,7 +290,9 @@ def test_openapi_describes_every_operation_and_its_problems(api):
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["description"], (method, path)
-            assert "4XX" in operation["responses"], (method, path)
+            problems = operation["responses"]["4XX"]["content"]
+            assert list(problems) == ["application/problem+json"], (method, path)
+            assert "422" not in operation["responses"], (method, path)
 
 
 def test_blank_slices_may_be_alike(api):
