@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from app import errors
@@ -131,8 +131,9 @@ def _validation(request: Request, error: Exception) -> JSONResponse:
 
 
 def _database(request: Request, error: Exception) -> JSONResponse:
-    # Locked, full, unreachable: nothing was committed, so the request can be repeated.
-    if not isinstance(error, OperationalError):
+    # Locked, full, unreachable, or two requests that made the same thing at once: nothing was
+    # committed, so the request can be repeated.
+    if not isinstance(error, OperationalError | IntegrityError):
         return _unexpected(request, error)
     _log.error("database unavailable", error=str(error.orig))
     return problem(

@@ -64,9 +64,9 @@ def post_slice(
     name: str,
     case: Annotated[str, Query(description="Patient or volume.", examples=["patient-007"])],
     index: Annotated[int, Query(ge=0, le=100_000, description="Place of the slice in its case.")],
+    admin: Admin,
     body: ImageBody,
     session: Writing,
-    admin: Admin,
     settings: CurrentSettings,
     response: Response,
     split: Split = Split.POOL,
@@ -164,9 +164,9 @@ def masks(
 )
 def post_mask(
     slice_id: Id,
+    author: Annotator,
     body: ImageBody,
     session: Writing,
-    author: Annotator,
     settings: CurrentSettings,
     workers: Workers,
     background: BackgroundTasks,

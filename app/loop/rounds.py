@@ -188,6 +188,10 @@ def retrain_if_due(session: Session, round_: Round) -> Job | None:
     if round_.state is not RoundState.OPEN:
         return None
     project = session.get_one(Project, round_.project_id)
+    if round_.model_id is None:
+        # Slices may still be arriving: the first batch is whole when it is as large as asked
+        # for, not when somebody was quicker than the import.
+        _fill_initial(session, project, round_)
     state = batch_state(session, round_)
     settings = query_settings(project)
     if state.labelled == 0 or state.size == 0:

@@ -299,6 +299,32 @@ def test_a_full_disk_is_a_503_and_loses_nothing(api, database_url):
     assert post_slice(admin, big).status_code == 201
 
 
+def test_the_same_slice_from_two_sides_at_once_is_kept_once(api):
+    admin = api.project(slices=0)
+    replies: list[int] = []
+
+    def send() -> None:
+        replies.append(post_slice(admin, picture()).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert replies.count(201) == 1
+    assert set(replies) <= {200, 201, 503}
+    assert post_slice(admin, picture()).status_code == 200
+    assert count(api, Slice) == 1
+
+
+def test_nobody_uploads_without_a_token(api):
+    api.project(slices=0)
+    api.settings.max_upload_bytes = 1000
+    where = {"case": "a", "index": 0}
+    reply = api.client.post("/projects/brain/slices", params=where, content=b"x" * 2000)
+    assert reply.status_code == 401
+
+
 def test_an_error_of_ours_is_a_problem_without_its_inside(api, monkeypatch):
     monkeypatch.setattr("app.api.projects.find_project", lambda *_: 1 / 0)
     reply = api.project().get("/projects/brain")

@@ -182,6 +182,18 @@ def test_the_first_round_fills_up_as_slices_arrive(database):
     assert len(slices_of(ask(database, project, one, 9))) == 4
 
 
+def test_a_quick_annotator_does_not_end_the_first_round_before_the_import_has(database):
+    project = make_pool(database, slices=1, size=3)
+    one = annotator(database, "one")
+    [first] = slices_of(ask(database, project, one))
+    with database.writing() as session:
+        case = ensure_case(session, project, "next", Split.POOL)
+        add_slice(session, case, 0, pixels_of(picture(seed=9)))
+    assert draw(database, one, first).job is None
+    [second] = slices_of(ask(database, project, one))
+    assert draw(database, one, second).job is not None
+
+
 def test_a_late_mask_is_kept_and_does_not_replace_the_label(database):
     project = make_pool(database, slices=2)
     one, other = annotator(database, "one"), annotator(database, "other")
