@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from app.api import health, jobs, masks, problems, projects, query, rounds, slices
+from app.api.gate import WriterGate
 from app.api.middleware import Figures, RequestRecord
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
@@ -63,6 +64,7 @@ def create_app(
     app.state.database = database
     app.state.dispatcher = dispatcher
     app.state.figures = Figures()
+    app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
     for resource in (health, projects, slices, query, masks, jobs, rounds):
         app.include_router(resource.router)

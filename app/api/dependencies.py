@@ -1,13 +1,15 @@
 """What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
+from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
+from app.api.gate import WriterGate
 from app.dispatch import Dispatcher
 from app.errors import BodyTooLarge, NotAuthenticated
 from app.loop.access import authenticate, require_role
@@ -44,8 +46,9 @@ def _reading(database: CurrentDatabase) -> Iterator[Session]:
         yield session
 
 
-def _writing(database: CurrentDatabase) -> Iterator[Session]:
-    with database.writing() as session:
+async def _writing(request: Request, database: CurrentDatabase) -> AsyncIterator[Session]:
+    gate: WriterGate = request.app.state.writer_gate
+    async with gate.turn(), contextmanager_in_threadpool(database.writing()) as session:
         yield session
 
 

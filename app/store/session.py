@@ -8,6 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
+# Together more than the 40 threads that requests run in could ask for at once.
+_POOL_SIZE, _OVERFLOW = 10, 40
+
 
 class Database:
     """An engine with its sessions. The caller that opens a session commits it, nobody else."""
@@ -33,6 +36,11 @@ class Database:
         ):
             yield session
 
+    @property
+    def writers(self) -> int:
+        """How many transactions can write side by side: one on SQLite."""
+        return 1 if self.engine.dialect.name == "sqlite" else _POOL_SIZE
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -40,12 +48,12 @@ class Database:
 
 def _engine(url: str, lock_timeout_seconds: float) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+        return create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE, max_overflow=_OVERFLOW)
     engine = create_engine(
         url,
         connect_args={"timeout": lock_timeout_seconds},
-        pool_size=10,
-        max_overflow=40,
+        pool_size=_POOL_SIZE,
+        max_overflow=_OVERFLOW,
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
