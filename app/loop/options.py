@@ -1,5 +1,6 @@
 """The settings of one project, validated wherever they come from."""
 
+from functools import cache
 from importlib.metadata import entry_points
 from itertools import product
 from typing import Annotated, Any, Literal, Self
@@ -22,12 +23,12 @@ AGGREGATIONS = ("", "-target", "-selective")
 BUILT_IN_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
 
 
-def strategy_names() -> list[str]:
+@cache
+def strategy_names() -> tuple[str, ...]:
     """The built-in strategies and those that installed packages add by entry point."""
-    return [
-        *BUILT_IN_STRATEGIES,
-        *(e.name for e in entry_points(group="sfumato.strategies")),
-    ]
+    # Cached: looking through all installed packages costs more than a request should.
+    added = entry_points(group="sfumato.strategies")
+    return (*BUILT_IN_STRATEGIES, *(entry.name for entry in added))
 
 
 def _known_strategy(name: str) -> str:

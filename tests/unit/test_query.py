@@ -66,6 +66,12 @@ def test_the_regional_scores_equal_a_naive_twin(probability, threshold, width, r
             np.testing.assert_allclose(float(found), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_a_sum_of_bfloat16_values_is_exact_enough():
+    values = torch.ones(1, 64, 64, dtype=torch.bfloat16)
+    assert query.aggregate(values).tolist() == [4096.0]
+    assert query.aggregate(values, reduction="mean").tolist() == [1.0]
+
+
 def test_top_k_takes_the_highest_in_order():
     assert query.top_k(torch.tensor([0.1, 3.0, 2.0]), 2, seed=0).tolist() == [1, 2]
     assert query.top_k(torch.tensor([1.0]), 5, seed=0).tolist() == [0]

@@ -20,6 +20,8 @@ def aggregate(
     """
     if region is None:
         region = torch.ones_like(uncertainty, dtype=torch.bool)
+    # A picture's sum needs more bits than bfloat16 has.
+    uncertainty = uncertainty.to(torch.promote_types(uncertainty.dtype, torch.float32))
     total = torch.where(region, uncertainty, 0).sum(dim=(1, 2))
     if reduction == "sum":
         return total

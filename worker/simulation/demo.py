@@ -1,6 +1,7 @@
 """`sfumato demo`: the real path from volumes to a better model, on a phantom, in minutes."""
 
 import shutil
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +34,7 @@ _SETTINGS = [
 def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
     """Make a phantom, start the service, import, annotate, plot; leave nothing running."""
     console = Console()
+    started = time.monotonic()
     data = _emptied(folder)
     console.print(f"[1/4] writing {_CASES} phantom cases into {folder}")
     write_phantom(folder / "phantom", _CASES, _SLICES, _SIZE, _SEED)
@@ -69,6 +71,7 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
             picture,
         )
         database.dispose()
+    console.print(f"all of it took {time.monotonic() - started:.0f} s; nothing is left running")
     console.print(f"Look again: sfumato up --data {data}", soft_wrap=True)
     return results
 
