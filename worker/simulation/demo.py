@@ -20,13 +20,13 @@ _MARK = "sfumato-demo"
 _CASES, _SLICES, _SIZE, _SEED = 44, 20, 64, 0
 # Small enough for two cores and three minutes; the paper's own values are the defaults.
 _SETTINGS = [
-    "query.size=18",
+    "query.size=16",
     "query.initial_size=8",
     "query.strategy=entropy-selective",
     "training.width=8",
     "training.learning_rate=0.002",
     "training.batch_size=8",
-    "training.epochs=24",
+    "training.epochs=20",
     "training.patience=8",
 ]
 
