@@ -4,7 +4,6 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from fastapi import FastAPI
 
 from app.api import health, jobs, masks, problems, projects, query, rounds, slices
@@ -14,8 +13,6 @@ from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
-
-_log = structlog.get_logger("sfumato.server")
 
 _DESCRIPTION = """
 Sfumato asks experts only for the masks that teach the model most. Annotators fetch the next

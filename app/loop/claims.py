@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from app.store import ACTIVE_STATES, Job, JobKind, JobState, utc_now
@@ -55,17 +55,19 @@ def claim(session: Session, queues: tuple[str, ...], worker: str, now: datetime)
     return Claim(job.id, job.attempt, job.project_id, job.kind, job.step, dict(job.payload))
 
 
+def _ours(held: Claim) -> tuple[ColumnElement[bool], ...]:
+    """SQL: the claimed job, while nobody else was given it."""
+    return (
+        Job.id == held.job_id,
+        Job.attempt == held.attempt,
+        Job.state == JobState.RUNNING,
+    )
+
+
 def heartbeat(session: Session, held: Claim, now: datetime) -> None:
     """Show that the worker lives. Raises ``ClaimLost`` when it should stop."""
     row = session.execute(
-        update(Job)
-        .where(
-            Job.id == held.job_id,
-            Job.attempt == held.attempt,
-            Job.state == JobState.RUNNING,
-        )
-        .values(heartbeat_at=now)
-        .returning(Job.cancel_requested)
+        update(Job).where(*_ours(held)).values(heartbeat_at=now).returning(Job.cancel_requested)
     ).one_or_none()
     if row is None or row.cancel_requested:
         raise ClaimLost(f"job {held.job_id}, attempt {held.attempt}")
@@ -79,15 +81,7 @@ def report(session: Session, held: Claim, progress: dict[str, Any]) -> None:
 
 def hold(session: Session, held: Claim) -> Job:
     """The claimed job, locked until the transaction ends. Raises ``ClaimLost``."""
-    job = session.scalar(
-        select(Job)
-        .where(
-            Job.id == held.job_id,
-            Job.attempt == held.attempt,
-            Job.state == JobState.RUNNING,
-        )
-        .with_for_update()
-    )
+    job = session.scalar(select(Job).where(*_ours(held)).with_for_update())
     if job is None or job.cancel_requested:
         raise ClaimLost(f"job {held.job_id}, attempt {held.attempt}")
     return job
@@ -149,9 +143,7 @@ def confirm_cancel(session: Session, held: Claim) -> None:
     session.execute(
         update(Job)
         .where(
-            Job.id == held.job_id,
-            Job.attempt == held.attempt,
-            Job.state == JobState.RUNNING,
+            *_ours(held),
             Job.cancel_requested,
         )
         .values(state=JobState.CANCELLED, finished_at=utc_now())

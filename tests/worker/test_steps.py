@@ -247,13 +247,6 @@ def test_slices_answered_since_the_selection_are_left_out(database, monkeypatch)
     project = make_project(database)
     label_batch(database, project)
     one = annotator(database, "one")
-    answered = []
-
-    def meanwhile(session, held, model_id, seed, chosen):
-        answered.append(chosen[0].slice_id)
-        return original(session, held, model_id, seed, chosen)
-
-    original = learning.open_next_round
     pick = select_step.predict
 
     def answer_first(network, stream, *rest):
