@@ -118,17 +118,21 @@ def check() -> None:
 
 @cli.command()
 def worker(
-    queues: Annotated[str, typer.Option(help="Comma-separated: train, score.")] = "train,score",
+    queues: Annotated[
+        str, typer.Option(help="Comma-separated: train, score, benchmark.")
+    ] = "train,score",
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start one worker on the database and broker of the environment."""
+    from app.dispatch import BENCHMARK_QUEUE
     from app.embedded import end_with_parent
     from app.loop.claims import QUEUES
     from worker.tasks import run_worker, shut_broker_down
 
     chosen = tuple(name.strip() for name in queues.split(","))
-    if not set(chosen) <= set(QUEUES):
-        raise typer.BadParameter(f"queues are {', '.join(QUEUES)}")
+    known = (*QUEUES, BENCHMARK_QUEUE)
+    if not set(chosen) <= set(known):
+        raise typer.BadParameter(f"queues are {', '.join(known)}")
     settings = _settings()
     if parent is not None:
         end_with_parent(parent, lambda: shut_broker_down(settings))
@@ -316,6 +320,53 @@ def demo(
     from worker.simulation.demo import run_demo
 
     run_demo(folder, rounds)
+
+
+@cli.command()
+def benchmark(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder of the data set, with masks.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Tables and report; run again, it goes on there.")
+    ] = Path("benchmark"),
+    strategies: Annotated[
+        str, typer.Option(help="Comma-separated names; paper: the sixteen; all: all.")
+    ] = "random,entropy,entropy-selective",
+    seeds: Annotated[str, typer.Option(help="How many, or which: 3, 100-104, 1,5.")] = "3",
+    preset: Annotated[str | None, typer.Option(help="See README: lgg-flair-small, …")] = None,
+    rounds: Annotated[int | None, typer.Option(min=2)] = None,
+    initial: Annotated[int | None, typer.Option(min=1, help="Slices labelled at first.")] = None,
+    query: Annotated[int | None, typer.Option(min=1, help="Slices a round.")] = None,
+    init: Annotated[str | None, typer.Option(help="random, k-centre or foreground")] = None,
+    layout: Annotated[str | None, typer.Option(help="msd, brats, nifti or png")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Without it, one a core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    workers: Annotated[str, typer.Option(help="local, or celery for other machines")] = "local",
+    replay: Annotated[bool, typer.Option(help="Draw the report of what is there anew.")] = False,
+    assignments: SetOption = None,
+) -> None:
+    """Compare query strategies on a data set with masks; Ctrl-C stops, the same command goes on."""
+    from worker.benchmark.command import Asked, benchmark, redraw
+
+    if replay:
+        typer.echo(f"the report is in {redraw(out)}")
+        return
+    asked = Asked(
+        path,
+        strategies,
+        seeds,
+        preset,
+        rounds,
+        initial,
+        query,
+        init,
+        layout,
+        tuple(assignments or ()),
+    )
+    if not benchmark(asked, out, workers, processes, threads, device):
+        raise typer.Exit(1)
 
 
 @cli.command()

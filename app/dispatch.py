@@ -7,6 +7,9 @@ import structlog
 from celery import Celery
 
 TASK_NAME = "sfumato.work"
+# Runs of a benchmark are no jobs of a project: they have a queue and a task of their own.
+BENCHMARK_TASK = "sfumato.benchmark"
+BENCHMARK_QUEUE = "benchmark"
 _log = structlog.get_logger("sfumato.dispatch")
 
 

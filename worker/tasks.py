@@ -1,9 +1,10 @@
-"""The Celery side: one task, which looks at the table of jobs and runs what it finds."""
+"""The Celery side: a task that runs what it finds in the table of jobs; one for benchmarks."""
 
 import os
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -11,11 +12,12 @@ from celery.signals import worker_ready, worker_shutting_down
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.dispatch import TASK_NAME, CeleryDispatcher, celery_app
+from app.dispatch import BENCHMARK_TASK, TASK_NAME, CeleryDispatcher, celery_app
 from app.logs import configure_logs
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
+from worker.benchmark.crew import work_noted
 from worker.runner import Runner
 
 
@@ -74,5 +76,9 @@ def _with_task(celery: Celery, runner: Runner) -> Celery:
     @celery.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
     def work() -> None:
         runner.work()
+
+    @celery.task(name=BENCHMARK_TASK)  # type: ignore[untyped-decorator]
+    def benchmark(folder: str, strategy: str | None, seed: int, device: str) -> None:
+        work_noted(Path(folder), strategy, seed, device)
 
     return celery

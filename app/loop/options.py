@@ -19,8 +19,17 @@ from app.store import Project
 
 MEASURES = ("entropy", "least-confidence", "margin", "mc-dropout", "bald")
 AGGREGATIONS = ("", "-target", "-selective")
+PAPER_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
 # The worker's registry holds the strategies themselves; a test keeps the two lists equal.
-BUILT_IN_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
+BUILT_IN_STRATEGIES = (
+    *PAPER_STRATEGIES,
+    "random-foreground",
+    "clasp",
+    "stochastic-batches",
+    "core-set",
+    *(m + "-selective-power" for m in MEASURES),
+    *(m + "-selective-diverse" for m in MEASURES),
+)
 
 
 @cache
@@ -73,6 +82,11 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(1e-4, gt=0, le=1)
     batch_size: int = Field(32, ge=1, le=1024)
     epochs: int = Field(100, ge=1, le=10_000)
+    min_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Steps an epoch takes at least: few slices are gone through repeatedly.",
+    )
     patience: int = Field(5, ge=1, description="Epochs without a better validation loss.")
     from_scratch: bool = Field(False, description="Forget the last round's weights.")
     augment: bool = True
@@ -80,6 +94,11 @@ class TrainingSettings(BaseModel):
         16,
         ge=1,
         description="Labelled validation slices from which that split is used.",
+    )
+    max_validation_slices: int | None = Field(
+        None,
+        ge=1,
+        description="Validation slices that early stopping looks at; without it, all.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1)
 

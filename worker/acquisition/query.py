@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 Reduction = Literal["sum", "mean"]
+Stream = Literal["target", "boundary"]
+Drawn = list[tuple[int, Stream]]
 
 
 def aggregate(
@@ -66,17 +68,20 @@ def selective_top_k(target: Tensor, boundary: Tensor, total: Tensor, k: int, see
     return torch.tensor([index for index, _ in chosen], dtype=torch.long)
 
 
-def selective_order(
-    target: Tensor, boundary: Tensor, total: Tensor, k: int, seed: int
-) -> list[tuple[int, Literal["target", "boundary"]]]:
+def selective_order(target: Tensor, boundary: Tensor, total: Tensor, k: int, seed: int) -> Drawn:
     """As ``selective_top_k``, each index with the ranking that it was drawn from."""
-    turns: cycle[tuple[Literal["target", "boundary"], Iterator[int]]] = cycle(
-        (
-            ("target", iter(rank(target, seed, total).tolist())),
-            ("boundary", iter(rank(boundary, seed, total).tolist())),
-        )
+    return take_turns(rank(target, seed, total), rank(boundary, seed, total), k)
+
+
+def take_turns(target: Tensor, boundary: Tensor, k: int) -> Drawn:
+    """Draw from two rankings in turn, target first, skipping what is taken (eq. 5).
+
+    target, boundary: long (N,), all indices in the order of each ranking.
+    """
+    turns: cycle[tuple[Stream, Iterator[int]]] = cycle(
+        (("target", iter(target.tolist())), ("boundary", iter(boundary.tolist())))
     )
-    chosen: dict[int, Literal["target", "boundary"]] = {}
+    chosen: dict[int, Stream] = {}
     while len(chosen) < min(_checked(k), len(target)):
         stream, ranked = next(turns)
         # The list whose turn it is gives its best slice that is not taken yet.

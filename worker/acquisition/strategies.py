@@ -1,60 +1,26 @@
-"""The named strategies: a measure × an aggregation, or random.
+"""The named strategies: a measure × an aggregation, random, and those beyond the paper.
 
 A strategy of one's own is a ``Strategy`` named by an entry point of the group
 ``sfumato.strategies``.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from itertools import product
 
 import torch
-from torch import Tensor
 
-from worker.acquisition import query
+from worker.acquisition import beyond, query
+from worker.acquisition.pool import (
+    DETERMINISTIC_MEASURES,
+    STOCHASTIC_MEASURES,
+    Pick,
+    PoolScores,
+    Select,
+    Strategy,
+)
 
-
-@dataclass(frozen=True)
-class PoolScores:
-    """What is known of the pool under one measure: (N,) scores a slice over each region."""
-
-    total: Tensor
-    target: Tensor
-    boundary: Tensor
-
-    def __len__(self) -> int:
-        return len(self.total)
-
-
-@dataclass(frozen=True)
-class Pick:
-    """One chosen slice: its index in the pool, the ranked list it came from, its score there."""
-
-    index: int
-    stream: str
-    score: float | None
-
-
-Select = Callable[[PoolScores, int, int], list[Pick]]
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A named query strategy.
-
-    ``measure`` is the pixel measure that the pool must be scored with, None when none is
-    needed; ``select(scores, k, seed)`` returns min(k, N) distinct picks, best first.
-    """
-
-    name: str
-    measure: str | None
-    select: Select
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the measure needs several passes with dropout."""
-        return self.measure in STOCHASTIC_MEASURES
+__all__ = ["STRATEGIES", "Pick", "PoolScores", "Select", "Strategy", "find_strategy"]
 
 
 def select_random(scores: PoolScores, k: int, seed: int) -> list[Pick]:
@@ -82,23 +48,32 @@ def select_selective(scores: PoolScores, k: int, seed: int) -> list[Pick]:
     return [Pick(index, stream, float(by_stream[stream][index])) for index, stream in order]
 
 
-DETERMINISTIC_MEASURES = ("entropy", "least-confidence", "margin")
-STOCHASTIC_MEASURES = ("mc-dropout", "bald")
+MEASURES = DETERMINISTIC_MEASURES + STOCHASTIC_MEASURES
 AGGREGATIONS: dict[str, Select] = {
     "": select_total,
     "-target": select_target,
     "-selective": select_selective,
 }
 
-STRATEGIES: Mapping[str, Strategy] = {
-    "random": Strategy("random", None, select_random),
-    **{
-        measure + suffix: Strategy(measure + suffix, measure, select)
-        for measure, (suffix, select) in product(
-            DETERMINISTIC_MEASURES + STOCHASTIC_MEASURES, AGGREGATIONS.items()
-        )
-    },
-}
+_PAPER = (
+    Strategy("random", None, select_random),
+    *(
+        Strategy(measure + suffix, measure, select)
+        for measure, (suffix, select) in product(MEASURES, AGGREGATIONS.items())
+    ),
+)
+_BEYOND = (
+    Strategy("random-foreground", "entropy", beyond.select_random_foreground),
+    Strategy("clasp", "entropy", beyond.select_clasp),
+    Strategy("stochastic-batches", "entropy", beyond.select_stochastic_batch),
+    Strategy("core-set", "entropy", beyond.select_core_set, features=True),
+    *(Strategy(f"{m}-selective-power", m, beyond.select_selective_power) for m in MEASURES),
+    *(
+        Strategy(f"{m}-selective-diverse", m, beyond.select_selective_diverse, features=True)
+        for m in MEASURES
+    ),
+)
+STRATEGIES: Mapping[str, Strategy] = {s.name: s for s in (*_PAPER, *_BEYOND)}
 
 
 def find_strategy(name: str) -> Strategy:

@@ -8,6 +8,8 @@ outlives its batch.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,6 +20,8 @@ from worker.segmentation.frames import Sample, batches, frame
 from worker.segmentation.precision import Precision
 from worker.segmentation.training import predicted_classes
 from worker.segmentation.unet import UNet, active_dropout, probabilities
+
+Features = npt.NDArray[np.float32]
 
 _DETERMINISTIC = {
     "entropy": uncertainty.entropy,
@@ -39,7 +43,10 @@ class ScoringSettings:
 
 @dataclass(frozen=True)
 class RegionSums:
-    """One measure of one slice: its sums over the regions, and their pixels."""
+    """One measure of one slice: its sums over the regions, and their pixels.
+
+    ``by_class``: Σ P(c|p) · measure over all pixels, for each foreground class c.
+    """
 
     measure: str
     total: float
@@ -48,11 +55,23 @@ class RegionSums:
     pixels: int
     target_pixels: int
     boundary_pixels: int
+    by_class: list[float]
+
+
+@dataclass(frozen=True)
+class SliceScores:
+    """All that one pass says of a slice: sums by measure, predicted foreground, features (F,)."""
+
+    measures: list[RegionSums]
+    foreground_pixels: int
+    features: Features
 
 
 @dataclass(frozen=True)
 class Maps:
     """A batch's maps: probability (N, C, H, W), valid (N, H, W), and each measure (N, H, W).
+
+    ``features`` (N, F): the bottleneck's channels, averaged over the valid picture.
 
     ``mean_probability`` is the mean of the stochastic passes, where there were any: the
     regions of the stochastic measures are of it, those of the others of ``probability``.
@@ -62,6 +81,7 @@ class Maps:
     probability: Tensor
     valid: Tensor
     measures: dict[str, Tensor]
+    features: Tensor
     mean_probability: Tensor | None = None
 
 
@@ -72,8 +92,8 @@ def score(
     settings: ScoringSettings,
     device: torch.device,
     precision: Precision,
-) -> Iterator[list[RegionSums]]:
-    """The sums of each sample, in order: of every measure that the pass for ``measure`` gives."""
+) -> Iterator[SliceScores]:
+    """What each sample scores, in order: by every measure that the pass for ``measure`` gives."""
     for maps in predict(model, samples, measure, settings, device, precision):
         yield from _sums(maps, settings)
 
@@ -97,14 +117,42 @@ def predict(
             features = model.prefix(batch.image)
             probability = probabilities(model.suffix(features))
         measures = {name: function(probability) for name, function in _DETERMINISTIC.items()}
+        pooled = _pooled(features[-1], batch.valid)
         if not stochastic:
-            yield Maps(group, probability, batch.valid, measures)
+            yield Maps(group, probability, batch.valid, measures, pooled)
             continue
         with precision.autocast(device):
             mean, mean_entropy = _stochastic_means(model, features, settings.mc_passes)
         measures["mc-dropout"] = uncertainty.entropy(mean)
         measures["bald"] = uncertainty.mutual_information_of_means(mean, mean_entropy)
-        yield Maps(group, probability, batch.valid, measures, mean)
+        yield Maps(group, probability, batch.valid, measures, pooled, mean)
+
+
+def _pooled(deep: Tensor, valid: Tensor) -> Tensor:
+    """Bottleneck channels (N, F, h, w) averaged over the picture without its padding: (N, F)."""
+    weights = torch.nn.functional.adaptive_avg_pool2d(
+        valid.float()[:, None], (deep.shape[2], deep.shape[3])
+    )
+    return (deep.float() * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+
+
+@torch.inference_mode()
+def pooled_features(
+    model: UNet,
+    samples: Iterable[Sample],
+    batch_size: int,
+    device: torch.device,
+    precision: Precision,
+) -> Features:
+    """The bottleneck features (N, F) of each sample, in order: the encoder alone runs."""
+    model.eval()
+    rows = []
+    for group in batches(samples, batch_size):
+        batch = frame(group).to(device)
+        with precision.autocast(device):
+            deep = model.prefix(batch.image)[-1]
+        rows.append(_pooled(deep, batch.valid).cpu().numpy())
+    return np.concatenate(rows) if rows else np.zeros((0, 0), dtype=np.float32)
 
 
 def _stochastic_means(
@@ -120,25 +168,29 @@ def _stochastic_means(
     return mean_probability, mean_entropy
 
 
-def _sums(maps: Maps, settings: ScoringSettings) -> Iterator[list[RegionSums]]:
-    by_measure = []
-    for measure, map_ in maps.measures.items():
-        mean = maps.mean_probability
-        probability = maps.probability if measure in _DETERMINISTIC or mean is None else mean
-        target = target_region(probability, settings.target_threshold) & maps.valid
-        boundary = boundary_region(probability, settings.boundary_width) & maps.valid
-        by_measure.append(
-            [
-                RegionSums(measure, *sums)
-                for sums in zip(
-                    *(aggregate(map_, r).tolist() for r in (maps.valid, target, boundary)),
-                    *(r.sum(dim=(1, 2)).tolist() for r in (maps.valid, target, boundary)),
-                    strict=True,
-                )
-            ]
-        )
-    for of_slice in zip(*by_measure, strict=True):
-        yield list(of_slice)
+def _sums(maps: Maps, settings: ScoringSettings) -> Iterator[SliceScores]:
+    by_measure = [_region_sums(name, maps, settings) for name in maps.measures]
+    foreground = (classes_of(maps) > 0).sum(dim=(1, 2)).tolist()
+    features = maps.features.cpu().numpy()
+    for n, of_slice in enumerate(zip(*by_measure, strict=True)):
+        yield SliceScores(list(of_slice), foreground[n], features[n])
+
+
+def _region_sums(measure: str, maps: Maps, settings: ScoringSettings) -> list[RegionSums]:
+    """One measure of each slice of a batch."""
+    map_, mean = maps.measures[measure], maps.mean_probability
+    probability = maps.probability if measure in _DETERMINISTIC or mean is None else mean
+    target = target_region(probability, settings.target_threshold) & maps.valid
+    boundary = boundary_region(probability, settings.boundary_width) & maps.valid
+    regions = (maps.valid, target, boundary)
+    foreground = range(1, probability.shape[1])
+    weighted = [aggregate(probability[:, c] * map_, maps.valid) for c in foreground]
+    columns = (
+        *(aggregate(map_, region).tolist() for region in regions),
+        *(region.sum(dim=(1, 2)).tolist() for region in regions),
+        torch.stack(weighted, dim=1).tolist(),
+    )
+    return [RegionSums(measure, *of_slice) for of_slice in zip(*columns, strict=True)]
 
 
 def classes_of(maps: Maps) -> Tensor:

@@ -1,5 +1,6 @@
 """One round's training: Adam, cross-entropy, early stop, the best weights kept."""
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,12 +73,13 @@ def train(
     order = torch.Generator().manual_seed(seed)
     best: Epoch | None = None
     state: State = {}
+    watched = watched_slices(validation, settings.max_validation_slices)
     for number in range(1, settings.epochs + 1):
         losses = []
-        for batch in _shuffled(training, settings.batch_size, order):
+        for batch in _shuffled(training, settings, order):
             on_step()
             losses.append(_step(model, optimiser, augment(batch.to(device))))
-        epoch = _assess(model, validation, number, settings, sum(losses) / len(losses), device)
+        epoch = _assess(model, watched, number, settings, sum(losses) / len(losses), device)
         on_epoch(epoch)
         if best is None or _loss(epoch) < _loss(best):
             best, state = epoch, _copy(model)
@@ -90,8 +92,27 @@ def train(
     return Trained(state, best, number)
 
 
-def _shuffled(samples: Sequence[Sample], size: int, order: torch.Generator) -> Iterator[Frame]:
-    indices = torch.randperm(len(samples), generator=order).tolist()
+def watched_slices(validation: Sequence[Sample], most: int | None) -> Sequence[Sample]:
+    """The validation slices that every epoch is judged by: all, or a fixed choice of ``most``.
+
+    Chosen by a hash of case and index, so that it is the same in every round and every run.
+    """
+    if most is None or len(validation) <= most:
+        return validation
+
+    def key(sample: Sample) -> bytes:
+        return hashlib.sha256(f"{sample.case}/{sample.index}".encode()).digest()
+
+    return sorted(validation, key=key)[:most]
+
+
+def _shuffled(
+    samples: Sequence[Sample], settings: TrainingSettings, order: torch.Generator
+) -> Iterator[Frame]:
+    """An epoch: every slice once, or as often as the least number of steps takes."""
+    size, indices = settings.batch_size, []
+    while not indices or len(indices) < size * (settings.min_steps or 0):
+        indices += torch.randperm(len(samples), generator=order).tolist()
     for start in range(0, len(indices), size):
         batch = indices[start : start + size]
         # Batch-norm cannot learn from one value a channel: a lone last slice is doubled.

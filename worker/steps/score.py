@@ -32,7 +32,7 @@ def run(step: Step) -> tuple[str, ...]:
             step.precision,
         )
         for done, (slice_id, sums) in enumerate(zip(ids, scored, strict=True), start=1):
-            rows += [_row(model.id, slice_id, one) for one in sums]
+            rows += [_row(model.id, slice_id, one) for one in sums.measures]
             step.report({"slices_scored": done, "slices_to_score": len(ids)})
     with step.database.writing() as session:
         learning.save_scores(session, step.claim, rows)

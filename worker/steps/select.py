@@ -1,7 +1,6 @@
 """Step three: select the next batch, draw suggestions for it, open the round."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,9 +8,10 @@ import torch
 from app.loop import learning, training_set
 from app.loop.learning import Chosen
 from app.loop.options import query_settings
-from app.store import Project, Score, Stream
+from app.store import Project, Stream
 from app.store.pixels import encode
-from worker.acquisition.strategies import PoolScores, find_strategy
+from worker.acquisition.pool import PoolScores, pool_scores
+from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import Maps, classes_of, predict
 from worker.steps.context import Step, derived_seed, samples
@@ -34,7 +34,8 @@ def run(step: Step) -> tuple[str, ...]:
             ids = [s.slice_id for s in scores]
             pool = pool_scores(scores, settings.reduction)
         else:
-            pool = PoolScores(*(torch.zeros(len(ids)) for _ in range(3)))
+            nothing = torch.zeros(len(ids))
+            pool = PoolScores(nothing, nothing, nothing)
         picks = strategy.select(pool, settings.size, seed)
         loaded = list(training_set.load_slices(session, [ids[pick.index] for pick in picks]))
         network = weights.restore(model.architecture, model.weights).placed(step.device)
@@ -55,22 +56,6 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.writing() as session:
         learning.open_next_round(session, step.claim, model.id, seed, chosen)
     return ()
-
-
-def pool_scores(scores: Sequence[Score], reduction: str) -> PoolScores:
-    """Stored sums as (N,) tensors; the mean form divides by each region's pixels (at least 1)."""
-
-    def tensor(sums: list[float], pixels: list[int]) -> torch.Tensor:
-        values = torch.tensor(sums, dtype=torch.float64)
-        if reduction == "mean":
-            values /= torch.tensor(pixels, dtype=torch.float64).clamp(min=1)
-        return values
-
-    return PoolScores(
-        total=tensor([s.total for s in scores], [s.pixels for s in scores]),
-        target=tensor([s.target for s in scores], [s.target_pixels for s in scores]),
-        boundary=tensor([s.boundary for s in scores], [s.boundary_pixels for s in scores]),
-    )
 
 
 def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:

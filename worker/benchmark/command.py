@@ -1,0 +1,291 @@
+"""`sfumato benchmark`: keeps the runs going, shows how far they are, and has the report drawn."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.errors import InvalidInput
+from app.formats.phantom import write_phantom
+from app.loop.options import (
+    BUILT_IN_STRATEGIES,
+    PAPER_STRATEGIES,
+    ProjectSettings,
+    with_assignments,
+)
+from app.settings import Settings
+from worker.acquisition.strategies import find_strategy
+from worker.benchmark.crew import CeleryCrew, Crew, LocalCrew
+from worker.benchmark.ground import read_ground
+from worker.benchmark.plan import Plan, Task, left_to_do, names_of, seeds_of
+from worker.benchmark.record import Record, collect, read_rounds, write_json
+from worker.benchmark.report import write_report
+from worker.benchmark.settings import PRESETS, BenchmarkSettings, surroundings
+from worker.benchmark.splits import divide
+
+_POLL_SECONDS = 0.5
+# The tidy tables are for people and for a crash: more often only costs disk writes.
+_SECONDS_BETWEEN_TABLES = 20.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command line."""
+
+    data: Path | None
+    strategies: str
+    seeds: str
+    preset: str | None = None
+    rounds: int | None = None
+    initial: int | None = None
+    query: int | None = None
+    init: str | None = None
+    layout: str | None = None
+    assignments: tuple[str, ...] = ()
+
+
+def benchmark(
+    asked: Asked, out: Path, workers: str, processes: int | None, threads: int, device: str
+) -> bool:
+    """Run what is not finished yet, and draw the report; returns whether all of it succeeded."""
+    console = Console(stderr=True)
+    settings = settings_of(asked)
+    plan = _plan(asked, settings)
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    record = Record(out)
+    with _held(record):
+        data = _data(asked, settings, out)
+        ground = read_ground(data, settings.ground)
+        for seed in plan.seeds:
+            divide(ground, settings.ground, seed)
+        pool = len(divide(ground, settings.ground, plan.seeds[0]).pool)
+        _check_sizes(settings, pool)
+        everything = _remember(record, plan, data)
+        record.stop_file.unlink(missing_ok=True)
+        crew = _crew(workers, out, processes, threads, device)
+        stopped = _drive(crew, plan, record, pool, console)
+        collect(record, everything.strategies, everything.seeds)
+    errors = {k: v for k, v in record.errors().items() if k in _folders(plan)}
+    for name, error in errors.items():
+        console.print(f"[red]{name} failed:[/red] {error.strip().splitlines()[-1]}", soft_wrap=True)
+    if stopped:
+        console.print("stopped; finished rounds are kept: the same command goes on from there")
+    if not read_rounds(record).empty:
+        console.print(f"the report is in {redraw(out)}", soft_wrap=True)
+    return not errors and not stopped
+
+
+def redraw(out: Path) -> Path:
+    """Draw the report from the tables alone."""
+    record = Record(out)
+    if not record.rounds_file.exists():
+        raise InvalidInput(f"{record.rounds_file} is not there: run the benchmark first")
+    return write_report(record)
+
+
+def settings_of(asked: Asked) -> BenchmarkSettings:
+    """The preset, changed by what the command line says. Raises ``InvalidInput``."""
+    if asked.preset is not None and asked.preset not in PRESETS:
+        raise InvalidInput(f"no preset {asked.preset!r}: choose one of {', '.join(PRESETS)}")
+    base = PRESETS[asked.preset] if asked.preset else BenchmarkSettings()
+    sizes = {"size": asked.query, "initial_size": asked.initial}
+    query = base.query.model_copy(update={k: v for k, v in sizes.items() if v is not None})
+    changed = with_assignments(
+        ProjectSettings(query=query, training=base.training), list(asked.assignments)
+    )
+    values: dict[str, Any] = base.model_dump() | {
+        "preset": asked.preset,
+        "query": changed.query.model_dump(),
+        "training": changed.training.model_dump(),
+    }
+    if asked.rounds is not None:
+        values["rounds"] = asked.rounds
+    if asked.init is not None:
+        values["init"] = asked.init
+    if asked.layout is not None:
+        values["ground"]["layout"] = asked.layout
+    try:
+        return BenchmarkSettings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput(f"these settings cannot be used: {error}") from error
+
+
+def _plan(asked: Asked, settings: BenchmarkSettings) -> Plan:
+    names = names_of(asked.strategies, PAPER_STRATEGIES, BUILT_IN_STRATEGIES)
+    for name in names:
+        try:
+            find_strategy(name)
+        except KeyError as error:
+            raise InvalidInput(str(error.args[0])) from error
+    try:
+        seeds = seeds_of(asked.seeds)
+    except ValueError as error:
+        raise InvalidInput(f"seeds are {asked.seeds!r}: write 3, 100-104 or 1,5") from error
+    if not names or not seeds:
+        raise InvalidInput("there is nothing to run: name a strategy and a seed")
+    return Plan(settings, names, seeds)
+
+
+def _data(asked: Asked, settings: BenchmarkSettings, out: Path) -> Path:
+    """Where the data are; the phantom is written if none are given."""
+    if asked.data is not None:
+        return asked.data.resolve()
+    if settings.phantom is None:
+        raise InvalidInput("name the folder of a data set (only the phantom preset makes its own)")
+    folder, made = out / "phantom", settings.phantom
+    if not (folder / "dataset.json").exists():
+        write_phantom(folder, made.cases, made.slices, made.size, made.seed)
+    return folder
+
+
+def _check_sizes(settings: BenchmarkSettings, pool: int) -> None:
+    wanted = settings.labelled(settings.rounds)
+    if wanted > pool:
+        raise InvalidInput(
+            f"{settings.rounds} rounds of {settings.query.size} after {settings.initial} label "
+            f"{wanted} slices, the pool has {pool}: ask for less with --rounds or --query"
+        )
+
+
+def _remember(record: Record, plan: Plan, data: Path) -> Plan:
+    """Write down what is computed here. Raises ``InvalidInput`` when it was something else.
+
+    Strategies and seeds add up over commands; returns the plan with all of them.
+    """
+    settings = plan.settings.model_dump(mode="json")
+    strategies, seeds = list(plan.strategies), list(plan.seeds)
+    if record.settings_file.exists():
+        found = json.loads(record.settings_file.read_text())
+        # Read as settings: what a later version added has its default.
+        before = BenchmarkSettings.model_validate(found["settings"]).model_dump(mode="json")
+        if before != settings:
+            raise InvalidInput(
+                f"{record.folder} holds a benchmark with other settings "
+                f"({', '.join(_differences(before, settings))}): give another --out"
+            )
+        strategies = list(dict.fromkeys([*found["strategies"], *strategies]))
+        seeds = sorted({*found["seeds"], *seeds})
+    write_json(
+        record.settings_file,
+        {
+            "settings": settings,
+            "strategies": strategies,
+            "seeds": seeds,
+            "data": str(data),
+            "surroundings": surroundings(),
+        },
+    )
+    return Plan(plan.settings, tuple(strategies), tuple(seeds))
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        ours, theirs = old.get(key), new.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield from _differences(ours, theirs, f"{prefix}{key}.")
+        elif ours != theirs:
+            yield f"{prefix}{key}: {ours} there, {theirs} now"
+
+
+def _crew(workers: str, out: Path, processes: int | None, threads: int, device: str) -> Crew:
+    if workers == "local":
+        return LocalCrew(
+            out, processes or max(1, (os.cpu_count() or 1) // threads), threads, device
+        )
+    if workers != "celery":
+        raise InvalidInput(f"workers are {workers!r}: write local or celery")
+    broker_url = Settings().broker_url
+    if broker_url is None:
+        raise InvalidInput("--workers celery needs SFUMATO_BROKER_URL")
+    return CeleryCrew(out, broker_url, device)
+
+
+def _drive(crew: Crew, plan: Plan, record: Record, pool: int, console: Console) -> bool:
+    """Send each seed's preparation, then its runs; returns whether Ctrl-C stopped it."""
+    table = read_rounds(record)
+    waiting = left_to_do(plan, record, table)
+    cost = sum(plan.cost(task, pool) for task in plan.tasks())
+    written = time.monotonic()
+    try:
+        with _bar(console) as bar:
+            shown = bar.add_task("", total=cost, left="")
+            open_tasks = set(waiting)
+            for task in waiting:
+                crew.send(task)
+            start, started = _done(plan, record, table, pool), time.monotonic()
+            while True:
+                for task in crew.over():
+                    open_tasks.discard(task)
+                    for run in waiting.get(task, []):
+                        crew.send(run)
+                        open_tasks.add(run)
+                done = _done(plan, record, table, pool)
+                left = _left(cost - done, done - start, time.monotonic() - started)
+                what = f"{len(open_tasks)} tasks left"
+                bar.update(shown, completed=done, description=what, left=left)
+                if time.monotonic() - written > _SECONDS_BETWEEN_TABLES:
+                    collect(record, plan.strategies, plan.seeds)
+                    written = time.monotonic()
+                if not open_tasks:
+                    return False
+                time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        console.print("stopping: each run ends at its next step")
+        return True
+    finally:
+        record.stop_file.touch()
+        crew.close()
+        record.stop_file.unlink(missing_ok=True)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    return Progress(*columns, console=console)
+
+
+def _done(plan: Plan, record: Record, table: Any, pool: int) -> float:
+    return sum(plan.done(task, record, table, pool) for task in plan.tasks())
+
+
+def _left(cost: float, done: float, seconds: float) -> str:
+    """An estimate in words, from what this command did so far."""
+    if done <= 0:
+        return "time left: not known yet"
+    minutes = cost * seconds / done / 60
+    return f"about {minutes / 60:.1f} h left" if minutes > 90 else f"about {minutes:.0f} min left"
+
+
+@contextmanager
+def _held(record: Record) -> Iterator[None]:
+    with record.lock_file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidInput(
+                f"another benchmark works on {record.folder}: wait for it, or give another --out"
+            ) from error
+        yield
+
+
+def _folders(plan: Plan) -> set[str]:
+    named = {f"{task.strategy}-{task.seed}" for task in plan.tasks() if task.strategy}
+    return named | {str(task.seed) for task in plan.tasks()}
+
+
+__all__ = ["Asked", "Task", "benchmark", "redraw", "settings_of"]

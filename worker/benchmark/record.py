@@ -1,0 +1,198 @@
+"""What a benchmark leaves on disk, so that any process can go on from it.
+
+``settings.json`` what was asked for; ``seeds/S`` what the strategies of a seed share;
+``runs/STRATEGY-S`` a file a finished round, and the last weights; ``rounds.csv``,
+``selected.csv`` and ``map.csv`` the tidy tables, from which alone the report is drawn.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+# The strategy's name under which training on the whole pool is listed.
+FULL = "full-labels"
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """A row of the table. ``batch_*`` are of the slices that were labelled for this round.
+
+    ``nearest``: mean distance of a slice of the batch to the nearest other labelled slice, in
+    the features of the network trained on all labels, each scaled to deviation 1.
+    """
+
+    strategy: str
+    seed: int
+    round: int
+    labelled: int
+    pool: int
+    foreground_pixels: int
+    batch: int
+    batch_blank: int
+    batch_cases: int
+    labelled_cases: int
+    nearest: float
+    dice_slice: float
+    dice_case: float
+    validation_loss: float
+    epochs: int
+    seconds_train: float
+    seconds_score: float
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A slice that a round's model asked for: its number, and why."""
+
+    slice: int
+    case: str
+    index: int
+    stream: str
+    score: float | None
+    foreground_pixels: int
+
+
+@dataclass(frozen=True)
+class RoundFile:
+    """One finished round: its row, and what its model asked for next."""
+
+    row: RoundRow
+    selected: list[Selected]
+
+
+class Record:
+    """The folder of a benchmark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings_file = folder / "settings.json"
+        self.rounds_file = folder / "rounds.csv"
+        self.selected_file = folder / "selected.csv"
+        self.map_file = folder / "map.csv"
+        self.stop_file = folder / "stop"
+        self.lock_file = folder / "lock"
+
+    def seed_folder(self, seed: int) -> Path:
+        """What the strategies of a seed share."""
+        return self.folder / "seeds" / str(seed)
+
+    def run_folder(self, strategy: str, seed: int) -> Path:
+        """The rounds of one run."""
+        return self.folder / "runs" / f"{strategy}-{seed}"
+
+    def round_files(self, strategy: str, seed: int) -> list[RoundFile]:
+        """The finished rounds of a run, first to last."""
+        found = []
+        for number in range(1, 1 + len(list(self.run_folder(strategy, seed).glob("round-*.json")))):
+            path = round_path(self.run_folder(strategy, seed), number)
+            if not path.exists():
+                break
+            found.append(_read_round(path))
+        return found
+
+    def shared_rows(self, seed: int) -> list[RoundRow]:
+        """The row of the full-label baseline of a seed, if it is trained."""
+        path = self.seed_folder(seed) / "full.json"
+        return [RoundRow(**json.loads(path.read_text()))] if path.exists() else []
+
+    def errors(self) -> dict[str, str]:
+        """The runs that failed, and why."""
+        paths = sorted(self.folder.glob("*/*/error.txt"))
+        return {path.parent.name: path.read_text() for path in paths}
+
+
+def round_path(folder: Path, number: int) -> Path:
+    """The file of a round."""
+    return folder / f"round-{number:02d}.json"
+
+
+def _read_round(path: Path) -> RoundFile:
+    found = json.loads(path.read_text())
+    return RoundFile(RoundRow(**found["row"]), [Selected(**one) for one in found["selected"]])
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole or not at all."""
+    replace(path, json.dumps(value, indent=1).encode())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in its place in one step, so that a reader or a crash never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
+
+def read_rounds(record: Record) -> pd.DataFrame:
+    """The tidy table, empty if there is none yet."""
+    columns = [f.name for f in fields(RoundRow)]
+    if not record.rounds_file.exists():
+        return pd.DataFrame(columns=columns)
+    table = pd.read_csv(record.rounds_file)
+    if list(table.columns) != columns:
+        raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
+    return table
+
+
+def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """Bring the finished rounds into the tidy tables; returns that of the rounds.
+
+    Runs that the tables hold and the folder does not, from another machine or an earlier day,
+    are kept.
+    """
+    rows: list[RoundRow] = []
+    picks: list[dict[str, Any]] = []
+    for seed in seeds:
+        rows += record.shared_rows(seed)
+        for strategy in strategies:
+            for file in record.round_files(strategy, seed):
+                rows.append(file.row)
+                picks += [
+                    {
+                        "strategy": strategy,
+                        "seed": seed,
+                        "round": file.row.round,
+                        "rank": rank,
+                        **asdict(pick),
+                    }
+                    for rank, pick in enumerate(file.selected, start=1)
+                ]
+    _keep_map(record, seeds)
+    table = _merged(read_rounds(record), pd.DataFrame([asdict(row) for row in rows]))
+    if table.empty:
+        return table
+    replace(record.rounds_file, table.to_csv(index=False, float_format="%.6g").encode())
+    known = pd.read_csv(record.selected_file) if record.selected_file.exists() else pd.DataFrame()
+    chosen = _merged(known, pd.DataFrame(picks).drop(columns="slice", errors="ignore"))
+    if not chosen.empty:
+        replace(record.selected_file, chosen.to_csv(index=False, float_format="%.4g").encode())
+    return table
+
+
+def _keep_map(record: Record, seeds: Sequence[int]) -> None:
+    """The two-dimensional map of the lowest seed's pool: one is enough for a figure."""
+    path = record.seed_folder(min(seeds)) / "map.json"
+    if record.map_file.exists() or not path.exists():
+        return
+    columns = ["case", "index", "foreground_pixels", "x", "y"]
+    table = pd.DataFrame(json.loads(path.read_text()), columns=columns)
+    table.insert(0, "seed", min(seeds))
+    replace(record.map_file, table.to_csv(index=False, float_format="%.4g").encode())
+
+
+def _merged(known: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """Both tables; of a run that is in both, the fresh rows."""
+    if fresh.empty or known.empty:
+        merged = known if fresh.empty else fresh
+    else:
+        runs = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
+        stale = pd.MultiIndex.from_frame(known[["strategy", "seed"]]).isin(runs)
+        merged = pd.concat([known[~stale], fresh])
+    keys = [c for c in ("strategy", "seed", "round", "rank") if c in merged.columns]
+    return merged.sort_values(keys, ignore_index=True) if keys else merged

@@ -1,0 +1,133 @@
+"""What a benchmark is of: the ground, the loop, the network; and the presets."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.loop.options import QuerySettings, TrainingSettings
+
+_LIBRARIES = ("sfumato", "torch", "numpy", "scipy", "kornia", "statsmodels", "scikit-learn")
+
+
+class GroundSettings(BaseModel):
+    """Which data, and how they are read and divided."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    layout: Literal["msd", "brats", "nifti", "png"] = "msd"
+    channel: int | None = Field(None, description="Of the fourth dimension.")
+    merge_labels: bool = Field(False, description="One foreground class of all.")
+    cases: int | None = Field(None, ge=3, description="Only the first so many cases, by name.")
+    window: tuple[float, float] | None = Field(
+        None, description="Level and width that intensities are cut to, in the file's units."
+    )
+    shrink: int = Field(1, ge=1, description="Pixels averaged along each side.")
+    validation: float = Field(0.15, gt=0, lt=1, description="Fraction of the cases.")
+    test: float = Field(0.3, gt=0, lt=1, description="Fraction of the cases.")
+
+
+class PhantomSettings(BaseModel):
+    """The size of a phantom that is written when no data are given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cases: int = 60
+    slices: int = 20
+    size: int = 64
+    seed: int = 0
+
+
+class BenchmarkSettings(BaseModel):
+    """All that the figures depend on, except strategy and seed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    preset: str | None = None
+    ground: GroundSettings = GroundSettings()
+    phantom: PhantomSettings | None = None
+    rounds: int = Field(6, ge=2)
+    init: Literal["random", "k-centre", "foreground"] = "random"
+    query: QuerySettings = QuerySettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @property
+    def initial(self) -> int:
+        """Slices labelled before the first round."""
+        return self.query.initial_size or self.query.size
+
+    def labelled(self, round_: int) -> int:
+        """Slices labelled in a round, the first being 1, if the pool is large enough."""
+        return self.initial + (round_ - 1) * self.query.size
+
+
+def _small(
+    ground: GroundSettings,
+    initial: int,
+    size: int,
+    rounds: int,
+    phantom: PhantomSettings | None = None,
+    **training: Any,
+) -> BenchmarkSettings:
+    """A benchmark for a few cores: narrow network, few slices, a short patience."""
+    defaults: dict[str, Any] = {
+        "width": 8,
+        "learning_rate": 0.002,
+        "batch_size": 8,
+        "epochs": 30,
+        "patience": 3,
+        "min_steps": 30,
+        "max_validation_slices": 96,
+    }
+    return BenchmarkSettings(
+        ground=ground,
+        phantom=phantom,
+        rounds=rounds,
+        query=QuerySettings(initial_size=initial, size=size, mc_passes=5),
+        training=TrainingSettings(**{**defaults, **training}),
+    )
+
+
+PRESETS: dict[str, BenchmarkSettings] = {
+    "paper-brats-lgg": BenchmarkSettings(
+        ground=GroundSettings(layout="brats"),
+        rounds=23,
+        query=QuerySettings(initial_size=500, size=100),
+        training=TrainingSettings(batch_size=32),
+    ),
+    "paper-msd-spleen": BenchmarkSettings(
+        ground=GroundSettings(layout="msd", window=(50.0, 400.0)),
+        rounds=14,
+        query=QuerySettings(initial_size=150, size=50),
+        training=TrainingSettings(batch_size=16),
+    ),
+    "lgg-flair-small": _small(GroundSettings(shrink=4), initial=40, size=40, rounds=5),
+    "hippocampus-small": _small(GroundSettings(shrink=2, cases=60), initial=20, size=20, rounds=5),
+    "phantom-small": _small(
+        GroundSettings(shrink=2), initial=20, size=20, rounds=5, phantom=PhantomSettings()
+    ),
+}
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    return {
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "unknown")
