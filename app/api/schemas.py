@@ -15,7 +15,6 @@ from app.store import (
     ReviewState,
     RoundState,
     Split,
-    Stream,
 )
 
 T = TypeVar("T")
@@ -106,7 +105,7 @@ class ItemOut(BaseModel):
     height: int
     width: int
     rank: int = Field(description="Place in the round's batch, from 1.")
-    stream: Stream = Field(description="Which ranked list asked for it.")
+    stream: str = Field(description="Which ranked list asked for it.")
     score: float | None = Field(description="The aggregated uncertainty that ranked it.")
     image: str
     suggestion: str | None = Field(description="The model's mask, if there is one.")
@@ -215,6 +214,14 @@ class RoundOut(BaseModel):
     size: int
     labelled: int
     open: int
+    foreground_pixels: int = Field(description="Outlined in the labels of this batch.")
+    blank: int = Field(description="Labels of this batch without any foreground.")
+    cases: int = Field(description="Cases that the batch is from.")
+    streams: dict[str, int] = Field(description="Slices by the ranked list that asked for them.")
+    nearest: float | None = Field(
+        description="Mean distance of the batch's slices to the nearest other labelled one, in "
+        "the model's features scaled to deviation 1; small means redundant."
+    )
     created_at: datetime
     closed_at: datetime | None
 
@@ -226,7 +233,7 @@ class RoundItemOut(BaseModel):
     slice: int
     case: str
     index: int
-    stream: Stream
+    stream: str
     score: float | None
     mask: int | None
 
@@ -253,10 +260,25 @@ class CurvePoint(BaseModel):
     number: int
     labelled: int | None
     training_slices: int
+    foreground_pixels: int | None = Field(description="Labelled, in the training slices.")
+    blank: int | None = Field(description="Training slices without any foreground.")
+    seconds_score: float | None = Field(
+        None, description="From the end of training to the round that the model opened."
+    )
     dice: dict[str, Any]
     validation_kind: str | None
     seconds: float
     created_at: datetime
+
+
+class StoppingHint(BaseModel):
+    """Whether the last rounds' gain per label is too small to go on, with the evidence."""
+
+    stop: bool
+    reason: str
+    threshold_per_100_labels: float
+    gain_per_100_labels: float | None
+    evidence: list[dict[str, float | None]]
 
 
 class ProgressOut(BaseModel):
@@ -265,6 +287,10 @@ class ProgressOut(BaseModel):
     project: str
     slices: dict[str, dict[str, int]]
     learning_curve: list[CurvePoint]
+    area_under_budget_curve: dict[str, float | None] = Field(
+        description="Mean Dice over the labels so far, of the models measured on the same cases."
+    )
+    stopping: StoppingHint
     round: RoundOut | None
     job: JobOut | None
 

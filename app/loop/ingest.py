@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, contains_eager
 
 from app.errors import AlreadyExists, InvalidInput, NotFound
 from app.loop.access import named_account
+from app.loop.cold_start import appearance
 from app.loop.labels import elect_label
 from app.loop.naming import checked_name
 from app.loop.paging import Page, paginate
@@ -84,6 +85,7 @@ def add_slice(
         sha256=encoded.sha256,
         mean=encoded.mean,
         mean_square=encoded.mean_square,
+        appearance=appearance(pixels).tobytes(),
     )
     session.add(new)
     session.flush()

@@ -3,7 +3,7 @@
 Each function here is one step's reading or one step's single guarded transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,16 @@ from app.loop.claims import Claim
 from app.loop.options import query_settings
 from app.loop.rounds import close_round, open_round, start_round, unlabelled_pool
 from app.store import (
+    Label,
     Lease,
     ModelVersion,
+    Prediction,
     Project,
     QueryItem,
     Round,
     Score,
     Slice,
-    Stream,
+    Split,
     Suggestion,
     Truth,
     utc_now,
@@ -69,19 +71,30 @@ def save_model(session: Session, held: Claim, model: ModelVersion) -> ModelVersi
     return model
 
 
-def save_scores(session: Session, held: Claim, scores: Iterable[dict[str, Any]]) -> None:
-    """Keep scores by (model, slice, measure), replacing what a lost attempt left."""
+def save_scores(
+    session: Session,
+    held: Claim,
+    scores: Sequence[dict[str, Any]],
+    predictions: Sequence[dict[str, Any]],
+) -> None:
+    """Keep scores by (model, slice, measure) and predictions by (model, slice), replacing what
+    a lost attempt left.
+    """
     claims.hold(session, held)
-    rows = list(scores)
-    if not rows:
-        return
-    session.execute(
-        delete(Score).where(
-            Score.model_id == rows[0]["model_id"],
-            Score.slice_id.in_({row["slice_id"] for row in rows}),
-        )
+    tables: tuple[tuple[type[Score | Prediction], Sequence[dict[str, Any]]], ...] = (
+        (Score, scores),
+        (Prediction, predictions),
     )
-    session.execute(insert(Score), rows)
+    for table, rows in tables:
+        if not rows:
+            continue
+        slice_ids = {row["slice_id"] for row in rows}
+        session.execute(
+            delete(table).where(
+                table.model_id == rows[0]["model_id"], table.slice_id.in_(slice_ids)
+            )
+        )
+        session.execute(insert(table), list(rows))
 
 
 def selectable(session: Session, project: Project) -> list[int]:
@@ -92,17 +105,42 @@ def selectable(session: Session, project: Project) -> list[int]:
     return list(session.scalars(unlabelled_pool(project.id).where(~leased)))
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of a slice: its sums, its case, predicted foreground, features."""
+
+    score: Score
+    case_id: int
+    foreground_pixels: int | None
+    features: bytes | None
+
+
 def scores_of(
     session: Session, model_id: int, measure: str, slice_ids: Sequence[int]
-) -> list[Score]:
+) -> list[Scored]:
     """One measure's scores of the slices that have one, in the order of the ids."""
     wanted = set(slice_ids)
     query = (
-        select(Score)
+        select(Score, Slice.case_id, Prediction.foreground_pixels, Prediction.features)
+        .join(Slice, Slice.id == Score.slice_id)
+        .outerjoin(
+            Prediction,
+            (Prediction.model_id == Score.model_id) & (Prediction.slice_id == Score.slice_id),
+        )
         .where(Score.model_id == model_id, Score.measure == measure)
         .order_by(Score.slice_id)
     )
-    return [score for score in session.scalars(query) if score.slice_id in wanted]
+    return [Scored(*row) for row in session.execute(query) if row[0].slice_id in wanted]
+
+
+def share_labelled(session: Session, project_id: int) -> float:
+    """The share of the pool that is labelled."""
+    total, labelled = session.execute(
+        select(func.count(Slice.id), func.count(Label.slice_id))
+        .outerjoin(Label, Label.slice_id == Slice.id)
+        .where(Slice.project_id == project_id, Slice.split == Split.POOL)
+    ).one()
+    return float(labelled / total) if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -110,14 +148,19 @@ class Chosen:
     """One slice of the coming batch, with the model's mask and uncertainty map as PNG."""
 
     slice_id: int
-    stream: Stream
+    stream: str
     score: float | None
     mask_png: bytes
     uncertainty_png: bytes
 
 
 def open_next_round(
-    session: Session, held: Claim, model_id: int, seed: int, chosen: Sequence[Chosen]
+    session: Session,
+    held: Claim,
+    model_id: int,
+    seed: int,
+    chosen: Sequence[Chosen],
+    figures: dict[str, Any],
 ) -> Round | None:
     """Close the round and open the next with its suggestions, and end the job. One transaction.
 
@@ -133,11 +176,21 @@ def open_next_round(
     if chosen:
         strategy = query_settings(project).strategy
         round_ = start_round(session, project, model_id, strategy, seed)
+        round_.figures = figures
         _add_items(session, round_.id, model_id, chosen)
     else:
         close_round(session, last)
+    _forget_predictions(session, project.id, model_id)
     claims.finish(session, held, round=round_.number if round_ else None)
     return round_
+
+
+def _forget_predictions(session: Session, project_id: int, but: int) -> None:
+    """Features are large and nobody asks for those of an older model again."""
+    older = select(ModelVersion.id).where(
+        ModelVersion.project_id == project_id, ModelVersion.id != but
+    )
+    session.execute(delete(Prediction).where(Prediction.model_id.in_(older)))
 
 
 def _add_items(session: Session, round_id: int, model_id: int, chosen: Sequence[Chosen]) -> None:

@@ -59,6 +59,10 @@ class QuerySettings(BaseModel):
         le=10_000,
         description="Slices of the first round; without it, `size`.",
     )
+    initial: Literal["random", "k-centre"] = Field(
+        "random",
+        description="How the first round is chosen: at random, or varied by how slices look.",
+    )
     retrain_after: int | None = Field(
         None,
         ge=1,
@@ -68,6 +72,10 @@ class QuerySettings(BaseModel):
     boundary_width: float = Field(0.1, gt=0, le=0.5, description="B of eq. 2.")
     reduction: Literal["sum", "mean"] = "sum"
     mc_passes: int = Field(10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD.")
+    stop_below: float = Field(
+        0.01, ge=0, description="Dice gained per 100 labels below which an end is suggested."
+    )
+    stop_rounds: int = Field(3, ge=1, description="Rounds that this is judged by.")
     review: bool = Field(False, description="Only accepted masks train.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
 

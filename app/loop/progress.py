@@ -1,20 +1,24 @@
 """The learning curve and the rounds behind it, as people watch them."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.loop import jobs
+from app.loop.options import query_settings
 from app.loop.paging import Page, page_of, paginate
 from app.loop.rounds import batch_state
+from app.loop.stopping import Point, area_under_budget_curve, stopping_hint
 from app.store import (
     ACTIVE_STATES,
     Case,
     Event,
     Job,
     Label,
+    Mask,
     ModelVersion,
     Project,
     QueryItem,
@@ -42,13 +46,52 @@ def progress(session: Session, project: Project) -> dict[str, Any]:
             Job.state.in_(ACTIVE_STATES),
         )
     )
+    scored = _seconds_to_score(session, project.id)
+    settings = query_settings(project)
+    comparable = _comparable(models)
     return {
         "project": project.name,
         "slices": _slice_counts(session, project.id),
-        "learning_curve": [curve_point(model) for model in models],
+        "learning_curve": [
+            curve_point(model) | {"seconds_score": scored.get(model.id)} for model in models
+        ],
+        "area_under_budget_curve": {
+            dice: area_under_budget_curve([Point(labelled, s[dice]) for labelled, s in comparable])
+            for dice in ("dice_case", "dice_slice")
+        },
+        "stopping": stopping_hint(
+            [Point(labelled, s["dice_case"]) for labelled, s in comparable],
+            settings.stop_below,
+            settings.stop_rounds,
+        ),
         "round": round_view(session, open_round) if open_round else None,
         "job": jobs.view(session, active) if active else None,
     }
+
+
+def _comparable(models: Sequence[ModelVersion]) -> list[tuple[int, dict[str, Any]]]:
+    """Labels and Dice of the newest models that were all measured on the same kind of cases."""
+    points: list[tuple[int, dict[str, Any]]] = []
+    kind = None
+    for model in reversed(models):
+        scores = model.scores
+        measured = "test" if "test" in scores else "validation"
+        found = scores.get(measured), (measured, scores.get("validation_kind"))
+        if found[0] is None or scores.get("labelled") is None or kind not in (None, found[1]):
+            break
+        kind = found[1]
+        points.append((scores["labelled"], found[0]))
+    return points[::-1]
+
+
+def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
+    """From a model's end of training to the round that it opened: scoring and selecting."""
+    query = (
+        select(ModelVersion.id, ModelVersion.created_at, Round.created_at)
+        .join(Round, Round.model_id == ModelVersion.id)
+        .where(ModelVersion.project_id == project_id)
+    )
+    return {model: (later - made).total_seconds() for model, made, later in session.execute(query)}
 
 
 def _slice_counts(session: Session, project_id: int) -> dict[str, dict[str, int]]:
@@ -71,6 +114,8 @@ def curve_point(model: ModelVersion) -> dict[str, Any]:
         "number": model.number,
         "labelled": model.scores.get("labelled"),
         "training_slices": len(model.mask_ids),
+        "foreground_pixels": model.scores.get("foreground_pixels"),
+        "blank": model.scores.get("blank"),
         "dice": {k: v for k, v in model.scores.items() if k in ("validation", "test")},
         "validation_kind": model.scores.get("validation_kind"),
         "seconds": model.seconds,
@@ -81,6 +126,7 @@ def curve_point(model: ModelVersion) -> dict[str, Any]:
 def round_view(session: Session, round_: Round) -> dict[str, Any]:
     """A round with how far it has come."""
     state = batch_state(session, round_)
+    asked = _asked_for(session, round_)
     return {
         "id": round_.id,
         "number": round_.number,
@@ -91,8 +137,41 @@ def round_view(session: Session, round_: Round) -> dict[str, Any]:
         "size": state.size,
         "labelled": state.labelled,
         "open": state.open,
+        **asked,
+        "nearest": round_.figures.get("nearest"),
         "created_at": round_.created_at,
         "closed_at": round_.closed_at,
+    }
+
+
+def _asked_for(session: Session, round_: Round) -> dict[str, Any]:
+    """What a round's labels were spent on: blank slices, outlined pixels, cases, streams."""
+    labelled = session.execute(
+        select(
+            func.coalesce(func.sum(Mask.foreground_pixels), 0),
+            func.coalesce(func.sum(case((Mask.foreground_pixels == 0, 1), else_=0)), 0),
+        )
+        .select_from(QueryItem)
+        .join(Label, Label.slice_id == QueryItem.slice_id)
+        .join(Mask, Mask.id == Label.mask_id)
+        .where(QueryItem.round_id == round_.id)
+    ).one()
+    cases = session.scalar(
+        select(func.count(Slice.case_id.distinct()))
+        .join(QueryItem, QueryItem.slice_id == Slice.id)
+        .where(QueryItem.round_id == round_.id)
+    )
+    streams = session.execute(
+        select(QueryItem.stream, func.count())
+        .where(QueryItem.round_id == round_.id)
+        .group_by(QueryItem.stream)
+        .order_by(QueryItem.stream)
+    )
+    return {
+        "foreground_pixels": int(labelled[0]),
+        "blank": int(labelled[1]),
+        "cases": cases or 0,
+        "streams": {stream: count for stream, count in streams},
     }
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from app.loop import jobs
+from app.loop.cold_start import Appearance, k_centre_of_appearances
 from app.loop.options import query_settings
 from app.loop.projects import lock_project
 from app.store import (
@@ -56,7 +57,7 @@ def open_round(session: Session, project: Project) -> Round | None:
 
 
 def ensure_round(session: Session, project: Project) -> Round | None:
-    """The open round; before the first model, a random draw from the pool.
+    """The open round; before the first model, a draw from the pool.
 
     While there is no model the draw is filled up as slices arrive. None when the pool is empty
     or used up.
@@ -86,11 +87,15 @@ def _fill_initial(session: Session, project: Project, round_: Round | None) -> R
     if not pool:
         return round_
     if round_ is None:
-        round_ = start_round(session, project, None, "random", settings.seed)
+        round_ = start_round(session, project, None, settings.initial, settings.seed)
     # Seeded by what is taken already, so that a draw that grows is as reproducible as one made
     # at once.
-    draw = np.random.default_rng([settings.seed, taken]).permutation(np.array(pool))
-    for rank, slice_id in enumerate(draw[: wanted - taken].tolist(), start=taken + 1):
+    rng = np.random.default_rng([settings.seed, taken])
+    if settings.initial == "k-centre":
+        draw = _varied(session, round_, pool, wanted - taken, rng)
+    else:
+        draw = rng.permutation(np.array(pool))[: wanted - taken].tolist()
+    for rank, slice_id in enumerate(draw, start=taken + 1):
         session.add(
             QueryItem(
                 round_id=round_.id,
@@ -102,6 +107,32 @@ def _fill_initial(session: Session, project: Project, round_: Round | None) -> R
         )
     session.flush()
     return round_
+
+
+def _varied(
+    session: Session, round_: Round, pool: list[int], k: int, rng: np.random.Generator
+) -> list[int]:
+    """K of the pool, as unlike each other and what the round holds already as can be."""
+    items = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
+    looks = _appearances(session, Slice.id.in_(pool))
+    taken = _appearances(session, Slice.id.in_(items))
+    ids = list(looks)
+    if not ids:
+        return [int(i) for i in rng.permutation(np.array(pool))[:k]]
+    before = np.stack(list(taken.values())) if taken else None
+    order = k_centre_of_appearances(np.stack(list(looks.values())), k, rng, before)
+    # Slices of before there were thumbnails fill up what is missing.
+    rest = [i for i in pool if i not in looks]
+    return [*(ids[i] for i in order), *rest][:k]
+
+
+def _appearances(session: Session, which: ColumnElement[bool]) -> dict[int, Appearance]:
+    query = select(Slice.id, Slice.appearance).where(which, Slice.appearance.is_not(None))
+    return {
+        slice_id: np.frombuffer(look, dtype=np.uint8)
+        for slice_id, look in session.execute(query.order_by(Slice.id))
+        if look is not None
+    }
 
 
 def start_round(

@@ -5,7 +5,7 @@ from app.store.base import Base, utc_now
 from app.store.cases import Case, Project, Slice, SliceImage, Split, Truth
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState
 from app.store.masks import Label, Mask, MaskSource, Review, ReviewState
-from app.store.models import ModelVersion, Score, Suggestion
+from app.store.models import ModelVersion, Prediction, Score, Suggestion
 from app.store.rounds import Lease, LeaseOutcome, QueryItem, Round, RoundState, Stream
 from app.store.session import Database
 
@@ -25,6 +25,7 @@ __all__ = [
     "Mask",
     "MaskSource",
     "ModelVersion",
+    "Prediction",
     "Project",
     "QueryItem",
     "Review",

@@ -75,6 +75,8 @@ class Slice(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     mean: Mapped[float]
     mean_square: Mapped[float]
+    # A thumbnail, by which the first batch can be chosen before there is a model.
+    appearance: Mapped[bytes | None] = mapped_column(LargeBinary)
     # Every annotator of a round skipped it: not asked for again, though a mask is welcome.
     set_aside: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -47,6 +47,22 @@ class Score(Base):
     pixels: Mapped[int]
     target_pixels: Mapped[int]
     boundary_pixels: Mapped[int]
+    # Σ P(c|p) · measure over all pixels, for each foreground class.
+    by_class: Mapped[list[Any]]
+
+
+class Prediction(Base):
+    """What a model sees in a slice: predicted foreground pixels, and its bottleneck features.
+
+    ``features``: little-endian float16 (F,). Kept of a project's newest model alone.
+    """
+
+    __tablename__ = "predictions"
+
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    foreground_pixels: Mapped[int]
+    features: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Suggestion(Base):

@@ -19,12 +19,14 @@ class RoundState(StrEnum):
 
 
 class Stream(StrEnum):
-    """Which ranked list asked for a slice."""
+    """Which ranked list asked for a slice; ClaSP PE adds one a class, ``class 1`` and so on."""
 
     TARGET = "target"
     BOUNDARY = "boundary"
     TOTAL = "total"
     RANDOM = "random"
+    FOREGROUND = "foreground"
+    DIVERSE = "diverse"
     INITIAL = "initial"
 
 
@@ -58,6 +60,8 @@ class Round(Base):
     strategy: Mapped[str] = mapped_column(String(64))
     settings: Mapped[dict[str, Any]]
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    # What is known of the batch when it is chosen, such as how redundant it is.
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     closed_at: Mapped[datetime | None]
@@ -76,7 +80,8 @@ class QueryItem(Base):
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
     rank: Mapped[int]
-    stream: Mapped[Stream] = mapped_column(EnumText(Stream))
+    # A strategy of one's own may name its lists as it likes; ours are those of ``Stream``.
+    stream: Mapped[str] = mapped_column(String(20))
     score: Mapped[float | None]
 
     slice: Mapped[Slice] = relationship()

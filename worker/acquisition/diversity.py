@@ -40,6 +40,20 @@ def k_centre(
     return picked
 
 
+def mean_nearest(batch: Tensor, others: Tensor, scale: Tensor) -> float:
+    """How redundant a batch is: mean distance of a slice to the nearest other one taken.
+
+    batch: (K, F); others: (M, F), labelled before; scale: (F,) deviation of each feature in the
+    pool. NaN when there is no other slice.
+    """
+    scaled = batch.float() / (scale + 1e-6)
+    taken = torch.cat([scaled, others.float() / (scale + 1e-6)]) if len(others) else scaled
+    distances = torch.cdist(scaled, taken)
+    distances.fill_diagonal_(torch.inf)
+    nearest = distances.amin(dim=1) if len(taken) > 1 else torch.full((1,), torch.nan)
+    return float(nearest.mean())
+
+
 def _highest(groups: Tensor) -> int:
     return int(groups.max()) + 1 if len(groups) else 0
 

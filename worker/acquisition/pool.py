@@ -78,7 +78,9 @@ def pool_scores(scores: Sequence[_Sums], reduction: str, **known: Any) -> PoolSc
         total=tensor([s.total for s in scores], [s.pixels for s in scores]),
         target=tensor([s.target for s in scores], [s.target_pixels for s in scores]),
         boundary=tensor([s.boundary for s in scores], [s.boundary_pixels for s in scores]),
-        by_class=tensor([s.by_class for s in scores], [s.pixels for s in scores]),
+        by_class=tensor([s.by_class for s in scores], [s.pixels for s in scores])
+        if all(s.by_class for s in scores)
+        else None,
         **known,
     )
 

@@ -127,4 +127,5 @@ def _shrunk_classes(classes: npt.NDArray[np.generic], factor: int) -> npt.NDArra
     """The most frequent class of each block; of equals the lowest."""
     blocks = _blocks(classes, factor)
     counts = np.stack([(blocks == c).sum(axis=-1) for c in range(int(classes.max()) + 1)])
-    return counts.argmax(axis=0).astype(np.uint8)
+    shrunk: npt.NDArray[np.uint8] = counts.argmax(axis=0).astype(np.uint8)
+    return shrunk

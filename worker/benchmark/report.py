@@ -1,9 +1,200 @@
-"""placeholder"""
+"""The report: tables and figures with a few words each, as Markdown and as one HTML file."""
 
+import base64
+import html
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from worker.benchmark.record import Record
+import pandas as pd
+
+from worker.benchmark import figures, statistics, tables
+from worker.benchmark.record import Record, read_rounds, replace
+
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886 }
+th:first-child, td:first-child { text-align: left }
+.wide { overflow-x: auto }
+img { max-width: 100%; background: white }
+pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886 }
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a report: a heading, a few words, then a table, a picture or a listing."""
+
+    title: str
+    words: str
+    table: pd.DataFrame | None = None
+    picture: tuple[str, bytes] | None = None
+    listing: str | None = None
 
 
 def write_report(record: Record) -> Path:
-    return record.folder
+    """Draw the report from the tables; returns the HTML file."""
+    parts = list(_parts(record))
+    title = _title(record)
+    for part in parts:
+        if part.picture:
+            replace(record.folder / "figures" / part.picture[0], part.picture[1])
+    replace(record.folder / "report.md", _markdown(title, parts).encode())
+    page = record.folder / "report.html"
+    replace(page, _page(title, parts).encode())
+    return page
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(record.settings_file.read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _title(record: Record) -> str:
+    preset = _settings(record).get("settings", {}).get("preset")
+    return f"Query strategies on {preset or record.folder.name}"
+
+
+def _parts(record: Record) -> Iterator[Part]:
+    rounds = read_rounds(record)
+    runs = statistics.runs_of(rounds)
+    if runs.empty:
+        yield Part("Nothing yet", "No run is finished.")
+        return
+    yield _summary(rounds, runs)
+    for metric, name in tables.METRICS.items():
+        yield Part(
+            f"{name} by labelled slices",
+            "The layout of the paper's table 2: means over seeds, the highest of them, and the "
+            "labels at which the mean reaches that of training on all labels (`/`: never).",
+            tables.learning_table(rounds, metric),
+        )
+        for measure, table in tables.ablation_tables(rounds, metric).items():
+            yield Part(
+                f"Ablation of {measure}, {name}", "The layout of the paper's table 1.", table
+            )
+        yield Part(
+            f"Learning curves, {name}",
+            "Means over seeds, with the 95 % interval of the mean where there are two or more.",
+            picture=(f"curves-{metric}.png", figures.curves(rounds, metric)),
+        )
+    yield Part(
+        "Area under the budget curve",
+        "The mean of Dice over the budget, ± half of its 95 % interval over seeds. Foreground "
+        "efficiency: how fast Dice per case grows with the pixels that had to be outlined.",
+        tables.area_table(rounds),
+    )
+    for metric, name in tables.METRICS.items():
+        tests = tables.test_table(rounds, metric)
+        if not tests.empty:
+            yield Part(
+                f"Tests on the areas, {name}",
+                "Paired t-tests over seeds; `*`: p < 0.05 after Holm's correction within the "
+                "family. Effect: Cohen's d of the differences. With few seeds little can be shown.",
+                tests,
+            )
+        yield Part(
+            f"Pairwise penalties, {name}",
+            "The share of rounds in which the row is better than the column with p < 0.05, "
+            "paired over seeds; the less a column has, the better.",
+            tables.penalty_table(rounds, metric),
+            (f"penalties-{metric}.png", figures.penalties(rounds, metric)),
+        )
+    yield Part(
+        "Dice over outlined foreground",
+        "Outlines cost time, blank slices do not: the same curves over foreground pixels.",
+        picture=("efficiency.png", figures.efficiency(rounds, "dice_case")),
+    )
+    yield Part(
+        "What the labels were spent on",
+        "After the first batch. Nearest labelled slice: mean distance in the features of the "
+        "network that was trained on all labels; small means redundant.",
+        tables.spending_table(rounds),
+    )
+    yield from _map(record)
+    settings = _settings(record)
+    settings.pop("data", None)
+    yield Part("Settings", "All of them.", listing=json.dumps(settings, indent=1))
+
+
+def _summary(rounds: pd.DataFrame, runs: pd.DataFrame) -> Part:
+    areas = statistics.areas(rounds, "dice_case").mean().sort_values(ascending=False)
+    seeds = runs.groupby("strategy")["seed"].nunique()
+    span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    order = ", ".join(f"{name} {value:.4f}" for name, value in areas.items())
+    return Part(
+        "In short",
+        f"{len(seeds)} strategies on {span} seeds each, {runs['round'].max()} rounds, "
+        f"{runs['labelled'].min()} to {runs['labelled'].max()} labelled slices of a pool of "
+        f"{runs['pool'].mean():.0f}. Training on all labels gives "
+        f"{statistics.baseline(rounds, 'dice_case'):.4f} per case and "
+        f"{statistics.baseline(rounds, 'dice_slice'):.4f} per slice. Mean area under the budget "
+        f"curve, Dice per case: {order}. Dice per slice counts a blank prediction of a blank "
+        "slice as 1; Dice per case is of the whole volume. Runs of one seed share cases, first "
+        "slices and first weights.",
+    )
+
+
+def _map(record: Record) -> Iterator[Part]:
+    if not (record.map_file.exists() and record.selected_file.exists()):
+        return
+    places = pd.read_csv(record.map_file)
+    picture = figures.selections(pd.read_csv(record.selected_file), places)
+    if picture is not None:
+        yield Part(
+            "Where the selected slices lie",
+            f"The paper's figure 2: t-SNE of the pool of seed {places['seed'].iloc[0]} in the "
+            "features of the network trained on all labels.",
+            picture=("selections.png", picture),
+        )
+
+
+def _markdown(title: str, parts: list[Part]) -> str:
+    blocks = [f"# {title}"]
+    for part in parts:
+        blocks += [f"## {part.title}", part.words]
+        if part.table is not None:
+            blocks.append(_markdown_table(part.table))
+        if part.picture is not None:
+            blocks.append(f"![{part.title}](figures/{part.picture[0]})")
+        if part.listing is not None:
+            blocks.append(f"```json\n{part.listing}\n```")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    rule = line(["---", *["---:"] * (len(table.columns) - 1)])
+    rows = [line([str(cell) for cell in row]) for row in table.itertuples(index=False)]
+    return "\n".join([line([str(c) for c in table.columns]), rule, *rows])
+
+
+def _page(title: str, parts: list[Part]) -> str:
+    body = "".join(_section(part) for part in parts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
+    )
+
+
+def _section(part: Part) -> str:
+    blocks = [f"<h2>{html.escape(part.title)}</h2>", f"<p>{html.escape(part.words)}</p>"]
+    if part.table is not None:
+        blocks.append(f'<div class="wide">{part.table.to_html(index=False, border=0)}</div>')
+    if part.picture is not None:
+        data = base64.b64encode(part.picture[1]).decode()
+        alt = html.escape(part.title)
+        blocks.append(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
+    if part.listing is not None:
+        blocks.append(f"<pre>{html.escape(part.listing)}</pre>")
+    return f"<section>{''.join(blocks)}</section>\n"

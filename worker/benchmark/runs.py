@@ -11,6 +11,7 @@ import torch
 from sklearn.manifold import TSNE
 
 from app.loop.cold_start import appearance, k_centre_of_appearances
+from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.benchmark.ground import Ground
 from worker.benchmark.record import (
@@ -214,6 +215,8 @@ def _select(
         return []
     taken = set(labelled)
     unlabelled = [n for n in bench.division.pool if n not in taken]
+    if not unlabelled:
+        return []
     query = bench.settings.query
     pool = _pool_scores(bench, strategy, network, round_, unlabelled, labelled)
     picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
@@ -269,7 +272,7 @@ def _pool_scores(
         [next(m for m in one.measures if m.measure == strategy.measure) for one in scored],
         query.reduction,
         foreground=torch.tensor([one.foreground_pixels for one in scored]),
-        features=torch.from_numpy(np.stack([one.features for one in scored])) if scored else None,
+        features=torch.from_numpy(np.stack([one.features for one in scored])),
         labelled_features=seen,
         cases=torch.from_numpy(bench.ground.case_of[list(unlabelled)]),
         progress=progress,
@@ -308,15 +311,16 @@ def _row(
 
 
 def _nearest(bench: Bench, labelled: Sequence[int], batch: Sequence[int]) -> float:
-    """Mean distance of a batch's slices to their nearest labelled neighbours."""
+    """Mean distance of a batch's slices to their nearest labelled neighbours, scaled features."""
     features = np.load(bench.record.seed_folder(bench.seed) / "features.npy")
     position = {number: i for i, number in enumerate(bench.division.pool)}
     rows = torch.from_numpy(features.astype(np.float32))
-    ours = rows[[position[n] for n in batch]]
-    distances = torch.cdist(ours, rows[[position[n] for n in labelled]])
-    order = {number: i for i, number in enumerate(labelled)}
-    distances[torch.arange(len(batch)), [order[n] for n in batch]] = torch.inf
-    return float(distances.amin(dim=1).mean())
+    before = set(labelled) - set(batch)
+    return mean_nearest(
+        rows[[position[n] for n in batch]],
+        rows[[position[n] for n in sorted(before)]],
+        torch.ones(rows.shape[1]),
+    )
 
 
 def _save_features(path: Path, features: Features) -> None:

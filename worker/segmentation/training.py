@@ -110,7 +110,8 @@ def _shuffled(
     samples: Sequence[Sample], settings: TrainingSettings, order: torch.Generator
 ) -> Iterator[Frame]:
     """An epoch: every slice once, or as often as the least number of steps takes."""
-    size, indices = settings.batch_size, []
+    size = settings.batch_size
+    indices: list[int] = []
     while not indices or len(indices) < size * (settings.min_steps or 0):
         indices += torch.randperm(len(samples), generator=order).tolist()
     for start in range(0, len(indices), size):

@@ -16,6 +16,8 @@ from app.store import Database
 from worker.segmentation.frames import Sample, standardise
 from worker.segmentation.precision import Precision, choose_device, choose_precision
 
+# How bottleneck features are stored.
+FEATURES = "<f2"
 # Progress is for people: more often than this only costs disk writes.
 _SECONDS_BETWEEN_REPORTS = 0.5
 

@@ -8,14 +8,15 @@ from app.loop.options import QuerySettings, query_settings
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
-from worker.segmentation.scoring import RegionSums, ScoringSettings, score
-from worker.steps.context import Step, derived_seed, samples
+from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
+from worker.steps.context import FEATURES, Step, derived_seed, samples
 
 
 def run(step: Step) -> tuple[str, ...]:
     """Score the shard's slices that are still unanswered; returns the queues to announce."""
     payload = step.claim.payload
     rows: list[dict[str, Any]] = []
+    predictions: list[dict[str, Any]] = []
     with step.database.reading() as session:
         model = session.get_one(ModelVersion, payload["model"])
         settings = query_settings(session.get_one(Project, step.claim.project_id))
@@ -31,11 +32,12 @@ def run(step: Step) -> tuple[str, ...]:
             step.device,
             step.precision,
         )
-        for done, (slice_id, sums) in enumerate(zip(ids, scored, strict=True), start=1):
-            rows += [_row(model.id, slice_id, one) for one in sums.measures]
+        for done, (slice_id, scores) in enumerate(zip(ids, scored, strict=True), start=1):
+            rows += [_row(model.id, slice_id, one) for one in scores.measures]
+            predictions.append(_prediction(model.id, slice_id, scores))
             step.report({"slices_scored": done, "slices_to_score": len(ids)})
     with step.database.writing() as session:
-        learning.save_scores(session, step.claim, rows)
+        learning.save_scores(session, step.claim, rows, predictions)
         return claims.finish(
             session, step.claim, slices_scored=len(ids), precision=str(step.precision)
         )
@@ -53,3 +55,12 @@ def scoring_settings(settings: QuerySettings, model_number: int) -> ScoringSetti
 
 def _row(model_id: int, slice_id: int, sums: RegionSums) -> dict[str, Any]:
     return {"model_id": model_id, "slice_id": slice_id, **asdict(sums)}
+
+
+def _prediction(model_id: int, slice_id: int, scores: SliceScores) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "slice_id": slice_id,
+        "foreground_pixels": scores.foreground_pixels,
+        "features": scores.features.astype(FEATURES).tobytes(),
+    }

@@ -114,12 +114,18 @@ def _scores(step: Step, plan: _Plan, model: UNet, best: Epoch, epochs_run: int) 
         "best_epoch": best.epoch,
         "epochs": epochs_run,
         "train_loss": best.train_loss,
+        "foreground_pixels": sum(_foreground(sample) for sample in plan.training),
+        "blank": sum(_foreground(sample) == 0 for sample in plan.training),
     }
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()
             scores[name] = evaluate(model, subset, plan.settings.batch_size, step.device)
     return scores
+
+
+def _foreground(sample: Sample) -> int:
+    return 0 if sample.classes is None else int((sample.classes > 0).sum())
 
 
 def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str, Any]]:

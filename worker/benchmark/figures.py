@@ -1,0 +1,178 @@
+"""The figures of a report: readable in print, told apart by lightness, marker and line."""
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from app.loop.options import MEASURES
+from worker.benchmark import statistics
+from worker.benchmark.tables import METRICS, in_order
+
+# Okabe and Ito's colours; markers and lines tell the same strategies apart without colour.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "osD^vPX"
+_LINES = ("-", "--", "-.", ":")
+_MAPPED = ("random", "entropy", "entropy-selective")
+
+
+def curves(rounds: pd.DataFrame, metric: str) -> bytes:
+    """Learning curves with 95 % bands over seeds, a panel for each measure and one for others."""
+    runs = statistics.runs_of(rounds)
+    panels = _panels(in_order(list(runs["strategy"].unique())))
+    figure = _figure(len(panels), 2 if len(panels) > 1 else 1, sharey=True)
+    goal = statistics.baseline(rounds, metric)
+    for axes, (title, names) in zip(figure.axes, panels.items(), strict=False):
+        for name, style in zip(names, _styles(), strict=False):
+            _curve(axes, runs[runs["strategy"] == name], metric, name, style)
+        if not np.isnan(goal):
+            axes.axhline(goal, color="0.4", linewidth=1, linestyle=(0, (1, 2)), label="all labels")
+        axes.set(title=title, xlabel="labelled slices", ylabel=METRICS[metric])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="lower right")
+    return _png(figure)
+
+
+def _panels(names: Sequence[str]) -> dict[str, list[str]]:
+    """Strategies that belong on one picture, seven at the most; random is on each."""
+    panels: dict[str, list[str]] = {}
+    for measure in MEASURES:
+        forms = [n for n in names if n in (measure, f"{measure}-target", f"{measure}-selective")]
+        if forms:
+            panels[measure] = forms
+    drawn = {name for forms in panels.values() for name in forms}
+    others = [name for name in names if name not in drawn and name != "random"]
+    if len(panels) == 1 and len(others) + len(drawn) < len(_COLOURS):
+        panels = {"": [*panels.popitem()[1], *others]}
+    else:
+        for start in range(0, len(others), len(_COLOURS) - 1):
+            panels[f"others {start // 6 + 1}"] = others[start : start + len(_COLOURS) - 1]
+    if "random" in names:
+        panels = {title: ["random", *forms] for title, forms in panels.items()} or {"": ["random"]}
+    return panels
+
+
+def _styles() -> Iterator[dict[str, str]]:
+    for colour, marker, line in zip(_COLOURS, _MARKERS, cycle(_LINES), strict=False):
+        yield {"color": colour, "marker": marker, "linestyle": line}
+
+
+def _curve(axes: Axes, runs: pd.DataFrame, metric: str, name: str, style: dict[str, str]) -> None:
+    points = [
+        (labelled, *statistics.interval(values.to_numpy()))
+        for labelled, values in runs.groupby("labelled")[metric]
+    ]
+    x, mean, half = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    axes.plot(x, mean, label=name, markersize=4, linewidth=1.4, **style)  # type: ignore[arg-type]
+    if not np.isnan(half).any():
+        axes.fill_between(x, mean - half, mean + half, color=style["color"], alpha=0.12)
+
+
+def efficiency(rounds: pd.DataFrame, metric: str) -> bytes:
+    """Dice over the foreground pixels that were outlined: means over seeds."""
+    runs = statistics.runs_of(rounds)
+    figure = _figure(1, 1)
+    axes = figure.axes[0]
+    names = in_order(list(runs["strategy"].unique()))
+    for name, colour, marker in zip(names, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+        means = (
+            runs[runs["strategy"] == name].groupby("round")[["foreground_pixels", metric]].mean()
+        )
+        axes.plot(
+            means["foreground_pixels"],
+            means[metric],
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1,
+            label=name,
+        )
+    axes.set(xlabel="labelled foreground pixels", ylabel=METRICS[metric])
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=6, ncols=2, loc="lower right")
+    return _png(figure)
+
+
+def penalties(rounds: pd.DataFrame, metric: str) -> bytes:
+    """The pairwise penalty matrix in greys, with its numbers."""
+    matrix = statistics.penalty_matrix(rounds, metric)
+    names = in_order(list(matrix.index))
+    values = matrix.loc[names, names].to_numpy()
+    side = max(3.2, 0.42 * len(names) + 1.8)
+    with mpl.rc_context({"font.size": 8}):
+        figure = Figure(figsize=(side, side), dpi=110, layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(values, cmap="Greys", vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+        for (row, column), value in np.ndenumerate(values):
+            if value > 0:
+                colour = "white" if value > 0.5 else "black"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+        axes.set_title("row beats column: share of rounds")
+        return _png(figure)
+
+
+def selections(selected: pd.DataFrame, places: pd.DataFrame) -> bytes | None:
+    """Figure 2 of the paper: the pool by t-SNE, and what each strategy asked for in it.
+
+    Of one seed; None if none of random, entropy, entropy-selective was run on it.
+    """
+    seed = places["seed"].iloc[0]
+    chosen = selected[selected["seed"] == seed]
+    names = [name for name in _MAPPED if name in set(chosen["strategy"])]
+    if not names:
+        return None
+    figure = _figure(len(names), len(names), sharey=True)
+    for axes, name in zip(figure.axes, names, strict=False):
+        picks = chosen[chosen["strategy"] == name].merge(
+            places[["case", "index", "x", "y"]], on=["case", "index"]
+        )
+        axes.scatter(places["x"], places["y"], s=4, color="0.85", linewidths=0)
+        blank = picks["foreground_pixels"] == 0
+        axes.scatter(
+            picks.loc[blank, "x"],
+            picks.loc[blank, "y"],
+            s=14,
+            facecolors="none",
+            edgecolors="#D55E00",
+            linewidths=0.7,
+            label="asked for, blank",
+        )
+        dots = axes.scatter(
+            picks.loc[~blank, "x"],
+            picks.loc[~blank, "y"],
+            s=14,
+            c=np.log1p(picks.loc[~blank, "foreground_pixels"]),
+            cmap="Blues",
+            vmin=0,
+            edgecolors="black",
+            linewidths=0.3,
+            label="asked for, the darker the more target",
+        )
+        dots.set_rasterized(True)
+        axes.set(title=name, xticks=[], yticks=[])
+    figure.axes[0].legend(fontsize=6, loc="lower left")
+    return _png(figure)
+
+
+def _figure(panels: int, columns: int, sharey: bool = False) -> Figure:
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(4.2 * columns + 0.4, 3.1 * rows), dpi=110, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    for spare in grid.ravel()[panels:]:
+        spare.remove()
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

@@ -1,0 +1,199 @@
+"""What the tidy table says: areas, tests, penalties, efficiency. Tables in, tables out.
+
+All take the rounds as ``record.read_rounds`` gives them; ``metric`` is a column, ``dice_case``
+or ``dice_slice``.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+
+from worker.benchmark.record import FULL
+
+CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
+
+Values = npt.NDArray[np.float64]
+
+
+def runs_of(rounds: pd.DataFrame) -> pd.DataFrame:
+    """The rows of strategies, without the full-label baseline; unfinished runs left out."""
+    runs = rounds[rounds["strategy"] != FULL]
+    if runs.empty:
+        return runs
+    counts = runs.groupby(["strategy", "seed"])["round"].transform("size")
+    return runs[counts == counts.max()]
+
+
+def baseline(rounds: pd.DataFrame, metric: str) -> float:
+    """Mean Dice of training on the whole pool, NaN if none was trained."""
+    return float(rounds.loc[rounds["strategy"] == FULL, metric].mean())
+
+
+def interval(values: Sequence[float] | Values) -> tuple[float, float]:
+    """Mean and half-width of its 95 % confidence interval (Student's t over seeds)."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return float(values.mean()) if len(values) else math.nan, math.nan
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return float(values.mean()), float(quantile * stats.sem(values))
+
+
+def areas(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Area under the budget curve of each run: seeds × strategies.
+
+    The trapezoidal integral of Dice over labelled slices, divided by their range: a mean Dice
+    in [0, 1].
+    """
+
+    def area(run: pd.DataFrame) -> float:
+        run = run.sort_values("labelled")
+        width = run["labelled"].iloc[-1] - run["labelled"].iloc[0]
+        return float(np.trapezoid(run[metric], run["labelled"]) / width)
+
+    runs = runs_of(rounds)
+    grouped = runs.groupby(["seed", "strategy"])[["labelled", metric]].apply(area)
+    found: pd.DataFrame = grouped.unstack("strategy")
+    return found
+
+
+def paired_tests(
+    by_seed: pd.DataFrame, pairs: Iterable[tuple[str, str]], family: str
+) -> pd.DataFrame:
+    """Paired t-tests over seeds of the first of each pair against the second.
+
+    by_seed: seeds × strategies. ``p_holm`` is corrected over all pairs given (Holm 1979);
+    ``effect`` is Cohen's d of the differences; ``p_wilcoxon`` is shown beside it, uncorrected.
+    """
+    rows = []
+    for ours, theirs in pairs:
+        both = by_seed[[ours, theirs]].dropna()
+        differences = (both[ours] - both[theirs]).to_numpy()
+        mean, half = interval(differences)
+        spread = differences.std(ddof=1) if len(differences) > 1 else math.nan
+        tested = len(differences) > 1 and spread > 0
+        rows.append(
+            {
+                "family": family,
+                "strategy": ours,
+                "against": theirs,
+                "seeds": len(differences),
+                "difference": mean,
+                "half_width": half,
+                "effect": mean / spread if tested else math.nan,
+                "p": stats.ttest_rel(both[ours], both[theirs]).pvalue if tested else math.nan,
+                "p_wilcoxon": stats.wilcoxon(differences).pvalue if tested else math.nan,
+            }
+        )
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    table["p_holm"] = math.nan
+    known = table["p"].notna()
+    if known.any():
+        table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
+    return table
+
+
+def penalty_matrix(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Share of the rounds in which the row beats the column at p < 0.05, paired over seeds.
+
+    The first round is the same for all and is left out. Read by columns: the less a strategy is
+    beaten, the better. Source: Ash et al. 2020 (BADGE), the pairwise penalty matrix.
+    """
+    runs = runs_of(rounds)
+    later = runs[runs["round"] > runs["round"].min()]
+    names = list(dict.fromkeys(later["strategy"]))
+    matrix = pd.DataFrame(0.0, index=names, columns=names)
+    turns = [
+        of_round.pivot(index="seed", columns="strategy", values=metric)
+        for _, of_round in later.groupby("round")
+    ]
+    for ours, theirs in permutations(names, 2):
+        matrix.loc[ours, theirs] = float(np.mean([_beats(t, ours, theirs) for t in turns]))
+    return matrix
+
+
+def _beats(by_seed: pd.DataFrame, ours: str, theirs: str) -> bool:
+    both = by_seed[[ours, theirs]].dropna()
+    differences = both[ours] - both[theirs]
+    if len(both) < 2 or differences.std() == 0:
+        return False
+    return bool(
+        differences.mean() > 0 and stats.ttest_rel(both[ours], both[theirs]).pvalue < SIGNIFICANCE
+    )
+
+
+def foreground_efficiency(rounds: pd.DataFrame, metric: str) -> pd.Series:
+    """How fast Dice grows with the foreground that somebody had to outline, by strategy.
+
+    Fits Dice(f) = A − (A − D₁) exp(−α f) to each run, where f is the labelled share of the
+    pool's foreground pixels beyond the first batch, D₁ the first round's Dice and A the highest
+    mean Dice of any strategy or of the baseline; the mean α over seeds is given. After the
+    foreground efficiency of nnActive (Lüth et al. 2025): outlines cost, blank slices do not.
+    """
+    runs = runs_of(rounds)
+    ceiling = np.nanmax(
+        [baseline(rounds, metric), runs.groupby(["strategy", "round"])[metric].mean().max()]
+    )
+    total = rounds.loc[rounds["strategy"] == FULL, "foreground_pixels"].mean()
+    if runs.empty or not total > 0:
+        return pd.Series(dtype=float)
+
+    def fitted(run: pd.DataFrame) -> float:
+        run = run.sort_values("round")
+        first = float(run[metric].iloc[0])
+        share = ((run["foreground_pixels"] - run["foreground_pixels"].iloc[0]) / total).to_numpy()
+
+        def misfit(alpha: float) -> float:
+            curve = ceiling - (ceiling - first) * np.exp(-alpha * share)
+            return float(((run[metric].to_numpy() - curve) ** 2).sum())
+
+        found = optimize.minimize_scalar(misfit, bounds=(0, 200), method="bounded")
+        return float(found.x)
+
+    columns = ["round", "foreground_pixels", metric]
+    by_run = runs.groupby(["strategy", "seed"])[columns].apply(fitted)
+    return by_run.groupby("strategy").mean()
+
+
+def labels_to_baseline(rounds: pd.DataFrame, metric: str) -> dict[str, int | None]:
+    """Labelled slices at which each strategy's mean Dice first reaches the baseline's."""
+    goal = baseline(rounds, metric)
+    means = runs_of(rounds).groupby(["strategy", "labelled"])[metric].mean()
+    found: dict[str, int | None] = {}
+    for strategy, curve in means.groupby("strategy"):
+        reached = curve[curve >= goal].index.get_level_values("labelled")
+        found[str(strategy)] = int(reached.min()) if len(reached) else None
+    return found
+
+
+def asked_for(rounds: pd.DataFrame) -> pd.DataFrame:
+    """What each strategy spent its labels on, after the first batch: means over seeds.
+
+    Share of blank slices, mean distance to the nearest other labelled slice, distinct cases a
+    batch, and at the end of the run labelled cases and labelled foreground pixels.
+    """
+    runs = runs_of(rounds)
+    later = runs[runs["round"] > runs["round"].min()]
+    last = runs[runs["round"] == runs["round"].max()].groupby("strategy")
+    grouped = later.groupby("strategy")
+    return pd.DataFrame(
+        {
+            "blank": grouped["batch_blank"].sum() / grouped["batch"].sum(),
+            "nearest": grouped["nearest"].mean(),
+            "cases_a_batch": grouped["batch_cases"].mean(),
+            "cases_in_the_end": last["labelled_cases"].mean(),
+            "foreground_pixels": last["foreground_pixels"].mean(),
+            "seconds_train": grouped["seconds_train"].mean(),
+            "seconds_score": runs[runs["round"] < runs["round"].max()]
+            .groupby("strategy")["seconds_score"]
+            .mean(),
+        }
+    )

@@ -1,0 +1,151 @@
+"""The tables of a report, as text cells under headings that a reader of the paper knows."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from app.loop.options import BUILT_IN_STRATEGIES, MEASURES
+from worker.benchmark import statistics
+
+METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
+# What others are measured against, where it was run.
+REFERENCES = ("random", "random-foreground", "entropy-selective", "clasp")
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Built-in strategies as they are listed everywhere, then others by name."""
+    known = [name for name in BUILT_IN_STRATEGIES if name in names]
+    return known + sorted(set(names) - set(known))
+
+
+def learning_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The layout of the paper's tables 2 and 3: mean Dice at each labelled share of the pool.
+
+    ``highest`` is the highest mean over seeds; the last column the labelled slices at which the
+    mean reaches that of all labels, or ``/``.
+    """
+    runs = statistics.runs_of(rounds)
+    means = runs.pivot_table(index="strategy", columns="labelled", values=metric)
+    pool = runs["pool"].mean()
+    table = pd.DataFrame(index=in_order(list(means.index)))
+    table.index.name = "strategy"
+    for labelled in means.columns:
+        table[f"{labelled} ({labelled / pool:.0%})"] = means[labelled].map("{:.4f}".format)
+    table["highest"] = means.max(axis=1).map("{:.4f}".format)
+    reached = statistics.labels_to_baseline(rounds, metric)
+    goal = statistics.baseline(rounds, metric)
+    table[f"labels to reach {goal:.4f}"] = [
+        "/" if reached[name] is None else f"{reached[name]} ({reached[name] / pool:.1%})"
+        for name in table.index
+    ]
+    return table.reset_index()
+
+
+def ablation_tables(rounds: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
+    """The layout of the paper's table 1, for each measure of which all three forms were run."""
+    names = set(statistics.runs_of(rounds)["strategy"])
+    found = {}
+    for measure in MEASURES:
+        forms = [measure, f"{measure}-target", f"{measure}-selective"]
+        if names >= set(forms):
+            table = learning_table(rounds, metric).set_index("strategy").loc[forms].reset_index()
+            table["strategy"] = [measure, f"{measure} + target", f"{measure} + target + boundary"]
+            found[measure] = table
+    return found
+
+
+def area_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Area under the budget curve, mean ± half of its 95 % interval over seeds, both Dice."""
+    table: dict[str, list[str]] = {}
+    efficiency = statistics.foreground_efficiency(rounds, "dice_case")
+    names = in_order(list(statistics.areas(rounds, "dice_case").columns))
+    table["strategy"] = names
+    for metric, title in METRICS.items():
+        found = statistics.areas(rounds, metric)
+        table[title] = [_interval(found[name].dropna()) for name in names]
+    table["seeds"] = [str(found[name].count()) for name in names]
+    table["foreground efficiency"] = [f"{efficiency.get(name, math.nan):.1f}" for name in names]
+    return pd.DataFrame(table)
+
+
+def _interval(values: "pd.Series[float]") -> str:
+    mean, half = statistics.interval(values.to_numpy())
+    return _plus_minus(f"{mean:.4f}", half)
+
+
+def _plus_minus(mean: str, half: float) -> str:
+    return mean if math.isnan(half) else f"{mean} ± {half:.4f}"
+
+
+def _number(form: str) -> Callable[[float], str]:
+    """How a figure is written; one that is not known, as of a single seed, is a dash."""
+    return lambda value: "–" if math.isnan(value) else form.format(value)
+
+
+def test_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Every strategy against each reference, and each selective form against its plain one.
+
+    Holm's correction is over the tests of one family, which the first column names.
+    """
+    by_seed = statistics.areas(rounds, metric)
+    names = in_order(list(by_seed.columns))
+    parts = [
+        statistics.paired_tests(
+            by_seed, [(n, r) for n in names if n != r], family=f"all against {r}"
+        )
+        for r in REFERENCES
+        if r in names
+    ]
+    forms = [(f"{m}-selective", m) for m in MEASURES if {m, f"{m}-selective"} <= set(names)]
+    parts.append(statistics.paired_tests(by_seed, forms, family="selective against plain"))
+    tests = pd.concat([p for p in parts if not p.empty] or [pd.DataFrame()], ignore_index=True)
+    if tests.empty:
+        return tests
+    return pd.DataFrame(
+        {
+            "family": tests["family"],
+            "strategy": tests["strategy"],
+            "against": tests["against"],
+            "seeds": tests["seeds"],
+            "difference": [
+                _plus_minus(f"{d:+.4f}", h)
+                for d, h in zip(tests["difference"], tests["half_width"], strict=True)
+            ],
+            "effect (d)": tests["effect"].map(_number("{:+.2f}")),
+            "p": tests["p"].map(_number("{:.4f}")),
+            "p (Wilcoxon)": tests["p_wilcoxon"].map(_number("{:.4f}")),
+            "p (Holm)": tests["p_holm"].map(
+                lambda p: _number("{:.4f}")(p) + (" *" if p < statistics.SIGNIFICANCE else "")
+            ),
+        }
+    )
+
+
+def spending_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """What the labels were spent on: blank and redundant slices, cases, outlines, seconds."""
+    found = statistics.asked_for(rounds)
+    found = found.loc[in_order(list(found.index))]
+    return pd.DataFrame(
+        {
+            "strategy": found.index,
+            "blank slices": found["blank"].map("{:.0%}".format),
+            "nearest labelled slice": found["nearest"].map(_number("{:.2f}")),
+            "cases a batch": found["cases_a_batch"].map("{:.1f}".format),
+            "cases in the end": found["cases_in_the_end"].map("{:.1f}".format),
+            "foreground pixels": found["foreground_pixels"].map("{:.0f}".format),
+            "s to train": found["seconds_train"].map("{:.1f}".format),
+            "s to score": found["seconds_score"].map(_number("{:.1f}")),
+        }
+    ).reset_index(drop=True)
+
+
+def penalty_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The pairwise penalty matrix with the mean of each column below it."""
+    matrix = statistics.penalty_matrix(rounds, metric)
+    names = in_order(list(matrix.index))
+    matrix = matrix.loc[names, names]
+    matrix.loc["beaten by others (mean)"] = matrix.sum() / max(len(names) - 1, 1)
+    table = matrix.map("{:.2f}".format)
+    table.index.name = "row beats column"
+    return table.reset_index()
