@@ -1,15 +1,21 @@
-"""The registry: sixteen names, and what each looks at."""
+"""The registry: its names, and what each strategy looks at."""
 
 import pytest
 import torch
 
-from app.loop.options import BUILT_IN_STRATEGIES
+from app.loop.options import BUILT_IN_STRATEGIES, PAPER_STRATEGIES
 from worker.acquisition.strategies import STRATEGIES, PoolScores, Strategy, find_strategy
 
 SCORES = PoolScores(
     total=torch.tensor([1.0, 2.0, 3.0, 4.0]),
     target=torch.tensor([4.0, 1.0, 3.0, 2.0]),
     boundary=torch.tensor([0.0, 9.0, 1.0, 2.0]),
+    by_class=torch.tensor([[1.0, 0.0], [0.5, 0.0], [2.0, 3.0], [0.0, 0.0]]),
+    foreground=torch.tensor([0, 5, 7, 0]),
+    features=torch.tensor([[0.0], [1.0], [1.1], [9.0]]),
+    labelled_features=torch.tensor([[0.5]]),
+    cases=torch.tensor([0, 0, 1, 1]),
+    progress=1.0,
 )
 
 
@@ -17,9 +23,10 @@ def chosen(name: str, k: int = 4) -> list[tuple[int, str]]:
     return [(pick.index, pick.stream) for pick in STRATEGIES[name].select(SCORES, k, 0)]
 
 
-def test_the_server_and_the_worker_know_the_same_sixteen_names():
+def test_the_server_and_the_worker_know_the_same_names_and_the_paper_s_sixteen_come_first():
     assert tuple(STRATEGIES) == BUILT_IN_STRATEGIES
-    assert len(STRATEGIES) == 16
+    assert tuple(STRATEGIES)[:16] == PAPER_STRATEGIES
+    assert len(PAPER_STRATEGIES) == 16
 
 
 def test_what_each_aggregation_ranks_by():

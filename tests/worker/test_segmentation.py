@@ -11,7 +11,7 @@ from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
 from worker.segmentation.frames import Sample, batches, frame, standardise
 from worker.segmentation.precision import Precision, choose_precision
-from worker.segmentation.scoring import ScoringSettings, predict, score
+from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
 from worker.segmentation.training import TrainingDiverged, evaluate, train
 from worker.segmentation.unet import UNet, active_dropout, probabilities
 
@@ -169,7 +169,9 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
         target_threshold=0.3, boundary_width=0.2, mc_passes=4, batch_size=3, seed=5
     )
     streamed = list(score(model, pool, measure, settings, CPU, FLOAT32))
-    assert all(found.total > 0.01 for of_slice in streamed for found in of_slice)
+    assert all(found.total > 0.01 for one in streamed for found in one.measures)
+    encoder = pooled_features(model, pool, 2, CPU, FLOAT32)
+    assert np.allclose(np.stack([one.features for one in streamed]), encoder, rtol=1e-4, atol=1e-6)
     torch.manual_seed(5)
     for group, start in zip(batches(pool, 3), (0, 3, 6), strict=True):
         image = frame(group).image
@@ -189,7 +191,9 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
             "bald": (passes.mean(0), uncertainty.mutual_information(passes)),
         }
         for n in range(len(group)):
-            for found in streamed[start + n]:
+            predicted = plain[n][crop].argmax(0)
+            assert streamed[start + n].foreground_pixels == int((predicted > 0).sum())
+            for found in streamed[start + n].measures:
                 p, u = (m[n : n + 1][crop] for m in maps[found.measure])
                 target = regions.target_region(p, 0.3)
                 boundary = regions.boundary_region(p, 0.2)
@@ -202,6 +206,8 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
                 )
                 assert (found.pixels, found.target_pixels) == (900, int(target.sum()))
                 assert found.boundary_pixels == int(boundary.sum())
+                by_class = [query.aggregate(p[:, c] * u).item() for c in range(1, classes)]
+                assert found.by_class == pytest.approx(by_class, rel=1e-3, abs=1e-4)
 
 
 def test_scoring_holds_one_batch_at_a_time():
