@@ -1,6 +1,7 @@
 """What the tests share: real databases, the real application, small pictures."""
 
 import io
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+# Tiny networks: more threads only wait for each other, and worse beside another busy process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -15,6 +15,7 @@ from app.store import (
     JobState,
     Label,
     ModelVersion,
+    Prediction,
     Project,
     QueryItem,
     Role,
@@ -132,6 +133,44 @@ def test_the_loop_ends_when_the_pool_is_used_up(database):
     batch = ask(database, project, annotator(database, "one"), 3, utc_now())
     assert (batch.round, batch.items) == (None, [])
     assert "nothing left" in batch.message
+
+
+BEYOND = ["random-foreground", "clasp", "stochastic-batches", "core-set", "bald-selective-diverse"]
+
+
+@pytest.mark.parametrize("strategy", BEYOND)
+def test_every_kind_of_strategy_is_told_what_it_needs(database, strategy):
+    project = make_project(
+        database, classes=("background", "rim", "core"), strategy=strategy, mc_passes=2
+    )
+    for _ in range(2):
+        label_batch(database, project)
+        runner(database).work()
+    assert job_of(database).state is JobState.SUCCEEDED, job_of(database).error
+    with database.reading() as session:
+        rounds = session.scalars(select(Round).order_by(Round.number)).all()
+        assert len(rounds) == 3
+        assert all(r.figures["nearest"] > 0 for r in rounds[1:])
+        # Features are kept of the newest model alone.
+        newest = session.scalars(select(ModelVersion.id).order_by(ModelVersion.id.desc())).first()
+        assert set(session.scalars(select(Prediction.model_id))) == {newest}
+
+
+def test_the_first_batch_can_be_varied_by_how_slices_look(database):
+    project = make_project(database, initial="k-centre", size=4)
+    batches = []
+    for name in ("one", "two"):
+        with database.writing() as session:
+            one = annotator(database, name)
+            held = ask(database, project, one, 2, utc_now())
+            batches.append([i.item.slice_id for i in held.items])
+            session.rollback()
+    with database.reading() as session:
+        round_ = session.scalars(select(Round)).one()
+        assert round_.strategy == "k-centre"
+        items = session.scalars(select(QueryItem.slice_id).order_by(QueryItem.rank)).all()
+    assert len(set(items)) == 4
+    assert batches[0] + batches[1] == items
 
 
 @pytest.mark.parametrize("strategy", ["random", "entropy", "bald-selective"])

@@ -5,6 +5,7 @@ A strategy of one's own is a ``Strategy`` named by an entry point of the group
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import product
 
@@ -77,9 +78,20 @@ STRATEGIES: Mapping[str, Strategy] = {s.name: s for s in (*_PAPER, *_BEYOND)}
 
 
 def find_strategy(name: str) -> Strategy:
-    """The strategy of that name, built in or from an entry point. Raises ``KeyError``."""
+    """The strategy of that name: built in, from an entry point, or ``module:NAME``.
+
+    Raises ``KeyError``.
+    """
     if name in STRATEGIES:
         return STRATEGIES[name]
+    module, colon, attribute = name.partition(":")
+    if colon:
+        try:
+            here = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise KeyError(f"no strategy {name!r}: {error}") from error
+        if isinstance(here, Strategy):
+            return here
     for entry in entry_points(group="sfumato.strategies", name=name):
         found = entry.load()
         if isinstance(found, Strategy):

@@ -121,19 +121,18 @@ def settings_of(asked: Asked) -> BenchmarkSettings:
 
 
 def _plan(asked: Asked, settings: BenchmarkSettings) -> Plan:
-    names = names_of(asked.strategies, PAPER_STRATEGIES, BUILT_IN_STRATEGIES)
-    for name in names:
-        try:
-            find_strategy(name)
-        except KeyError as error:
-            raise InvalidInput(str(error.args[0])) from error
+    written = names_of(asked.strategies, PAPER_STRATEGIES, BUILT_IN_STRATEGIES)
+    try:
+        sources = {find_strategy(name).name: name for name in written}
+    except KeyError as error:
+        raise InvalidInput(str(error.args[0])) from error
     try:
         seeds = seeds_of(asked.seeds)
     except ValueError as error:
         raise InvalidInput(f"seeds are {asked.seeds!r}: write 3, 100-104 or 1,5") from error
-    if not names or not seeds:
+    if not sources or not seeds:
         raise InvalidInput("there is nothing to run: name a strategy and a seed")
-    return Plan(settings, names, seeds)
+    return Plan(settings, sources, seeds)
 
 
 def _data(asked: Asked, settings: BenchmarkSettings, out: Path) -> Path:
@@ -163,7 +162,7 @@ def _remember(record: Record, plan: Plan, data: Path) -> Plan:
     Strategies and seeds add up over commands; returns the plan with all of them.
     """
     settings = plan.settings.model_dump(mode="json")
-    strategies, seeds = list(plan.strategies), list(plan.seeds)
+    sources, seeds = plan.sources, list(plan.seeds)
     if record.settings_file.exists():
         found = json.loads(record.settings_file.read_text())
         # Read as settings: what a later version added has its default.
@@ -173,19 +172,19 @@ def _remember(record: Record, plan: Plan, data: Path) -> Plan:
                 f"{record.folder} holds a benchmark with other settings "
                 f"({', '.join(_differences(before, settings))}): give another --out"
             )
-        strategies = list(dict.fromkeys([*found["strategies"], *strategies]))
+        sources = {**found["strategies"], **sources}
         seeds = sorted({*found["seeds"], *seeds})
     write_json(
         record.settings_file,
         {
             "settings": settings,
-            "strategies": strategies,
+            "strategies": sources,
             "seeds": seeds,
             "data": str(data),
             "surroundings": surroundings(),
         },
     )
-    return Plan(plan.settings, tuple(strategies), tuple(seeds))
+    return Plan(plan.settings, sources, tuple(seeds))
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -226,6 +225,8 @@ def _drive(crew: Crew, plan: Plan, record: Record, pool: int, console: Console) 
             while True:
                 for task in crew.over():
                     open_tasks.discard(task)
+                    if task.strategy is None and record.failed(task.seed):
+                        continue  # nothing to start from: the error says why
                     for run in waiting.get(task, []):
                         crew.send(run)
                         open_tasks.add(run)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ import torch
 from redis.exceptions import RedisError
 
 from app.dispatch import BENCHMARK_QUEUE, BENCHMARK_TASK, celery_app
-from app.errors import InvalidInput
+from app.errors import InvalidInput, SfumatoError
 from worker.benchmark.plan import Task
 from worker.benchmark.tasks import parent_is, work
 
@@ -57,13 +58,25 @@ class LocalCrew:
         ended = {future: task for future, task in self._running.items() if future.done()}
         for future in ended:
             del self._running[future]
-            if not future.cancelled():
-                future.result()
+            _raise_death(future)
         return set(ended.values())
 
     def close(self) -> None:
         """Wait until each process has seen that it must stop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _raise_death(future: Future[None]) -> None:
+    """What went wrong in a run stands in its folder: here only a process that died shows."""
+    if future.cancelled():
+        return
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise SfumatoError(
+            "a process of the benchmark died, perhaps for want of memory. Finished rounds are "
+            "kept: run the same command again, with fewer --processes"
+        ) from error
 
 
 _number = 0

@@ -131,6 +131,7 @@ def selections(selected: pd.DataFrame, places: pd.DataFrame) -> bytes | None:
     if not names:
         return None
     figure = _figure(len(names), len(names), sharey=True)
+    darkest = max(float(np.log1p(places["foreground_pixels"].max())), 1.0)
     for axes, name in zip(figure.axes, names, strict=False):
         picks = chosen[chosen["strategy"] == name].merge(
             places[["case", "index", "x", "y"]], on=["case", "index"]
@@ -153,6 +154,7 @@ def selections(selected: pd.DataFrame, places: pd.DataFrame) -> bytes | None:
             c=np.log1p(picks.loc[~blank, "foreground_pixels"]),
             cmap="Blues",
             vmin=0,
+            vmax=darkest,
             edgecolors="black",
             linewidths=0.3,
             label="asked for, the darker the more target",

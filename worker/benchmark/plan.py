@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from worker.benchmark.record import Record
+from worker.benchmark.record import FULL, Record
 from worker.benchmark.settings import BenchmarkSettings
 
 
@@ -22,11 +22,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that was asked for."""
+    """All that was asked for. ``sources`` says by each strategy's name where it is found."""
 
     settings: BenchmarkSettings
-    strategies: tuple[str, ...]
+    sources: dict[str, str]
     seeds: tuple[int, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The names."""
+        return tuple(self.sources)
 
     def tasks(self) -> list[Task]:
         """Every run and every preparation."""
@@ -68,8 +73,7 @@ def left_to_do(plan: Plan, record: Record, table: pd.DataFrame) -> dict[Task, li
             if not _finished(task := Task(strategy, seed), plan, record, table)
         ]
         full_is_known = bool(record.shared_rows(seed)) or (
-            not table.empty
-            and ((table["strategy"] == "full-labels") & (table["seed"] == seed)).any()
+            not table.empty and ((table["strategy"] == FULL) & (table["seed"] == seed)).any()
         )
         if runs or not full_is_known:
             waiting[Task(None, seed)] = runs

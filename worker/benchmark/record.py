@@ -100,6 +100,10 @@ class Record:
         path = self.seed_folder(seed) / "full.json"
         return [RoundRow(**json.loads(path.read_text()))] if path.exists() else []
 
+    def failed(self, seed: int) -> bool:
+        """Whether the preparation of a seed ended in an error."""
+        return (self.seed_folder(seed) / "error.txt").exists()
+
     def errors(self) -> dict[str, str]:
         """The runs that failed, and why."""
         paths = sorted(self.folder.glob("*/*/error.txt"))

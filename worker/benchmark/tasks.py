@@ -53,7 +53,7 @@ def work(
         if strategy is None:
             prepare_seed(bench)
         else:
-            run_strategy(bench, find_strategy(strategy))
+            run_strategy(bench, find_strategy(asked["strategies"][strategy]))
     except Stopped:
         return
     except Exception as error:  # whatever went wrong belongs to this run, not to the others

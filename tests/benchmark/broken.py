@@ -1,0 +1,10 @@
+"""A strategy that fails, for the tests."""
+
+from worker.acquisition.strategies import Strategy
+
+
+def fail(scores, k, seed):
+    raise RuntimeError("on purpose")
+
+
+BROKEN = Strategy("broken", "entropy", fail)

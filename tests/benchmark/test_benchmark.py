@@ -1,0 +1,345 @@
+"""`sfumato benchmark` on a tiny phantom: paired, resumable, guarded, reported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.errors import InvalidInput
+from app.formats.phantom import write_phantom
+from tests.conftest import SHARED_DATA
+from worker.benchmark.command import Asked, benchmark, redraw, settings_of
+from worker.benchmark.ground import read_ground
+from worker.benchmark.record import FULL, Record
+from worker.benchmark.settings import PRESETS, GroundSettings
+from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
+
+TINY = (
+    "training.width=2",
+    "training.epochs=2",
+    "training.batch_size=8",
+    "training.learning_rate=0.01",
+    "training.min_steps=2",
+    "query.mc_passes=2",
+)
+STRATEGIES = "random,entropy,entropy-target,entropy-selective,clasp,bald-selective-diverse"
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom")
+    write_phantom(folder, cases=10, slices=6, size=32, seed=0)
+    return folder
+
+
+def asked(data: Path | None, strategies: str = "random,entropy", seeds: str = "2", **changes):
+    sizes = {"preset": "phantom-small", "rounds": 3, "initial": 4, "query": 4}
+    return Asked(data, strategies, seeds, **{"assignments": TINY, **sizes, **changes})
+
+
+def run(data: Path | None, out: Path, strategies: str = "random,entropy", **changes) -> bool:
+    return benchmark(asked(data, strategies, **changes), out, "local", 2, 1, "cpu")
+
+
+@pytest.fixture(scope="module")
+def finished(phantom, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("benchmark")
+    assert run(phantom, out, STRATEGIES)
+    return out
+
+
+def test_a_row_a_round_and_all_runs_of_a_seed_start_alike(finished):
+    table = pd.read_csv(finished / "rounds.csv")
+    runs = table[table["strategy"] != FULL]
+    assert len(runs) == 6 * 2 * 3
+    assert (runs.groupby("round")["labelled"].unique().map(list)).tolist() == [[4], [8], [12]]
+    first = runs[runs["round"] == 1]
+    for column in ("dice_case", "dice_slice", "foreground_pixels", "validation_loss"):
+        assert (first.groupby("seed")[column].nunique() == 1).all()
+    assert table[table["strategy"] == FULL]["labelled"].tolist() == [30, 30]
+    assert runs["dice_slice"].between(0, 1).all()
+    # Each batch is 4 of the pool, so the sums of foreground can be checked against the picks.
+    picks = pd.read_csv(finished / "selected.csv")
+    one = runs[(runs["strategy"] == "entropy") & (runs["seed"] == 0)].set_index("round")
+    mine = picks[(picks["strategy"] == "entropy") & (picks["seed"] == 0)]
+    for round_ in (1, 2):
+        asked_for = mine[mine["round"] == round_]
+        grown = one.loc[round_ + 1, "foreground_pixels"] - one.loc[round_, "foreground_pixels"]
+        assert asked_for["foreground_pixels"].sum() == grown
+        assert (asked_for["foreground_pixels"] == 0).sum() == one.loc[round_ + 1, "batch_blank"]
+        assert asked_for["case"].nunique() == one.loc[round_ + 1, "batch_cases"]
+
+
+def test_settings_versions_and_seeds_are_written_down(finished):
+    found = json.loads((finished / "settings.json").read_text())
+    assert found["seeds"] == [0, 1]
+    assert found["settings"]["training"]["width"] == 2
+    assert found["surroundings"]["libraries"]["torch"]
+
+
+def test_the_report_has_its_tables_and_opens_on_its_own(finished):
+    text = (finished / "report.md").read_text()
+    for heading in (
+        "## Dice per case by labelled slices",
+        "## Ablation of entropy, Dice per slice",
+        "## Area under the budget curve",
+        "## Tests on the areas, Dice per case",
+        "## Pairwise penalties, Dice per case",
+        "## What the labels were spent on",
+        "## Where the selected slices lie",
+    ):
+        assert heading in text
+    page = (finished / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 6
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_the_report_is_redrawn_from_the_tables_alone(finished, tmp_path):
+    for name in ("rounds.csv", "selected.csv", "map.csv", "settings.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    assert redraw(tmp_path) == tmp_path / "report.html"
+    assert (tmp_path / "report.md").read_text() == (finished / "report.md").read_text()
+    (tmp_path / "rounds.csv").unlink()
+    with pytest.raises(InvalidInput, match="run the benchmark first"):
+        redraw(tmp_path)
+
+
+def test_what_is_finished_is_not_computed_again(phantom, finished):
+    rounds = sorted(finished.glob("runs/*/round-*.json"))
+    before = [path.stat().st_mtime_ns for path in rounds]
+    assert run(phantom, finished, "random,entropy", seeds="1")
+    assert [path.stat().st_mtime_ns for path in rounds] == before
+    # Nothing that the tables hold is lost by a command that asks for less.
+    assert set(pd.read_csv(finished / "rounds.csv")["seed"]) == {0, 1}
+
+
+def test_runs_of_another_machine_are_taken_from_the_table(phantom, finished, tmp_path):
+    for name in ("rounds.csv", "settings.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    assert run(phantom, tmp_path, "entropy")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_figures(phantom, finished, tmp_path):
+    """Its last round is taken away, as if the process had died in it."""
+    assert run(phantom, tmp_path, "entropy", seeds="1")
+    folder = Record(tmp_path).run_folder("entropy", 0)
+    whole = json.loads((folder / "round-03.json").read_text())["row"]
+    record = Record(tmp_path)
+    assert len(record.round_files("entropy", 0)) == 3
+    (folder / "round-03.json").unlink()
+    (folder / "round-03.safetensors").rename(folder / "round-02.safetensors")
+    table = pd.read_csv(record.rounds_file)
+    table[(table["strategy"] != "entropy") | (table["round"] < 3)].to_csv(
+        record.rounds_file, index=False
+    )
+    kept = (folder / "round-02.json").stat().st_mtime_ns
+    assert run(phantom, tmp_path, "entropy", seeds="1")
+    again = json.loads((folder / "round-03.json").read_text())["row"]
+    assert (folder / "round-02.json").stat().st_mtime_ns == kept
+    # The weights that it goes on from are the third round's here, so only the labels are equal.
+    same = ("labelled", "foreground_pixels", "batch", "batch_blank", "nearest")
+    assert [again[k] for k in same] == [whole[k] for k in same]
+
+
+def test_the_same_command_gives_the_same_figures(phantom, finished, tmp_path):
+    assert run(phantom, tmp_path, "entropy", seeds="1")
+    columns = ["round", "labelled", "dice_case", "dice_slice", "nearest"]
+
+    def figures(out: Path) -> list[list[float]]:
+        table = pd.read_csv(out / "rounds.csv")
+        of_run = table[(table["strategy"] == "entropy") & (table["seed"] == 0)]
+        return of_run[columns].to_numpy().tolist()
+
+    assert figures(tmp_path) == figures(finished)
+
+
+def test_other_settings_need_another_folder(phantom, finished):
+    with pytest.raises(InvalidInput, match=r"training\.width: 2 there, 3 now"):
+        run(phantom, finished, assignments=(*TINY, "training.width=3"))
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(phantom, tmp_path):
+    command = [
+        *(sys.executable, "-m", "app.cli", "benchmark", str(phantom)),
+        *("--preset", "phantom-small", "--rounds", "3", "--initial", "4", "--query", "4"),
+        *("--strategies", "random,entropy", "--seeds", "1", "--out", str(tmp_path / "out")),
+        *("--processes", "1", "--device", "cpu"),
+        *(part for one in TINY for part in ("--set", one)),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    record = Record(tmp_path / "out")
+    while not record.round_files("random", 0) and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and children
+    _, said = process.communicate(timeout=60)
+    done = len(record.round_files("random", 0))
+    assert done >= 1
+    if process.returncode == 0:
+        pytest.skip("the machine was quicker than Ctrl-C")
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert subprocess.run(command, capture_output=True, check=False, timeout=120).returncode == 0
+    assert len(pd.read_csv(record.rounds_file)) == 1 + 2 * 3
+
+
+def test_a_strategy_that_fails_is_named_and_the_others_go_on(phantom, tmp_path, capfd):
+    assert not run(phantom, tmp_path, "random,tests.benchmark.broken:BROKEN", seeds="1")
+    said = capfd.readouterr().err
+    assert "broken-0 failed" in said
+    assert "on purpose" in said
+    assert set(pd.read_csv(tmp_path / "rounds.csv")["strategy"]) == {FULL, "random"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": "entropi"}, "entropy-selective"),
+        ({"seeds": "three"}, "100-104"),
+        ({"preset": "large"}, "lgg-flair-small"),
+        ({"rounds": 30}, "the pool has 30"),
+        ({"assignments": ("training.depth=3",)}, "training.NAME"),
+        ({"init": "guess"}, "init"),
+    ],
+)
+def test_a_mistake_in_the_command_is_named(phantom, tmp_path, changes, message):
+    with pytest.raises(InvalidInput, match=message):
+        benchmark(asked(phantom, **changes), tmp_path, "local", 1, 1, "cpu")
+
+
+def test_two_benchmarks_do_not_work_in_one_folder(phantom, tmp_path):
+    import fcntl
+
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InvalidInput, match="another benchmark"):
+            run(phantom, tmp_path)
+
+
+def test_splits_are_by_case_and_differ_by_seed(phantom):
+    ground = read_ground(phantom, GroundSettings())
+    first, again, other = (divide(ground, GroundSettings(), seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+    cases = [{int(ground.case_of[n]) for n in slices} for slices in vars(first).values()]
+    assert sum(len(c) for c in cases) == len(set.union(*cases)) == 10
+
+
+def test_the_guard_fails_a_leak(phantom, tmp_path):
+    ground = read_ground(phantom, GroundSettings())
+    division = divide(ground, GroundSettings(), 0)
+    with pytest.raises(Leakage, match="outside the pool"):
+        check_selected(division, [division.pool[0], division.test[0]])
+    with pytest.raises(Leakage, match="outside the pool"):
+        check_selected(division, division.validation[:1])
+    with pytest.raises(Leakage, match="twice"):
+        check_selected(division, division.pool[:1] * 2)
+    with pytest.raises(Leakage, match="is in pool and test"):
+        check_apart(
+            ground, Division(division.pool, division.validation, [*division.test, division.pool[0]])
+        )
+
+
+def test_the_same_patient_under_two_names_is_a_leak(tmp_path):
+    write_phantom(tmp_path, cases=6, slices=3, size=32, seed=0)
+    for part in ("imagesTr", "labelsTr"):
+        copy = (tmp_path / part / "phantom_000.nii.gz").read_bytes()
+        for n in range(1, 6):
+            (tmp_path / part / f"phantom_00{n}.nii.gz").write_bytes(copy)
+    ground = read_ground(tmp_path, GroundSettings())
+    with pytest.raises(Leakage, match="remove the copy"):
+        divide(ground, GroundSettings(), 0)
+
+
+def nifti(path: Path, voxels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), path)
+
+
+def test_the_brats_preset_reads_its_folders(tmp_path):
+    rng = np.random.default_rng(0)
+    for n in range(3):
+        case = tmp_path / "LGG" / f"BraTS19_{n}_1"
+        marks = np.zeros((16, 16, 4), dtype=np.uint8)
+        marks[2:4, 2:4, 1], marks[6, 6, 1], marks[9, 9, 2] = 1, 4, 2
+        nifti(case / f"{case.name}_flair.nii.gz", rng.integers(0, 900, (16, 16, 4), np.int16))
+        nifti(case / f"{case.name}_t1.nii.gz", np.zeros((16, 16, 4), dtype=np.int16))
+        nifti(case / f"{case.name}_seg.nii.gz", marks)
+    ground = read_ground(tmp_path, PRESETS["paper-brats-lgg"].ground)
+    # The tumour core: labels 1 and 4, without the oedema of label 2.
+    assert (ground.classes, sorted(set(ground.foreground.tolist()))) == (2, [0, 5])
+    preset = PRESETS["paper-brats-lgg"]
+    assert (preset.initial, preset.query.size, preset.training.batch_size) == (500, 100, 32)
+
+
+def test_the_spleen_preset_cuts_to_its_window(tmp_path):
+    for n in range(3):
+        hounsfield = np.full((16, 16, 4), -1000, dtype=np.int16)
+        hounsfield[4:8, 4:8], hounsfield[0, 0], hounsfield[1, 1] = 50 + n, 3000, -150
+        nifti(tmp_path / "imagesTr" / f"spleen_{n}.nii.gz", hounsfield)
+        nifti(tmp_path / "labelsTr" / f"spleen_{n}.nii.gz", (hounsfield == 50).astype(np.uint8))
+    names = [f"spleen_{n}.nii.gz" for n in range(3)]
+    description = {
+        "labels": {"0": "background", "1": "spleen"},
+        "training": [{"image": f"./imagesTr/{n}", "label": f"./labelsTr/{n}"} for n in names],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
+    preset = PRESETS["paper-msd-spleen"]
+    ground = read_ground(tmp_path, preset.ground)
+    image = ground.cases[0].image
+    # Level 50, width 400: all below −150 HU is −150 HU, all above 250 is 250.
+    assert image.max() - image.min() == pytest.approx(400, abs=0.1)
+    assert len(np.unique(image.round(2))) == 3
+    assert (preset.initial, preset.query.size, preset.training.batch_size) == (150, 50, 16)
+
+
+def test_shrinking_averages_pictures_and_takes_the_majority_of_masks(tmp_path):
+    image = np.zeros((4, 4, 1), dtype=np.uint8)
+    image[:2, :2] = np.array([[10, 20], [30, 40]])[..., None]
+    marks = np.zeros((4, 4, 1), dtype=np.uint8)
+    marks[:2, :2, 0] = [[1, 1], [1, 0]]
+    marks[2:, 2:, 0] = [[1, 0], [0, 0]]
+    for n in range(3):
+        nifti(tmp_path / "images" / f"{n}.nii.gz", image + np.uint8(n))
+        nifti(tmp_path / "labels" / f"{n}.nii.gz", marks)
+    ground = read_ground(tmp_path, GroundSettings(layout="nifti", shrink=2))
+    assert sorted(ground.cases[0].image.ravel().tolist()) == [0, 0, 0, 25]
+    assert ground.foreground.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("init", ["k-centre", "foreground"])
+def test_the_first_batch_can_be_chosen_otherwise(phantom, tmp_path, init):
+    assert run(phantom, tmp_path, "random", seeds="1", init=init, rounds=2)
+    first = pd.read_csv(tmp_path / "rounds.csv").query("round == 1").iloc[0]
+    assert first["labelled"] == 4
+    assert init != "foreground" or first["batch_blank"] == 0
+
+
+def test_the_phantom_preset_makes_its_own_data(tmp_path):
+    small = settings_of(asked(None)).model_copy(update={"phantom": None})
+    assert small.phantom is None
+    assert PRESETS["phantom-small"].phantom is not None
+    with pytest.raises(InvalidInput, match="name the folder"):
+        benchmark(asked(None, preset="lgg-flair-small"), tmp_path, "local", 1, 1, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "cases", "classes"), [("lgg-flair", 55, 2), ("msd-hippocampus", 60, 3)]
+)
+def test_the_small_presets_read_real_data(name, cases, classes):
+    if not (SHARED_DATA / name).exists():
+        pytest.skip(f"{name} is not on this machine")
+    preset = PRESETS[{"lgg-flair": "lgg-flair-small"}.get(name, "hippocampus-small")]
+    ground = read_ground(SHARED_DATA / name, preset.ground)
+    assert (len(ground.cases), ground.classes) == (cases, classes)
+    pool = divide(ground, preset.ground, 0).pool
+    assert preset.labelled(preset.rounds) < len(pool)

@@ -1,0 +1,114 @@
+"""The statistics of a report, by hand and against what must hold."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from worker.benchmark import figures, statistics, tables
+from worker.benchmark.plan import names_of, seeds_of
+from worker.benchmark.record import FULL
+
+
+def rounds_of(curves: dict[str, list[list[float]]], full: float = 0.9) -> pd.DataFrame:
+    """A tidy table: for each strategy and seed the Dice of each round."""
+    rows = [
+        {
+            "strategy": strategy,
+            "seed": seed,
+            "round": number,
+            "labelled": 10 * number,
+            "pool": 100,
+            "foreground_pixels": 50 * number,
+            "batch": 10,
+            "batch_blank": 4,
+            "batch_cases": 3,
+            "labelled_cases": 3 * number,
+            "nearest": 1.5,
+            "dice_slice": dice,
+            "dice_case": dice,
+            "seconds_train": 1.0,
+            "seconds_score": 0.5,
+        }
+        for strategy, seeds in curves.items()
+        for seed, curve in enumerate(seeds)
+        for number, dice in enumerate(curve, start=1)
+    ]
+    whole = {**rows[0], "strategy": FULL, "round": 0, "labelled": 100, "foreground_pixels": 500}
+    rows.append({**whole, "dice_case": full, "dice_slice": full})
+    return pd.DataFrame(rows)
+
+
+BETTER = [[0.2, 0.6, 0.9], [0.2, 0.62, 0.95], [0.2, 0.61, 0.91]]
+WORSE = [[0.2, 0.4, 0.5], [0.2, 0.43, 0.52], [0.2, 0.4, 0.55]]
+
+
+def test_the_area_is_the_trapezoid_over_the_range():
+    found = statistics.areas(rounds_of({"a": [[0.0, 1.0, 1.0]]}), "dice_case")
+    assert found.loc[0, "a"] == pytest.approx((0.5 + 1.0) / 2)
+
+
+def test_a_run_that_is_not_finished_counts_nowhere():
+    table = rounds_of({"a": BETTER, "b": [WORSE[0], WORSE[1][:2], WORSE[2]]})
+    assert statistics.areas(table, "dice_case")["b"].count() == 2
+
+
+def test_paired_tests_agree_with_scipy_and_are_corrected_over_their_family():
+    by_seed = statistics.areas(rounds_of({"a": BETTER, "b": WORSE, "c": WORSE}), "dice_case")
+    found = statistics.paired_tests(by_seed, [("a", "b"), ("a", "c"), ("b", "c")], "all")
+    expected = stats.ttest_rel(by_seed["a"], by_seed["b"]).pvalue
+    assert found["p"][0] == pytest.approx(expected)
+    # The third pair is the same twice: no test, and no part in the correction.
+    assert found["p_holm"][0] == pytest.approx(2 * expected)
+    assert math.isnan(found["p"][2])
+    differences = by_seed["a"] - by_seed["b"]
+    assert found["effect"][0] == pytest.approx(differences.mean() / differences.std(ddof=1))
+
+
+def test_the_penalty_matrix_counts_significant_rounds_after_the_first():
+    matrix = statistics.penalty_matrix(rounds_of({"a": BETTER, "b": WORSE}), "dice_case")
+    assert matrix.loc["a", "b"] == 1.0
+    assert matrix.loc["b", "a"] == 0.0
+
+
+def test_foreground_efficiency_finds_the_rate_again():
+    ceiling, alpha = 0.9, 5.0
+    share = np.array([0, 50, 100, 150]) / 500
+    curve = (ceiling - (ceiling - 0.1) * np.exp(-alpha * share)).tolist()
+    found = statistics.foreground_efficiency(rounds_of({"a": [curve]}, full=0.9), "dice_case")
+    assert found["a"] == pytest.approx(alpha, rel=0.01)
+
+
+def test_labels_to_the_baseline_or_a_slash():
+    table = rounds_of({"random": BETTER, "entropy": WORSE})
+    assert statistics.labels_to_baseline(table, "dice_case") == {"random": 30, "entropy": None}
+    learning = tables.learning_table(table, "dice_case").set_index("strategy")
+    assert learning.loc["random"].tolist() == ["0.2000", "0.6100", "0.9200", "0.9200", "30 (30.0%)"]
+    assert learning.loc["entropy"].iloc[-1] == "/"
+
+
+def test_a_single_seed_has_means_and_no_tests():
+    table = rounds_of({"random": BETTER[:1], "entropy": WORSE[:1]})
+    tests = tables.test_table(table, "dice_case")
+    assert set(tests["p (Holm)"]) == {"–"}
+    assert "±" not in tables.area_table(table).to_string()
+    assert figures.curves(table, "dice_case").startswith(b"\x89PNG")
+
+
+def test_many_strategies_are_told_apart_in_panels():
+    names = ["random", "random-foreground", "clasp", "core-set", "stochastic-batches"]
+    names += [m + form for m in ("entropy", "bald") for form in ("", "-target", "-selective")]
+    names += [f"mine-{n}" for n in range(8)]
+    panels = figures._panels(names)
+    assert set().union(*panels.values()) == set(names)
+    assert max(len(drawn) for drawn in panels.values()) <= 7
+
+
+def test_seeds_and_names_as_people_write_them():
+    assert seeds_of("3") == (0, 1, 2)
+    assert seeds_of("100-102,7") == (100, 101, 102, 7)
+    assert names_of("b, paper,b", ("a", "b"), ()) == ("b", "a")
+    with pytest.raises(ValueError, match="x"):
+        seeds_of("x")
