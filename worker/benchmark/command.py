@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +75,8 @@ def benchmark(
         everything = _remember(record, plan, data)
         record.stop_file.unlink(missing_ok=True)
         crew = _crew(workers, out, processes, threads, device)
-        stopped = _drive(crew, plan, record, pool, console)
+        with _stoppable():
+            stopped = _drive(crew, plan, record, pool, console)
         collect(record, everything.strategies, everything.seeds)
     errors = {k: v for k, v in record.errors().items() if k in _folders(plan)}
     for name, error in errors.items():
@@ -247,6 +250,23 @@ def _drive(crew: Crew, plan: Plan, record: Record, pool: int, console: Console) 
         record.stop_file.touch()
         crew.close()
         record.stop_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM, as a queue system sends it, stops like Ctrl-C; so does SIGINT behind ``nohup``."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _bar(console: Console) -> Progress:
