@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from app.api.schemas import ProgressOut
 from app.loop import claims, jobs, learning, training_set
 from app.loop.access import named_account
 from app.loop.options import ProjectSettings, QuerySettings, TrainingSettings
+from app.loop.progress import list_rounds, progress
 from app.loop.projects import create_project
 from app.settings import Settings
 from app.store import (
@@ -14,6 +16,7 @@ from app.store import (
     Job,
     JobState,
     Label,
+    Mask,
     ModelVersion,
     Prediction,
     Project,
@@ -344,3 +347,34 @@ def test_a_fifth_of_the_cases_is_held_out_by_seed():
     assert held == training_set.held_out_cases(cases, seed=1)
     assert training_set.held_out_cases({"only"}, seed=1) == set()
     assert len(training_set.held_out_cases({"a", "b"}, seed=1)) == 1
+
+
+def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database):
+    project = make_project(database, stop_rounds=1, stop_below=1000.0)
+    for _ in range(2):
+        label_batch(database, project)
+        runner(database).work()
+    with database.reading() as session:
+        seen = ProgressOut.model_validate(progress(session, project))
+        rounds = list_rounds(session, project, None, 10).items
+        spent = session.scalars(select(Mask.foreground_pixels).join(Label)).all()
+    first, second = seen.learning_curve
+    assert (first.labelled, second.labelled) == (3, 6)
+    assert second.foreground_pixels > 0
+    assert first.seconds_score > 0
+    found = [point.dice["test"]["dice_case"] for point in seen.learning_curve]
+    assert seen.area_under_budget_curve["dice_case"] == pytest.approx(sum(found) / 2)
+    gain = 100 * (found[1] - found[0]) / 3
+    assert seen.stopping.gain_per_100_labels == pytest.approx(gain)
+    # No gain per label is as large as this threshold.
+    assert seen.stopping.stop
+    assert seen.stopping.evidence[0]["labelled"] == 6
+    pool = [r["foreground_pixels"] for r in rounds]
+    test_slices = 3 * 64
+    assert sum(pool) == sum(spent) - test_slices
+    assert [r["blank"] for r in rounds] == [0, 0, 0]
+    assert all(1 <= r["cases"] <= 3 for r in rounds)
+    assert rounds[0]["streams"] == {"initial": 3}
+    assert rounds[1]["streams"] == {"target": 2, "boundary": 1}
+    assert rounds[0]["nearest"] is None
+    assert rounds[1]["nearest"] > 0

@@ -133,34 +133,31 @@ def _beats(by_seed: pd.DataFrame, ours: str, theirs: str) -> bool:
 def foreground_efficiency(rounds: pd.DataFrame, metric: str) -> pd.Series:
     """How fast Dice grows with the foreground that somebody had to outline, by strategy.
 
-    Fits Dice(f) = A − (A − D₁) exp(−α f) to each run, where f is the labelled share of the
-    pool's foreground pixels beyond the first batch, D₁ the first round's Dice and A the highest
-    mean Dice of any strategy or of the baseline; the mean α over seeds is given. After the
+    The α that fits Dice(f) = A − (A − D₁) exp(−α f) best to all of a strategy's runs together,
+    where f is the labelled share of the pool's foreground pixels beyond the first batch, D₁ a
+    run's first Dice and A the highest mean Dice of any strategy or of the baseline. After the
     foreground efficiency of nnActive (Lüth et al. 2025): outlines cost, blank slices do not.
     """
-    runs = runs_of(rounds)
-    ceiling = np.nanmax(
-        [baseline(rounds, metric), runs.groupby(["strategy", "round"])[metric].mean().max()]
-    )
+    runs = runs_of(rounds).sort_values("round")
     total = rounds.loc[rounds["strategy"] == FULL, "foreground_pixels"].mean()
     if runs.empty or not total > 0:
         return pd.Series(dtype=float)
+    means = runs.groupby(["strategy", "round"])[metric].mean()
+    ceiling = np.nanmax([baseline(rounds, metric), means.max()])
+    by_run = runs.groupby(["strategy", "seed"])
+    pixels = runs["foreground_pixels"] - by_run["foreground_pixels"].transform("first")
+    runs = runs.assign(share=pixels / total, first=by_run[metric].transform("first"))
 
-    def fitted(run: pd.DataFrame) -> float:
-        run = run.sort_values("round")
-        first = float(run[metric].iloc[0])
-        share = ((run["foreground_pixels"] - run["foreground_pixels"].iloc[0]) / total).to_numpy()
+    def fitted(of_strategy: pd.DataFrame) -> float:
+        share, first, dice = (of_strategy[c].to_numpy() for c in ("share", "first", metric))
 
         def misfit(alpha: float) -> float:
             curve = ceiling - (ceiling - first) * np.exp(-alpha * share)
-            return float(((run[metric].to_numpy() - curve) ** 2).sum())
+            return float(((dice - curve) ** 2).sum())
 
-        found = optimize.minimize_scalar(misfit, bounds=(0, 200), method="bounded")
-        return float(found.x)
+        return float(optimize.minimize_scalar(misfit, bounds=(0, 200), method="bounded").x)
 
-    columns = ["round", "foreground_pixels", metric]
-    by_run = runs.groupby(["strategy", "seed"])[columns].apply(fitted)
-    return by_run.groupby("strategy").mean()
+    return runs.groupby("strategy")[["share", "first", metric]].apply(fitted)
 
 
 def labels_to_baseline(rounds: pd.DataFrame, metric: str) -> dict[str, int | None]:
