@@ -98,7 +98,7 @@ def test_the_report_has_its_tables_and_opens_on_its_own(finished):
     ):
         assert heading in text
     page = (finished / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 8
     assert "http://" not in page
     assert "https://" not in page
 

@@ -33,7 +33,31 @@ def curves(rounds: pd.DataFrame, metric: str) -> bytes:
             _curve(axes, runs[runs["strategy"] == name], metric, name, style)
         if not np.isnan(goal):
             axes.axhline(goal, color="0.4", linewidth=1, linestyle=(0, (1, 2)), label="all labels")
-        axes.set(title=title, xlabel="labelled slices", ylabel=METRICS[metric])
+        axes.set(title=title, xlabel="labelled slices", ylabel=METRICS[metric], ylim=(0, 1))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="lower right")
+    return _png(figure)
+
+
+def differences(rounds: pd.DataFrame, metric: str, reference: str) -> bytes:
+    """Learning curves as paired differences to a strategy, seed by seed, with 95 % bands.
+
+    What seeds differ in, their cases and first slices, cancels out here.
+    """
+    runs = statistics.runs_of(rounds)
+    theirs = runs[runs["strategy"] == reference].set_index(["seed", "round"])[metric]
+    keys = pd.MultiIndex.from_frame(runs[["seed", "round"]])
+    paired = runs.assign(difference=runs[metric].to_numpy() - theirs.reindex(keys).to_numpy())
+    paired = paired.dropna(subset="difference")
+    panels = _panels([n for n in in_order(list(runs["strategy"].unique())) if n != reference])
+    figure = _figure(len(panels), 2 if len(panels) > 1 else 1, sharey=True)
+    for axes, (title, names) in zip(figure.axes, panels.items(), strict=False):
+        axes.axhline(0, color="0.4", linewidth=1)
+        for name, style in zip(names, _styles(), strict=False):
+            _curve(axes, paired[paired["strategy"] == name], "difference", name, style)
+        words = f"{METRICS[metric]} − that of {reference}"
+        axes.set(title=title, xlabel="labelled slices", ylabel=words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="lower right")

@@ -25,6 +25,10 @@ pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886 }
 """
 
 
+# The strategy that differences are drawn against, where it was run.
+_REFERENCE = "random"
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a report: a heading, a few words, then a table, a picture or a listing."""
@@ -85,6 +89,16 @@ def _parts(record: Record) -> Iterator[Part]:
             "Means over seeds, with the 95 % interval of the mean where there are two or more.",
             picture=(f"curves-{metric}.png", figures.curves(rounds, metric)),
         )
+        if _REFERENCE in set(runs["strategy"]) and runs["strategy"].nunique() > 1:
+            yield Part(
+                f"Difference to {_REFERENCE}, {name}",
+                "Paired by seed, so that what seeds differ in cancels out; with the 95 % interval "
+                "of the mean difference where there are two seeds or more.",
+                picture=(
+                    f"differences-{metric}.png",
+                    figures.differences(rounds, metric, _REFERENCE),
+                ),
+            )
     yield Part(
         "Area under the budget curve",
         "The mean of Dice over the budget, ± half of its 95 % interval over seeds. Foreground "
