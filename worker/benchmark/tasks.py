@@ -11,9 +11,11 @@ from pathlib import Path
 
 from app.errors import SfumatoError
 from worker.acquisition.strategies import find_strategy
+from worker.benchmark.bench import make_bench
 from worker.benchmark.ground import Ground, read_ground
 from worker.benchmark.record import Record
-from worker.benchmark.runs import make_bench, prepare_seed, run_strategy
+from worker.benchmark.runs import run_strategy
+from worker.benchmark.seeds import prepare_seed
 from worker.benchmark.settings import BenchmarkSettings, GroundSettings
 from worker.segmentation.precision import choose_device, choose_precision
 

@@ -1,0 +1,158 @@
+"""One seed of a benchmark: its data and settings, how it trains and tests, a row of its table."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from worker.acquisition.diversity import mean_nearest
+from worker.benchmark.ground import Ground
+from worker.benchmark.record import Record, RoundRow
+from worker.benchmark.settings import BenchmarkSettings
+from worker.benchmark.splits import Division, check_selected, divide
+from worker.segmentation import weights
+from worker.segmentation.frames import Sample
+from worker.segmentation.precision import Precision
+from worker.segmentation.training import evaluate, seed_everything, train
+from worker.segmentation.unet import UNet
+from worker.steps.context import derived_seed
+
+# Without gradients, more at once is faster.
+SCORING_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One seed of a benchmark, ready to run: data, division, settings, device."""
+
+    ground: Ground
+    division: Division
+    settings: BenchmarkSettings
+    record: Record
+    seed: int
+    device: torch.device
+    precision: Precision
+    check: Callable[[], None]
+
+    def seed_for(self, *what: object) -> int:
+        """A seed that depends on what it is for and on nothing else."""
+        return derived_seed("benchmark", self.seed, *what)
+
+    def network(self, state: bytes | None = None) -> UNet:
+        """The network with these weights, or with those that a seed starts from."""
+        description = weights.architecture(self.ground.classes, self.settings.training)
+        if state is not None:
+            return weights.restore(description, state).placed(self.device)
+        seed_everything(self.seed_for("weights"))
+        return weights.build(description).placed(self.device)
+
+    def load(self, slices: Sequence[int]) -> list[Sample]:
+        """These slices with their masks."""
+        return list(self.ground.samples(slices, labelled=True))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network, and what its training and its test came to."""
+
+    network: UNet
+    state: bytes
+    dice: dict[str, float | int]
+    validation_loss: float
+    epochs: int
+    seconds: float
+
+
+def make_bench(
+    ground: Ground,
+    settings: BenchmarkSettings,
+    record: Record,
+    seed: int,
+    device: torch.device,
+    precision: Precision,
+    check: Callable[[], None],
+) -> Bench:
+    """Divide the data for a seed. Raises ``Leakage``."""
+    division = divide(ground, settings.ground, seed)
+    return Bench(ground, division, settings, record, seed, device, precision, check)
+
+
+def fit_network(bench: Bench, network: UNet, labelled: Sequence[int], round_: int) -> Fit:
+    """Train on labelled slices, stop early by the validation cases alone, test."""
+    check_selected(bench.division, labelled)
+    started = time.monotonic()
+    trained = train(
+        network,
+        bench.load(labelled),
+        bench.load(bench.division.validation),
+        bench.settings.training,
+        bench.seed_for("train", round_),
+        bench.device,
+        on_step=bench.check,
+    )
+    seconds = time.monotonic() - started
+    test = bench.load(bench.division.test)
+    return Fit(
+        network=network,
+        state=weights.dump(trained.state),
+        dice=evaluate(network, test, bench.settings.training.batch_size, bench.device),
+        validation_loss=_number(trained.best.validation_loss),
+        epochs=trained.epochs_run,
+        seconds=seconds,
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def plain(fit: Fit) -> dict[str, object]:
+    """The figures of a fit, without its network."""
+    return {k: v for k, v in vars(fit).items() if k not in ("network", "state")}
+
+
+def row_of(
+    bench: Bench,
+    strategy: str,
+    round_: int,
+    labelled: Sequence[int],
+    batch: Sequence[int],
+    fit: Fit,
+    seconds_score: float,
+) -> RoundRow:
+    """A row of the table: what was labelled, and what training on it came to."""
+    ground = bench.ground
+    return RoundRow(
+        strategy=strategy,
+        seed=bench.seed,
+        round=round_,
+        labelled=len(labelled),
+        pool=len(bench.division.pool),
+        foreground_pixels=int(ground.foreground[list(labelled)].sum()),
+        batch=len(batch),
+        batch_blank=int((ground.foreground[list(batch)] == 0).sum()),
+        batch_cases=len(set(ground.case_of[list(batch)].tolist())),
+        labelled_cases=len(set(ground.case_of[list(labelled)].tolist())),
+        nearest=_nearest(bench, labelled, batch),
+        dice_slice=float(fit.dice["dice_slice"]),
+        dice_case=float(fit.dice["dice_case"]),
+        validation_loss=fit.validation_loss,
+        epochs=fit.epochs,
+        seconds_train=fit.seconds,
+        seconds_score=seconds_score,
+    )
+
+
+def _nearest(bench: Bench, labelled: Sequence[int], batch: Sequence[int]) -> float:
+    """Mean distance of a batch's slices to their nearest labelled neighbours, scaled features."""
+    features = np.load(bench.record.seed_folder(bench.seed) / "features.npy")
+    position = {number: i for i, number in enumerate(bench.division.pool)}
+    rows = torch.from_numpy(features.astype(np.float32))
+    before = set(labelled) - set(batch)
+    return mean_nearest(
+        rows[[position[n] for n in batch]],
+        rows[[position[n] for n in sorted(before)]],
+        torch.ones(rows.shape[1]),
+    )

@@ -1,0 +1,66 @@
+"""What the strategies of a seed share, trained once: first slices, first network, all labels."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+from app.loop.cold_start import appearance, k_centre_of_appearances
+from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
+from worker.benchmark.record import FULL, replace, write_json
+from worker.segmentation.scoring import Features, pooled_features
+
+
+def prepare_seed(bench: Bench) -> None:
+    """Train once what the strategies of a seed share, unless it is there.
+
+    The first round's network, from the same first slices and weights; and the network of all
+    labels, whose Dice is the supervised baseline and whose features measure redundancy.
+    """
+    folder = bench.record.seed_folder(bench.seed)
+    if not (folder / "first.json").exists():
+        initial = initial_slices(bench)
+        fit = fit_network(bench, bench.network(), initial, round_=1)
+        replace(folder / "first.safetensors", fit.state)
+        write_json(folder / "first.json", {"initial": initial, "fit": plain(fit)})
+    if not (folder / "full.json").exists():
+        pool = bench.division.pool
+        fit = fit_network(bench, bench.network(), pool, round_=0)
+        features = pooled_features(
+            fit.network, bench.ground.samples(pool), SCORING_BATCH, bench.device, bench.precision
+        )
+        scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+        _save_features(folder / "features.npy", scaled)
+        _save_map(bench, folder / "map.json", scaled)
+        row = row_of(bench, FULL, 0, pool, pool, fit, seconds_score=0.0)
+        write_json(folder / "full.json", asdict(row))
+
+
+def initial_slices(bench: Bench) -> list[int]:
+    """The first labelled slices: the same for every strategy of a seed."""
+    pool, wanted = bench.division.pool, bench.settings.initial
+    rng = np.random.default_rng(bench.seed_for("initial"))
+    if bench.settings.init == "k-centre":
+        looks = [appearance(sample.image) for sample in bench.ground.samples(pool)]
+        return [pool[i] for i in k_centre_of_appearances(np.stack(looks), wanted, rng)]
+    if bench.settings.init == "foreground":
+        # Only a benchmark can do this: it repeats the paper's public code.
+        pool = [n for n in pool if bench.ground.foreground[n] > 0]
+    return [int(n) for n in rng.permutation(pool)[:wanted]]
+
+
+def _save_features(path: Path, features: Features) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, features.astype(np.float16))
+
+
+def _save_map(bench: Bench, path: Path, features: Features) -> None:
+    """The pool in two dimensions (figure 2): case, index, foreground pixels, x and y."""
+    perplexity = min(30.0, max(1.0, (len(features) - 1) / 3))
+    places = TSNE(perplexity=perplexity, random_state=bench.seed_for("map")).fit_transform(features)
+    rows = [
+        [*bench.ground.place(n), int(bench.ground.foreground[n]), *map(float, xy)]
+        for n, xy in zip(bench.division.pool, places, strict=True)
+    ]
+    write_json(path, rows)
