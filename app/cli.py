@@ -71,9 +71,10 @@ def up(
 ) -> None:
     """Start the whole service: database, broker, workers and server, until Ctrl-C."""
     from app import embedded
+    from app.orphans import end_with_parent
 
     if parent is not None:
-        embedded.end_with_parent(parent)
+        end_with_parent(parent)
     embedded.run(_settings(data, host=host, port=port, workers=workers))
 
 
@@ -125,8 +126,8 @@ def worker(
 ) -> None:
     """Start one worker on the database and broker of the environment."""
     from app.dispatch import BENCHMARK_QUEUE
-    from app.embedded import end_with_parent
     from app.loop.claims import QUEUES
+    from app.orphans import end_with_parent
     from worker.tasks import run_worker, shut_broker_down
 
     chosen = tuple(name.strip() for name in queues.split(","))

@@ -219,17 +219,3 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.should_exit:
             self._on_ready()
-
-
-def end_with_parent(parent: int, on_orphaned: Callable[[], None] = lambda: None) -> None:
-    """Watch the process that started us; when it is gone, even by SIGKILL, end this one too."""
-
-    def watch() -> None:
-        gone = threading.Event()
-        while not gone.wait(1):
-            if os.getppid() != parent:
-                on_orphaned()
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -114,16 +114,16 @@ def _varied(
 ) -> list[int]:
     """K of the pool, as unlike each other and what the round holds already as can be."""
     items = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
-    looks = _appearances(session, Slice.id.in_(pool))
     taken = _appearances(session, Slice.id.in_(items))
-    ids = list(looks)
-    if not ids:
-        return [int(i) for i in rng.permutation(np.array(pool))[:k]]
-    before = np.stack(list(taken.values())) if taken else None
-    order = k_centre_of_appearances(np.stack(list(looks.values())), k, rng, before)
+    looks = _appearances(session, Slice.id.in_(unlabelled_pool(round_.project_id)))
+    ids = [i for i in pool if i in looks]
+    order: list[int] = []
+    if ids:
+        before = np.stack(list(taken.values())) if taken else None
+        order = k_centre_of_appearances(np.stack([looks[i] for i in ids]), k, rng, before)
     # Slices of before there were thumbnails fill up what is missing.
-    rest = [i for i in pool if i not in looks]
-    return [*(ids[i] for i in order), *rest][:k]
+    rest = rng.permutation(np.array([i for i in pool if i not in looks], dtype=np.int64))
+    return [*(ids[i] for i in order), *rest.tolist()][:k]
 
 
 def _appearances(session: Session, which: ColumnElement[bool]) -> dict[int, Appearance]:

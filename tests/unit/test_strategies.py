@@ -1,5 +1,10 @@
 """The registry: its names, and what each strategy looks at."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -69,3 +74,29 @@ def test_a_strategy_of_ones_own_comes_by_entry_point(monkeypatch):
     assert find_strategy("mine") is mine
     with pytest.raises(KeyError, match="entropy-selective"):
         find_strategy("yours")
+
+
+def test_an_installed_package_offers_its_strategy_to_server_and_worker(tmp_path):
+    """A real entry point, as pip leaves it."""
+    (tmp_path / "my_package.py").write_text(
+        "from worker.acquisition.strategies import STRATEGIES, Strategy\n"
+        "MINE = Strategy('mine', 'entropy', STRATEGIES['entropy'].select)\n"
+    )
+    information = tmp_path / "my_package-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[sfumato.strategies]\nmine = my_package:MINE\n")
+    code = (
+        "from app.loop.options import QuerySettings\n"
+        "from worker.acquisition.strategies import find_strategy\n"
+        "assert QuerySettings(strategy='mine').strategy == 'mine'\n"
+        "assert find_strategy('mine').name == find_strategy('my_package:MINE').name == 'mine'\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr

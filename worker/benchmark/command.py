@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -34,7 +34,7 @@ from worker.benchmark.report import write_report
 from worker.benchmark.settings import PRESETS, BenchmarkSettings, surroundings
 from worker.benchmark.splits import divide
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 # The tidy tables are for people and for a crash: more often only costs disk writes.
 _SECONDS_BETWEEN_TABLES = 20.0
 
@@ -214,42 +214,72 @@ def _crew(workers: str, out: Path, processes: int | None, threads: int, device: 
 
 def _drive(crew: Crew, plan: Plan, record: Record, pool: int, console: Console) -> bool:
     """Send each seed's preparation, then its runs; returns whether Ctrl-C stopped it."""
-    table = read_rounds(record)
-    waiting = left_to_do(plan, record, table)
-    cost = sum(plan.cost(task, pool) for task in plan.tasks())
-    written = time.monotonic()
+    waiting = left_to_do(plan, record, read_rounds(record))
+    unfinished = {*waiting, *(run for runs in waiting.values() for run in runs)}
     try:
-        with _bar(console) as bar:
-            shown = bar.add_task("", total=cost, left="")
-            open_tasks = set(waiting)
+        with _Shown(plan, record, pool, console) as shown:
             for task in waiting:
                 crew.send(task)
-            start, started = _done(plan, record, table, pool), time.monotonic()
-            while True:
+            while unfinished:
                 for task in crew.over():
-                    open_tasks.discard(task)
+                    unfinished.discard(task)
+                    runs = waiting.get(task, [])
                     if task.strategy is None and record.failed(task.seed):
-                        continue  # nothing to start from: the error says why
-                    for run in waiting.get(task, []):
+                        # Nothing to start from: the error says why.
+                        unfinished.difference_update(runs)
+                        continue
+                    for run in runs:
                         crew.send(run)
-                        open_tasks.add(run)
-                done = _done(plan, record, table, pool)
-                left = _left(cost - done, done - start, time.monotonic() - started)
-                what = f"{len(open_tasks)} tasks left"
-                bar.update(shown, completed=done, description=what, left=left)
-                if time.monotonic() - written > _SECONDS_BETWEEN_TABLES:
-                    collect(record, plan.strategies, plan.seeds)
-                    written = time.monotonic()
-                if not open_tasks:
-                    return False
-                time.sleep(_POLL_SECONDS)
+                shown.update(unfinished)
+                time.sleep(_POLL_SECONDS if unfinished else 0)
     except KeyboardInterrupt:
         console.print("stopping: each run ends at its next step")
-        return True
-    finally:
         record.stop_file.touch()
+        return True
+    except Exception:
+        record.stop_file.touch()
+        raise
+    finally:
+        # The stop file stays until the next start: a Celery worker may not have looked yet.
         crew.close()
-        record.stop_file.unlink(missing_ok=True)
+    return False
+
+
+class _Shown:
+    """One progress bar over all that was asked for, and the tidy tables as they grow."""
+
+    def __init__(self, plan: Plan, record: Record, pool: int, console: Console) -> None:
+        self._plan, self._record, self._pool = plan, record, pool
+        self._bar = _bar(console)
+        self._cost = sum(plan.cost(task, pool) for task in plan.tasks())
+        self._shown = self._bar.add_task("", total=self._cost, left="")
+        self._started = self._written = time.monotonic()
+        self._done_before: float | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, unfinished: set[Task]) -> None:
+        """Show how far all tasks are, and how long the rest may take."""
+        now = time.monotonic()
+        done = sum(
+            self._plan.begun(task, self._record, self._pool)
+            if task in unfinished
+            else self._plan.cost(task, self._pool)
+            for task in self._plan.tasks()
+        )
+        if self._done_before is None:
+            self._done_before = done
+        left = _left(self._cost - done, done - self._done_before, now - self._started)
+        words = f"{len(unfinished)} tasks left"
+        self._bar.update(self._shown, completed=done, description=words, left=left)
+        if now - self._written > _SECONDS_BETWEEN_TABLES:
+            collect(self._record, self._plan.strategies, self._plan.seeds)
+            self._written = now
 
 
 @contextmanager
@@ -280,10 +310,6 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console)
 
 
-def _done(plan: Plan, record: Record, table: Any, pool: int) -> float:
-    return sum(plan.done(task, record, table, pool) for task in plan.tasks())
-
-
 def _left(cost: float, done: float, seconds: float) -> str:
     """An estimate in words, from what this command did so far."""
     if done <= 0:
@@ -307,6 +333,3 @@ def _held(record: Record) -> Iterator[None]:
 def _folders(plan: Plan) -> set[str]:
     named = {f"{task.strategy}-{task.seed}" for task in plan.tasks() if task.strategy}
     return named | {str(task.seed) for task in plan.tasks()}
-
-
-__all__ = ["Asked", "Task", "benchmark", "redraw", "settings_of"]

@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 
 from app.dispatch import BENCHMARK_QUEUE, BENCHMARK_TASK, celery_app
 from app.errors import InvalidInput, SfumatoError
+from app.orphans import end_with_parent
 from worker.benchmark.plan import Task
-from worker.benchmark.tasks import parent_is, work
+from worker.benchmark.tasks import work
 
 
 class Crew(Protocol):
@@ -48,9 +49,7 @@ class LocalCrew:
 
     def send(self, task: Task) -> None:
         """Hand a task over."""
-        future = self._pool.submit(
-            _work_here, self._folder, task.strategy, task.seed, self._device, os.getpid()
-        )
+        future = self._pool.submit(_work_here, self._folder, task.strategy, task.seed, self._device)
         self._running[future] = task
 
     def over(self) -> set[Task]:
@@ -88,16 +87,19 @@ def _begin(
     global _number
     # Ctrl-C reaches the whole group: the parent decides, and tells by the stop file.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # And when it is killed, nobody would: a pool's processes wait for ever.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent(parent)
     torch.set_num_threads(threads)
     with counter.get_lock():
         _number = counter.value
         counter.value += 1
 
 
-def _work_here(folder: Path, strategy: str | None, seed: int, device: str, parent: int) -> None:
+def _work_here(folder: Path, strategy: str | None, seed: int, device: str) -> None:
     if device == "auto" and torch.cuda.is_available():
         device = f"cuda:{_number % torch.cuda.device_count()}"
-    work(folder, strategy, seed, device, parent_is(parent))
+    work(folder, strategy, seed, device)
 
 
 class CeleryCrew:
@@ -163,10 +165,6 @@ def work_noted(folder: Path, strategy: str | None, seed: int, device: str) -> No
         except BlockingIOError:
             return
 
-        def alive() -> bool:
-            os.utime(note)
-            return True
-
-        work(folder, strategy, seed, device, alive)
+        work(folder, strategy, seed, device, on_check=lambda: os.utime(note))
         held.truncate(0)
         held.write("over")

@@ -43,18 +43,14 @@ class Plan:
             return float(self.settings.initial + pool)
         return float(sum(self.settings.labelled(r) for r in range(2, self.settings.rounds + 1)))
 
-    def done(self, task: Task, record: Record, table: pd.DataFrame, pool: int) -> float:
-        """How much of a task's cost is behind us."""
+    def begun(self, task: Task, record: Record, pool: int) -> float:
+        """How much of an unfinished task's cost is behind us, by the files that are there."""
         if task.strategy is None:
             seed = record.seed_folder(task.seed)
             finished = ("first.json", self.settings.initial), ("full.json", pool)
             return float(sum(cost for name, cost in finished if (seed / name).exists()))
-        if in_table(table, task, self.settings.rounds):
-            return self.cost(task, pool)
-        files = record.round_files(task.strategy, task.seed)
-        if files and not files[-1].selected and len(files) < self.settings.rounds:
-            return self.cost(task, pool)
-        return float(sum(self.settings.labelled(f.row.round) for f in files if f.row.round > 1))
+        rounds = record.rounds_done(task.strategy, task.seed)
+        return float(sum(self.settings.labelled(r) for r in range(2, rounds + 1)))
 
 
 def in_table(table: pd.DataFrame, task: Task, rounds: int) -> bool:

@@ -85,15 +85,14 @@ class Record:
         """The rounds of one run."""
         return self.folder / "runs" / f"{strategy}-{seed}"
 
+    def rounds_done(self, strategy: str, seed: int) -> int:
+        """How many rounds of a run are finished; rounds are finished in order."""
+        return len(list(self.run_folder(strategy, seed).glob("round-*.json")))
+
     def round_files(self, strategy: str, seed: int) -> list[RoundFile]:
         """The finished rounds of a run, first to last."""
-        found = []
-        for number in range(1, 1 + len(list(self.run_folder(strategy, seed).glob("round-*.json")))):
-            path = round_path(self.run_folder(strategy, seed), number)
-            if not path.exists():
-                break
-            found.append(_read_round(path))
-        return found
+        folder, rounds = self.run_folder(strategy, seed), self.rounds_done(strategy, seed)
+        return [_read_round(round_path(folder, number)) for number in range(1, rounds + 1)]
 
     def shared_rows(self, seed: int) -> list[RoundRow]:
         """The row of the full-label baseline of a seed, if it is trained."""

@@ -1,7 +1,6 @@
 """The two kinds of work that a benchmark is cut into, as any process runs them."""
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -28,12 +27,16 @@ class Stopped(Exception):
 
 
 def work(
-    folder: Path, strategy: str | None, seed: int, device: str, alive: Callable[[], bool]
+    folder: Path,
+    strategy: str | None,
+    seed: int,
+    device: str,
+    on_check: Callable[[], None] = lambda: None,
 ) -> None:
     """Do a strategy's run on a seed, or without a strategy prepare the seed.
 
     All that is needed stands in the folder. An error is left there as ``error.txt``, so that
-    other runs go on. ``alive`` says whether whoever asked is still there.
+    other runs go on. ``on_check`` is called every now and then while it works.
     """
     record = Record(folder)
     asked = json.loads(record.settings_file.read_text())
@@ -50,7 +53,7 @@ def work(
             seed,
             chosen,
             choose_precision("float32" if chosen.type == "cpu" else "auto", chosen),
-            _checker(record, alive),
+            _checker(record, on_check),
         )
         if strategy is None:
             prepare_seed(bench)
@@ -73,7 +76,7 @@ def _ground(path: Path, settings: str) -> Ground:
     return read_ground(path, GroundSettings.model_validate_json(settings))
 
 
-def _checker(record: Record, alive: Callable[[], bool]) -> Callable[[], None]:
+def _checker(record: Record, on_check: Callable[[], None]) -> Callable[[], None]:
     looked_at = time.monotonic()
 
     def check() -> None:
@@ -81,12 +84,8 @@ def _checker(record: Record, alive: Callable[[], bool]) -> Callable[[], None]:
         if time.monotonic() - looked_at < _SECONDS_BETWEEN_CHECKS:
             return
         looked_at = time.monotonic()
-        if record.stop_file.exists() or not alive():
+        on_check()
+        if record.stop_file.exists():
             raise Stopped
 
     return check
-
-
-def parent_is(pid: int) -> Callable[[], bool]:
-    """Whether this process still belongs to that parent."""
-    return lambda: os.getppid() == pid

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from app.loop import claims, learning, training_set
 from app.loop.options import QuerySettings, query_settings
 from app.store import ModelVersion, Project
@@ -10,6 +12,9 @@ from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
 from worker.steps.context import FEATURES, Step, derived_seed, samples
+
+# Beyond it float16 is infinite, and a distance to infinity is no number.
+_LARGEST = float(np.finfo(FEATURES).max)
 
 
 def run(step: Step) -> tuple[str, ...]:
@@ -62,5 +67,5 @@ def _prediction(model_id: int, slice_id: int, scores: SliceScores) -> dict[str, 
         "model_id": model_id,
         "slice_id": slice_id,
         "foreground_pixels": scores.foreground_pixels,
-        "features": scores.features.astype(FEATURES).tobytes(),
+        "features": scores.features.clip(-_LARGEST, _LARGEST).astype(FEATURES).tobytes(),
     }
