@@ -1,7 +1,6 @@
 """What the tests share: real databases, the real application, small pictures."""
 
 import io
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,11 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-# Tiny networks: more threads only wait for each other, and worse beside another busy process.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import create_engine, text
@@ -24,6 +21,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
+
+# Tiny networks: more threads only wait for each other, and worse beside another busy process.
+torch.set_num_threads(1)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 TTL = timedelta(minutes=30)

@@ -17,7 +17,6 @@ from app.logs import configure_logs
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
-from worker.benchmark.crew import work_noted
 from worker.runner import Runner
 
 
@@ -79,6 +78,9 @@ def _with_task(celery: Celery, runner: Runner) -> Celery:
 
     @celery.task(name=BENCHMARK_TASK)  # type: ignore[untyped-decorator]
     def benchmark(folder: str, strategy: str | None, seed: int, device: str) -> None:
+        # Not before it is needed: its libraries would slow the start of every worker.
+        from worker.benchmark.crew import work_noted
+
         work_noted(Path(folder), strategy, seed, device)
 
     return celery
