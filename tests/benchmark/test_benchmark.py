@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +13,21 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from app.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from tests.conftest import SHARED_DATA
+from worker.benchmark.bench import make_bench
 from worker.benchmark.command import Asked, benchmark, redraw, settings_of
 from worker.benchmark.ground import read_ground
 from worker.benchmark.record import FULL, Record
+from worker.benchmark.seeds import initial_slices
 from worker.benchmark.settings import PRESETS, GroundSettings
 from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
+from worker.segmentation.precision import Precision
+
+CPU = torch.device("cpu")
 
 TINY = (
     "training.width=2",
@@ -131,29 +138,9 @@ def test_runs_of_another_machine_are_taken_from_the_table(phantom, finished, tmp
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_interrupted_run_goes_on_to_the_same_figures(phantom, finished, tmp_path):
-    """Its last round is taken away, as if the process had died in it."""
-    assert run(phantom, tmp_path, "entropy", seeds="1")
-    folder = Record(tmp_path).run_folder("entropy", 0)
-    whole = json.loads((folder / "round-03.json").read_text())["row"]
-    record = Record(tmp_path)
-    assert len(record.round_files("entropy", 0)) == 3
-    (folder / "round-03.json").unlink()
-    (folder / "round-03.safetensors").rename(folder / "round-02.safetensors")
-    table = pd.read_csv(record.rounds_file)
-    table[(table["strategy"] != "entropy") | (table["round"] < 3)].to_csv(
-        record.rounds_file, index=False
-    )
-    kept = (folder / "round-02.json").stat().st_mtime_ns
-    assert run(phantom, tmp_path, "entropy", seeds="1")
-    again = json.loads((folder / "round-03.json").read_text())["row"]
-    assert (folder / "round-02.json").stat().st_mtime_ns == kept
-    # The weights that it goes on from are the third round's here, so only the labels are equal.
-    same = ("labelled", "foreground_pixels", "batch", "batch_blank", "nearest")
-    assert [again[k] for k in same] == [whole[k] for k in same]
-
-
-def test_the_same_command_gives_the_same_figures(phantom, finished, tmp_path):
+def test_the_same_command_gives_the_same_figures_and_goes_on_from_a_lost_round(
+    phantom, finished, tmp_path
+):
     assert run(phantom, tmp_path, "entropy", seeds="1")
     columns = ["round", "labelled", "dice_case", "dice_slice", "nearest"]
 
@@ -163,6 +150,24 @@ def test_the_same_command_gives_the_same_figures(phantom, finished, tmp_path):
         return of_run[columns].to_numpy().tolist()
 
     assert figures(tmp_path) == figures(finished)
+
+    # Its last round is taken away, as if the process had died before it was written.
+    record = Record(tmp_path)
+    folder = record.run_folder("entropy", 0)
+    whole = json.loads((folder / "round-03.json").read_text())["row"]
+    (folder / "round-03.json").unlink()
+    (folder / "round-03.safetensors").rename(folder / "round-02.safetensors")
+    table = pd.read_csv(record.rounds_file)
+    table[(table["strategy"] != "entropy") | (table["round"] < 3)].to_csv(
+        record.rounds_file, index=False
+    )
+    kept = (folder / "round-02.json").stat().st_mtime_ns
+    assert run(phantom, tmp_path, "entropy", seeds="1")
+    assert (folder / "round-02.json").stat().st_mtime_ns == kept
+    again = json.loads((folder / "round-03.json").read_text())["row"]
+    # The weights that it goes on from are the third round's here, so only the labels are equal.
+    same = ("labelled", "foreground_pixels", "batch", "batch_blank", "nearest")
+    assert [again[k] for k in same] == [whole[k] for k in same]
 
 
 def test_other_settings_need_another_folder(phantom, finished):
@@ -194,8 +199,10 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(phantom, tmp
     assert len(pd.read_csv(record.rounds_file)) == 1 + 2 * 3
 
 
-def test_a_strategy_that_fails_is_named_and_the_others_go_on(phantom, tmp_path, capfd):
-    assert not run(phantom, tmp_path, "random,tests.benchmark.broken:BROKEN", seeds="1")
+def test_a_strategy_that_fails_is_named_and_the_others_go_on(phantom, finished, tmp_path, capfd):
+    # The seed's preparation is there already.
+    shutil.copytree(finished / "seeds", tmp_path / "seeds")
+    assert not run(phantom, tmp_path, "tests.benchmark.broken:BROKEN,random", seeds="1")
     said = capfd.readouterr().err
     assert "broken-0 failed" in said
     assert "on purpose" in said
@@ -318,12 +325,21 @@ def test_shrinking_averages_pictures_and_takes_the_majority_of_masks(tmp_path):
     assert ground.foreground.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("init", ["k-centre", "foreground"])
-def test_the_first_batch_can_be_chosen_otherwise(phantom, tmp_path, init):
-    assert run(phantom, tmp_path, "random", seeds="1", init=init, rounds=2)
-    first = pd.read_csv(tmp_path / "rounds.csv").query("round == 1").iloc[0]
-    assert first["labelled"] == 4
-    assert init != "foreground" or first["batch_blank"] == 0
+def test_the_first_batch_is_shared_and_can_be_chosen_otherwise(phantom, tmp_path):
+    def first(init: str) -> list[int]:
+        settings = settings_of(asked(phantom, init=init))
+        ground = read_ground(phantom, settings.ground)
+        bench = make_bench(
+            ground, settings, Record(tmp_path), 0, CPU, Precision(False), lambda: None
+        )
+        chosen = initial_slices(bench)
+        assert len(set(chosen)) == 4
+        assert set(chosen) <= set(bench.division.pool)
+        return [int(ground.foreground[n]) for n in chosen] if init == "foreground" else chosen
+
+    assert first("random") == first("random")
+    assert first("k-centre") == first("k-centre") != first("random")
+    assert min(first("foreground")) > 0
 
 
 def test_the_phantom_preset_makes_its_own_data(tmp_path):
