@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -10,6 +10,7 @@ from app.errors import SfumatoError
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.loop.importing import Masks
     from app.store import Database, Role
 
 cli = typer.Typer(
@@ -238,14 +239,10 @@ def import_(
     data: DataOption = None,
 ) -> None:
     """Import a data set, a case at a time; run again after an interruption, it goes on."""
-    from app.importing import import_data_set
+    from app.importing import ImportOptions, import_data_set
 
-    import_data_set(
-        _database(_settings(data)),
-        layout=layout,
-        path=path,
-        project_name=project,
-        masks=with_masks,
+    options = ImportOptions(
+        masks=cast("Masks | None", with_masks),
         merge=merge_labels,
         validation=validation,
         test=test,
@@ -253,6 +250,7 @@ def import_(
         seed=seed,
         assignments=assignments or [],
     )
+    import_data_set(_database(_settings(data)), layout, path, project, options)
 
 
 @cli.command()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
 from app.formats.volumes import to_file_orientation
-from app.loop.learning import last_model
+from app.loop.learning import current_model
 from app.loop.projects import find_project
 from app.store import Case, Database, Label, Mask, Project, Slice, SliceImage
 from app.store.pixels import decode
@@ -97,7 +97,7 @@ def _describe(
         "training": pairs,
         "test": [],
     }
-    model = last_model(session, project.id)
+    model = current_model(session, project.id)
     if model is not None:
         (folder / "model.safetensors").write_bytes(model.weights)
         description["model"] = {

@@ -1,7 +1,8 @@
 """`sfumato import`: from a folder into a project, with a bar and a report."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 from rich.progress import Progress
@@ -18,47 +19,37 @@ from app.store import Database, Project
 _VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """How a data set is taken in. Fractions left out depend on whether there are masks."""
+
+    masks: Masks | None = None
+    merge: bool = False
+    validation: float | None = None
+    test: float | None = None
+    channel: int | None = None
+    seed: int = 0
+    assignments: list[str] = field(default_factory=list)
+
+
 def import_data_set(
-    database: Database,
-    layout: str,
-    path: Path,
-    project_name: str,
-    masks: str | None,
-    merge: bool,
-    validation: float | None,
-    test: float | None,
-    channel: int | None,
-    seed: int,
-    assignments: list[str],
+    database: Database, layout: str, path: Path, project_name: str, options: ImportOptions
 ) -> ImportReport:
-    """Import a folder. Raises ``InvalidInput`` for wrong options, ``VolumeInvalid`` when the
-    folder is not of the layout or some cases were refused; the others are in by then.
+    """Import a folder with a bar on the terminal.
+
+    Raises ``InvalidInput`` for wrong options, ``VolumeInvalid`` when the folder is not of the
+    layout or some cases were refused; the others are in by then.
     """
-    if layout not in LAYOUTS:
-        raise InvalidInput(f"the layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
-    if masks not in (None, "pool", "oracle"):
-        raise InvalidInput(f"--with-masks takes pool or oracle, not {masks!r}")
-    if not path.is_dir():
-        raise InvalidInput(f"{path} is not a folder")
-    data_set = LAYOUTS[layout](path, masks is not None, channel)
-    project = _project(database, project_name, data_set, merge, assignments)
-    splits = assign_splits(
-        (case.name for case in data_set.cases),
-        (_VALIDATION_WITH_MASKS if masks else 0.0) if validation is None else validation,
-        (_TEST_WITH_MASKS if masks else 0.0) if test is None else test,
-        seed,
-    )
     console = Console()
     with Progress(console=console) as bar:
-        task = bar.add_task(f"importing {path.name}", total=len(data_set.cases))
-        report = import_cases(
+        task = bar.add_task(f"importing {path.name}", total=None)
+        report = import_folder(
             database,
-            project,
-            data_set.cases,
-            splits,
-            cast("Masks | None", masks),
-            merge,
-            on_case=lambda name: bar.update(task, advance=1),
+            layout,
+            path,
+            project_name,
+            options,
+            on_case=lambda total: bar.update(task, advance=1, total=total),
         )
     console.print(
         f"{report.cases} cases: {report.new_slices} new slices, "
@@ -68,6 +59,44 @@ def import_data_set(
         reasons = "\n".join(f"  {name}: {why}" for name, why in report.refused.items())
         raise VolumeInvalid(f"{len(report.refused)} cases were left out:\n{reasons}")
     return report
+
+
+def import_folder(
+    database: Database,
+    layout: str,
+    path: Path,
+    project_name: str,
+    options: ImportOptions,
+    on_case: Callable[[int], None] = lambda total: None,
+) -> ImportReport:
+    """Import a folder; ``on_case`` is told the number of all cases after each.
+
+    Raises ``InvalidInput`` for wrong options, ``VolumeInvalid`` for a folder of another layout.
+    """
+    if layout not in LAYOUTS:
+        raise InvalidInput(f"the layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+    if options.masks not in (None, "pool", "oracle"):
+        raise InvalidInput(f"--with-masks takes pool or oracle, not {options.masks!r}")
+    if not path.is_dir():
+        raise InvalidInput(f"{path} is not a folder")
+    data_set = LAYOUTS[layout](path, options.masks is not None, options.channel)
+    project = _project(database, project_name, data_set, options.merge, options.assignments)
+    validation, test = options.validation, options.test
+    splits = assign_splits(
+        (case.name for case in data_set.cases),
+        (_VALIDATION_WITH_MASKS if options.masks else 0.0) if validation is None else validation,
+        (_TEST_WITH_MASKS if options.masks else 0.0) if test is None else test,
+        options.seed,
+    )
+    return import_cases(
+        database,
+        project,
+        data_set.cases,
+        splits,
+        options.masks,
+        options.merge,
+        on_case=lambda name: on_case(len(data_set.cases)),
+    )
 
 
 def _project(

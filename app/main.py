@@ -6,7 +6,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import health, jobs, masks, problems, projects, query, rounds, slices
+from app.api import (
+    accounts,
+    health,
+    jobs,
+    masks,
+    pages,
+    problems,
+    projects,
+    query,
+    reviews,
+    rounds,
+    slices,
+    transfers,
+)
 from app.api.gate import WriterGate
 from app.api.middleware import Figures, RequestRecord
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
@@ -63,7 +76,21 @@ def create_app(
     app.state.figures = Figures()
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
-    for resource in (health, projects, slices, query, masks, jobs, rounds):
+    for resource in (
+        health,
+        accounts,
+        projects,
+        transfers,
+        slices,
+        query,
+        masks,
+        reviews,
+        jobs,
+        rounds,
+        pages,
+    ):
         app.include_router(resource.router)
+    pages.mount_assets(app)
+    app.add_middleware(pages.SecurityHeaders)
     app.add_middleware(RequestRecord, figures=app.state.figures)
     return app

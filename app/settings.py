@@ -30,9 +30,13 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
 
     max_upload_bytes: int = Field(32 * 1024 * 1024, gt=0)
+    max_import_bytes: int = Field(4 * 1024**3, gt=0, description="Of an uploaded data set.")
     max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
     lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
 
+    session_hours: float = Field(
+        12.0, gt=0, description="A browser's session without a visit ends after so long."
+    )
     lease_minutes: float = Field(30.0, gt=0, description="Time to live of a lease.")
 
     heartbeat_seconds: float = Field(3.0, gt=0)

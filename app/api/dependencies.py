@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from app.api.gate import WriterGate
 from app.dispatch import Dispatcher
 from app.errors import BodyTooLarge, NotAuthenticated
-from app.loop.access import authenticate, require_role
+from app.loop.access import authenticate, check_csrf, find_sign_in, require_role
 from app.loop.projects import find_project
 from app.settings import Settings
-from app.store import Account, Database, Project, Role
+from app.store import Account, Database, Project, Role, utc_now
 
 
 def get_settings(request: Request) -> Settings:
@@ -59,14 +59,33 @@ Writing = Annotated[Session, Depends(_writing, scope="function")]
 _bearer = HTTPBearer(auto_error=False, description="A token of `sfumato token create`.")
 
 
+COOKIE = "sfumato_session"
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by `POST /session`.")
+SessionCookie = Annotated[str | None, Depends(_cookie)]
+CsrfToken = Annotated[
+    str | None, Header(alias="X-CSRF-Token", description="With a cookie: `csrf` of /session.")
+]
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
 def _account(
+    request: Request,
     database: CurrentDatabase,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: SessionCookie,
+    csrf: CsrfToken = None,
 ) -> Account:
-    if credentials is None:
-        raise NotAuthenticated("no token came with the request: send `Authorization: Bearer TOKEN`")
     with database.reading() as session:
-        return authenticate(session, credentials.credentials)
+        if credentials is not None:
+            return authenticate(session, credentials.credentials)
+        if cookie is None:
+            raise NotAuthenticated(
+                "no token came with the request: send `Authorization: Bearer TOKEN`"
+            )
+        # A browser sends its cookie whoever asks: what changes something must prove its page.
+        if request.method not in _SAFE:
+            check_csrf(cookie, csrf)
+        return find_sign_in(session, cookie, utc_now()).token.account
 
 
 def _with_role(role: Role) -> Callable[[Account], Account]:

@@ -17,13 +17,20 @@ from app.api.schemas import (
     EventOut,
     Page,
     ProgressOut,
+    ProjectChange,
     ProjectCreate,
     ProjectOut,
     as_page,
 )
+from app.loop.labels import elect_all
 from app.loop.options import ProjectSettings
 from app.loop.progress import list_events, progress
-from app.loop.projects import create_project, find_project, list_projects
+from app.loop.projects import (
+    create_project,
+    find_project,
+    list_projects,
+    update_project,
+)
 from app.store import Project
 
 router = APIRouter(prefix="/projects", tags=["projects"])
@@ -52,6 +59,19 @@ def show_projects(
 def show(name: Name, session: Reading, reader: Annotator) -> Project:
     """One project."""
     return find_project(session, name)
+
+
+@router.patch("/{name}", response_model=ProjectOut)
+def change(name: Name, body: ProjectChange, session: Writing, admin: Admin) -> Project:
+    """Change the strategy, its thresholds, the training: what is named here, from the next
+    round on. A retraining that runs ends as it began.
+    """
+    project = find_project(session, name)
+    reviewed = project.query.get("review")
+    update_project(session, project, body.query, body.training, admin)
+    if project.query["review"] != reviewed:
+        elect_all(session, project)
+    return project
 
 
 @router.get("/{name}/progress", response_model=ProgressOut)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from app.api.dependencies import Annotator, LeaseTtl, ProjectName, Workers, Writing
 from app.api.images import Id
-from app.api.schemas import BatchOut, ItemOut, LeaseOut, SkipIn
+from app.api.schemas import BatchOut, ItemOut, LeaseOut, ReturnedOut, SkipIn
 from app.loop.leases import renew, skip
 from app.loop.projects import find_project
 from app.loop.query import LARGEST_BATCH, HandedOut, next_batch
@@ -31,6 +31,7 @@ def _item_out(handed: HandedOut) -> ItemOut:
         suggestion=f"{path}/suggestion" if handed.suggested else None,
         uncertainty=f"{path}/uncertainty" if handed.suggested else None,
         lease=LeaseOut.model_validate(handed.lease),
+        returned=ReturnedOut.model_validate(handed.returned) if handed.returned else None,
     )
 
 

@@ -6,15 +6,17 @@ from fastapi import APIRouter, Response
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
+    Admin,
     Annotator,
     Cursor,
     Limit,
     NamedProject,
     Reading,
+    Writing,
 )
 from app.api.images import Id
-from app.api.schemas import ModelOut, Page, RoundItemOut, RoundOut, as_page
-from app.loop import progress
+from app.api.schemas import MapOut, ModelOut, Page, RoundItemOut, RoundOut, as_page
+from app.loop import learning, progress
 
 router = APIRouter(tags=["rounds"])
 
@@ -43,6 +45,15 @@ def list_items(
     return as_page(progress.round_items(session, round_id, cursor, limit))
 
 
+@router.get("/rounds/{round_id}/map", response_model=MapOut)
+def show_map(round_id: Id, session: Reading, reader: Annotator) -> dict[str, Any]:
+    """The pool in the plane (t-SNE of the model's features), by state and by what asked for it.
+
+    Empty for the first round, which has no model, and for strategies that score nothing.
+    """
+    return progress.round_map(session, round_id)
+
+
 @router.get("/models", response_model=Page[ModelOut])
 def list_models(
     session: Reading,
@@ -62,9 +73,18 @@ def list_models(
 )
 def weights(model_id: Id, session: Reading, reader: Annotator) -> Response:
     """A model's weights as safetensors."""
-    model = progress.find_model(session, model_id)
+    model = learning.find_model(session, model_id)
     return Response(
         model.weights,
         media_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="model-{model.number}.safetensors"'},
     )
+
+
+@router.post("/models/{model_id}/promote", response_model=ModelOut)
+def promote(model_id: Id, session: Writing, admin: Admin) -> dict[str, Any]:
+    """Make a model the current one, as after a round that went wrong.
+
+    Exports hold it, and the next training starts from its weights.
+    """
+    return progress.model_view(learning.promote(session, model_id, admin))

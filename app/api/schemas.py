@@ -1,6 +1,6 @@
 """The shapes of requests and replies, with the examples that OpenAPI shows."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from app.store import (
     Mask,
     MaskSource,
     ReviewState,
+    Role,
     RoundState,
     Split,
 )
@@ -30,6 +31,50 @@ class Page(BaseModel, Generic[T]):
 def as_page(found: LoopPage[Any]) -> dict[str, Any]:
     """A page of the loop as a reply."""
     return {"items": found.items, "next": found.next}
+
+
+class SignInIn(BaseModel):
+    """What a person signs in with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(max_length=200, examples=["sfu_1_…"])
+
+
+class SessionOut(BaseModel):
+    """Who is signed in."""
+
+    account: str
+    role: Role
+    csrf: str = Field(description="To be sent as X-CSRF-Token with whatever changes something.")
+    expires_at: datetime
+
+
+class TokenCreate(BaseModel):
+    """A new token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200, examples=["dr-levi"])
+    role: Role = Role.ANNOTATOR
+
+
+class TokenMade(BaseModel):
+    """A new token's text, seen this once."""
+
+    name: str
+    role: Role
+    token: str
+
+
+class TokenOut(BaseModel):
+    """A token without its secret."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 class ProjectCreate(ProjectSettings):
@@ -50,6 +95,18 @@ class ProjectCreate(ProjectSettings):
     )
 
     name: str = Field(max_length=200, examples=["glioma"])
+
+
+class ProjectChange(BaseModel):
+    """Settings to change; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"query": {"strategy": "clasp", "size": 30}}]},
+    )
+
+    query: dict[str, Any] = {}
+    training: dict[str, Any] = {}
 
 
 class ProjectOut(BaseModel):
@@ -96,6 +153,15 @@ class SkipIn(BaseModel):
     reason: str = Field("", max_length=1000, examples=["motion artefact"])
 
 
+class ReturnedOut(BaseModel):
+    """The annotator's own mask that a reviewer rejected, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    mask_id: int
+    comment: str
+
+
 class ItemOut(BaseModel):
     """A slice to annotate, and why it was asked for."""
 
@@ -111,6 +177,9 @@ class ItemOut(BaseModel):
     suggestion: str | None = Field(description="The model's mask, if there is one.")
     uncertainty: str | None
     lease: LeaseOut
+    returned: ReturnedOut | None = Field(
+        None, description="Set when a reviewer sent the annotator's mask back."
+    )
 
 
 class BatchOut(BaseModel):
@@ -251,6 +320,7 @@ class ModelOut(BaseModel):
     seed: int
     seconds: float
     created_at: datetime
+    promoted_at: datetime | None = Field(description="When an admin made it the current model.")
 
 
 class CurvePoint(BaseModel):
@@ -291,6 +361,7 @@ class ProgressOut(BaseModel):
         description="Mean Dice over the labels so far, of the models measured on the same cases."
     )
     stopping: StoppingHint
+    to_review: int = Field(description="Slices with a mask that no reviewer has looked at.")
     round: RoundOut | None
     job: JobOut | None
 
@@ -303,3 +374,71 @@ class EventOut(BaseModel):
     account: int | None
     action: str
     detail: dict[str, Any]
+
+
+class ReviewComment(BaseModel):
+    """What a reviewer said of a mask."""
+
+    mask: int
+    verdict: ReviewState
+    comment: str
+    at: datetime
+
+
+class ToReviewOut(BaseModel):
+    """A slice that waits for a reviewer, with each annotator's newest mask."""
+
+    slice: int
+    case: str
+    index: int
+    height: int
+    width: int
+    stream: str | None
+    image: str
+    suggestion: str | None
+    readings: list[MaskOut]
+    comments: list[ReviewComment]
+
+
+class AnnotatorDay(BaseModel):
+    """What an annotator drew on a day (UTC)."""
+
+    account: str
+    day: date
+    masks: int
+    timed: int = Field(description="Masks that came with the seconds they took.")
+    seconds: float = Field(description="Active drawing, in all.")
+    blank: int
+    rejected: int
+    agreement: float | None = Field(
+        description="Mean Dice with the other readers of the same slices."
+    )
+
+
+class ImportOut(BaseModel):
+    """What an import did."""
+
+    cases: int
+    new_slices: int
+    known_slices: int
+    refused: dict[str, str] = Field(description="Cases that were left out, and why.")
+
+
+class MapPointOut(BaseModel):
+    """A slice on the map of the pool."""
+
+    slice: int
+    case: str
+    index: int
+    x: float
+    y: float
+    state: Literal["pool", "batch", "labelled"]
+    stream: str | None = Field(description="The ranked list that asked for it, in any round.")
+    round: int | None = Field(description="The round that asked for it.")
+
+
+class MapOut(BaseModel):
+    """The pool as a model sees it, spread into a plane by t-SNE."""
+
+    round: int | None
+    points: list[MapPointOut]

@@ -3,20 +3,24 @@
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import AlreadyExists, NotAllowed, NotAuthenticated, NotFound
 from app.loop.naming import checked_name
-from app.store import Account, Event, Role, Token, utc_now
+from app.loop.paging import Page, paginate
+from app.store import Account, Event, Role, SignIn, Token, utc_now
 from app.store.pixels import digest
 
 _PREFIX = "sfu"
+_COOKIE_PREFIX = "web"
+Kept = TypeVar("Kept", Token, SignIn)
 
 
-def create_token(session: Session, name: str, role: Role) -> str:
+def create_token(session: Session, name: str, role: Role, by: Account | None = None) -> str:
     """A new token for the account of that name, which is made if need be.
 
     Returns the token's text, the only time that it is seen. Raises ``AlreadyExists`` when the
@@ -31,7 +35,7 @@ def create_token(session: Session, name: str, role: Role) -> str:
     token = Token(account_id=account.id, sha256=digest(secret.encode()))
     session.add(token)
     session.flush()
-    record(session, "token.create", account, subject=name, role=role.value, token=token.id)
+    record(session, "token.create", by or account, subject=name, role=role.value, token=token.id)
     return f"{_PREFIX}_{token.id}_{secret}"
 
 
@@ -51,26 +55,100 @@ def authenticate(session: Session, text: str) -> Account:
     The row is found by the token's number, which is no secret; the secret is then compared by
     its hash and in constant time.
     """
-    prefix, _, rest = text.partition("_")
-    number, _, secret = rest.partition("_")
-    token = None
-    if prefix == _PREFIX and number.isascii() and number.isdigit() and len(number) < 10:
-        token = session.get(Token, int(number))
-    expected = token.sha256 if token else digest(b"")
-    matches = hmac.compare_digest(expected, digest(secret.encode()))
-    if token is None or not matches:
+    return _find_token(session, text).account
+
+
+def _find_token(session: Session, text: str) -> Token:
+    number, secret = _parts(text, _PREFIX)
+    token = session.get(Token, number) if number else None
+    if not _is_secret_of(token, secret):
         raise NotAuthenticated(
             "the token is unknown: ask an admin for one (`sfumato token create`)"
         )
     if token.revoked_at is not None:
         raise NotAuthenticated("the token was revoked: ask an admin for a new one")
-    return token.account
+    return token
+
+
+def _parts(text: str, prefix: str) -> tuple[int | None, str]:
+    """Number and secret of ``prefix_NUMBER_SECRET``."""
+    given, _, rest = text.partition("_")
+    number, _, secret = rest.partition("_")
+    known = given == prefix and number.isascii() and number.isdigit() and len(number) < 10
+    return (int(number) if known else None), secret
+
+
+def _is_secret_of(kept: Kept | None, secret: str) -> TypeGuard[Kept]:
+    expected = kept.sha256 if kept else digest(b"")
+    return hmac.compare_digest(expected, digest(secret.encode())) and kept is not None
+
+
+def sign_in(session: Session, token_text: str, now: datetime, ttl: timedelta) -> tuple[str, SignIn]:
+    """Open a browser's session with a token: what its cookie holds, and the session.
+
+    Raises ``NotAuthenticated``.
+    """
+    token = _find_token(session, token_text.strip())
+    secret = secrets.token_urlsafe(32)
+    opened = SignIn(
+        token_id=token.id,
+        token=token,
+        sha256=digest(secret.encode()),
+        created_at=now,
+        expires_at=now + ttl,
+    )
+    session.add(opened)
+    session.flush()
+    return f"{_COOKIE_PREFIX}_{opened.id}_{secret}", opened
+
+
+def find_sign_in(session: Session, cookie: str, now: datetime) -> SignIn:
+    """The browser session that a cookie belongs to. Raises ``NotAuthenticated`` once it is over."""
+    number, secret = _parts(cookie, _COOKIE_PREFIX)
+    found = session.get(SignIn, number) if number else None
+    if not _is_secret_of(found, secret):
+        raise NotAuthenticated("the session is unknown: sign in again")
+    if found.ended_at is not None or found.expires_at <= now or found.token.revoked_at is not None:
+        raise NotAuthenticated("the session is over: sign in again")
+    return found
+
+
+def csrf_token(cookie: str) -> str:
+    """What a page must send along to change anything: only a page of ours can know it."""
+    return digest(f"csrf/{cookie}".encode())
+
+
+def check_csrf(cookie: str, given: str | None) -> None:
+    """Raise ``NotAllowed`` unless the page proves that it is ours."""
+    if given is None or not hmac.compare_digest(csrf_token(cookie), given):
+        raise NotAllowed(
+            "the request came with a cookie but without its X-CSRF-Token: "
+            "GET /session says it; programs send `Authorization: Bearer TOKEN` instead"
+        )
 
 
 def require_role(account: Account, role: Role) -> None:
     """Raise ``NotAllowed`` when the account's role does not include ``role``."""
     if not account.role.includes(role):
         raise NotAllowed(f"{account.name!r} is {account.role}; this needs the role {role}")
+
+
+def page_of_tokens(session: Session, cursor: int | None, limit: int) -> Page[dict[str, Any]]:
+    """A page of all tokens, oldest first."""
+    return paginate(
+        session,
+        select(Token),
+        Token.id,
+        cursor,
+        limit,
+        lambda t: {
+            "id": t.id,
+            "name": t.account.name,
+            "role": t.account.role,
+            "created_at": t.created_at,
+            "revoked_at": t.revoked_at,
+        },
+    )
 
 
 def list_tokens(session: Session) -> Sequence[Token]:

@@ -48,6 +48,8 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
         kind=JobKind.RETRAIN,
         queue=TRAIN_QUEUE,
         step=STEP_TRAIN,
+        # Scored and selected by what held at its start, though an admin may change it meanwhile.
+        payload={"query": project.query},
         created_by=by.id if by else None,
         announced_at=utc_now(),
     )

@@ -4,23 +4,43 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.loop.options import query_settings
-from app.store import Label, Mask, Project, ReviewState, Slice
+from app.loop.readings import form_consensus, newest_readings
+from app.store import Label, Mask, MaskSource, Project, ReviewState, Slice
 
 
 def elect_label(session: Session, slice_: Slice) -> Mask | None:
     """Choose the mask that trains, and note it. Returns it, or None when there is none.
 
-    Accepted masks come before unreviewed ones, readings made under a lease before late ones,
-    the first reader before further ones, and a reader's newest revision before the older.
-    Rejected masks never train; unreviewed ones only where the project asks for no review.
+    Accepted masks come before unreviewed ones, a consensus before single readings, readings
+    made under a lease before late ones, the first reader before further ones, and a reader's
+    newest revision before the older. Rejected masks never train; unreviewed ones only where the
+    project asks for no review, and a single reading not while further readers are asked.
     """
+    consensus = form_consensus(session, slice_)
+    settings = query_settings(session.get_one(Project, slice_.project_id))
+    label = session.get(Label, slice_.id)
     masks = session.scalars(
         select(Mask)
         .where(Mask.slice_id == slice_.id, Mask.review_state != ReviewState.REJECTED)
         .order_by(Mask.id)
     ).all()
-    if query_settings(session.get_one(Project, slice_.project_id)).review:
-        masks = [m for m in masks if m.review_state is ReviewState.ACCEPTED]
+    # An older consensus speaks for readings that were changed since.
+    masks = [m for m in masks if m.source is not MaskSource.CONSENSUS or m is consensus]
+    waiting = (
+        settings.readers_per_slice > 1
+        and consensus is None
+        # A slice that had a label before more readers were asked for keeps one.
+        and label is None
+        and len(newest_readings(session, slice_.id)) < settings.readers_per_slice
+    )
+    if settings.review or waiting:
+        imported = MaskSource.IMPORT
+        masks = [
+            m
+            for m in masks
+            if m.review_state is ReviewState.ACCEPTED
+            or (m.source is imported and not settings.review)
+        ]
     first_of_author: dict[int, int] = {}
     for mask in masks:
         first_of_author.setdefault(mask.author_id, mask.id)
@@ -28,13 +48,13 @@ def elect_label(session: Session, slice_: Slice) -> Mask | None:
         masks,
         key=lambda m: (
             m.review_state is not ReviewState.ACCEPTED,
+            m.source is not MaskSource.CONSENSUS,
             m.late,
             first_of_author[m.author_id],
             -m.revision,
         ),
         default=None,
     )
-    label = session.get(Label, slice_.id)
     if chosen is None:
         if label is not None:
             session.delete(label)
@@ -44,3 +64,12 @@ def elect_label(session: Session, slice_: Slice) -> Mask | None:
         label.mask_id = chosen.id
     session.flush()
     return chosen
+
+
+def elect_all(session: Session, project: Project) -> None:
+    """Elect the labels of a project anew, after its rules have changed."""
+    with_masks = select(Mask.slice_id).where(Mask.slice_id == Slice.id).exists()
+    for slice_ in session.scalars(
+        select(Slice).where(Slice.project_id == project.id, with_masks).order_by(Slice.id)
+    ).all():
+        elect_label(session, slice_)

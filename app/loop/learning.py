@@ -3,20 +3,24 @@
 Each function here is one step's reading or one step's single guarded transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
+from app.errors import NotFound
 from app.loop import claims
+from app.loop.access import record
 from app.loop.claims import Claim
-from app.loop.options import query_settings
-from app.loop.rounds import close_round, open_round, start_round, unlabelled_pool
+from app.loop.options import job_query_settings
+from app.loop.rounds import ask_again, close_round, open_round, start_round, unlabelled_pool
 from app.store import (
+    Account,
     Label,
     Lease,
+    MapPoint,
     ModelVersion,
     Prediction,
     Project,
@@ -33,25 +37,55 @@ from app.store import (
 
 def pool_to_score(session: Session, project_id: int, first: int, last: int) -> list[int]:
     """The ids of the unanswered pool between two ids, both included."""
-    query = unlabelled_pool(project_id).where(Slice.id.between(first, last))
-    return list(session.scalars(query))
+    pool = unlabelled_pool(session.get_one(Project, project_id))
+    return list(session.scalars(pool.where(Slice.id.between(first, last))))
 
 
-def shards(session: Session, project_id: int, model_id: int, size: int) -> list[dict[str, Any]]:
-    """The unanswered pool cut into ranges of ids, ``size`` slices each."""
-    ids = list(session.scalars(unlabelled_pool(project_id)))
+def shards(
+    session: Session, project_id: int, model_id: int, size: int, common: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The unanswered pool cut into ranges of ids, ``size`` slices each; payloads of their jobs."""
+    ids = list(session.scalars(unlabelled_pool(session.get_one(Project, project_id))))
     cuts = [ids[i : i + size] for i in range(0, len(ids), size)]
-    return [{"model": model_id, "first": cut[0], "last": cut[-1]} for cut in cuts]
+    return [{"model": model_id, "first": cut[0], "last": cut[-1], **common} for cut in cuts]
 
 
-def last_model(session: Session, project_id: int) -> ModelVersion | None:
-    """The project's newest model."""
+def current_model(session: Session, project_id: int) -> ModelVersion | None:
+    """The project's model: the one that was made or promoted last."""
     return session.scalar(
         select(ModelVersion)
         .where(ModelVersion.project_id == project_id)
-        .order_by(ModelVersion.number.desc())
+        .order_by(
+            func.coalesce(ModelVersion.promoted_at, ModelVersion.created_at).desc(),
+            ModelVersion.number.desc(),
+        )
         .limit(1)
     )
+
+
+def next_model_number(session: Session, project_id: int) -> int:
+    """The number that the project's next model gets."""
+    of_project = ModelVersion.project_id == project_id
+    return (session.scalar(select(func.max(ModelVersion.number)).where(of_project)) or 0) + 1
+
+
+def promote(session: Session, model_id: int, by: Account) -> ModelVersion:
+    """Make a model the current one: exports hold it, and the next training starts from it.
+
+    Raises ``NotFound``.
+    """
+    model = find_model(session, model_id)
+    model.promoted_at = utc_now()
+    record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
+    return model
+
+
+def find_model(session: Session, model_id: int) -> ModelVersion:
+    """The model of that id. Raises ``NotFound``."""
+    model = session.get(ModelVersion, model_id)
+    if model is None:
+        raise NotFound(f"there is no model {model_id}")
+    return model
 
 
 def model_of_job(session: Session, job_id: int) -> ModelVersion | None:
@@ -62,10 +96,7 @@ def model_of_job(session: Session, job_id: int) -> ModelVersion | None:
 def save_model(session: Session, held: Claim, model: ModelVersion) -> ModelVersion:
     """Keep a trained model under the next number. Raises ``ClaimLost``."""
     claims.hold(session, held)
-    highest = session.scalar(
-        select(func.max(ModelVersion.number)).where(ModelVersion.project_id == model.project_id)
-    )
-    model.number = (highest or 0) + 1
+    model.number = next_model_number(session, model.project_id)
     session.add(model)
     session.flush()
     return model
@@ -102,7 +133,7 @@ def selectable(session: Session, project: Project) -> list[int]:
     leased = exists().where(
         Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > utc_now()
     )
-    return list(session.scalars(unlabelled_pool(project.id).where(~leased)))
+    return list(session.scalars(unlabelled_pool(project).where(~leased)))
 
 
 @dataclass(frozen=True)
@@ -161,11 +192,13 @@ def open_next_round(
     seed: int,
     chosen: Sequence[Chosen],
     figures: dict[str, Any],
+    places: Mapping[int, tuple[float, float]],
 ) -> Round | None:
     """Close the round and open the next with its suggestions, and end the job. One transaction.
 
     Returns None when nothing was left to choose: the loop has come to its end. Slices that
-    were answered since they were chosen are left out. Raises ``ClaimLost``.
+    were answered since they were chosen are left out. ``places`` is where slices lie on the map of
+    the pool, by id. Raises ``ClaimLost``.
     """
     job = claims.hold(session, held)
     project = session.get_one(Project, job.project_id)
@@ -174,10 +207,15 @@ def open_next_round(
     chosen = [c for c in chosen if c.slice_id in still]
     round_ = None
     if chosen:
-        strategy = query_settings(project).strategy
-        round_ = start_round(session, project, model_id, strategy, seed)
+        settings = job_query_settings(held.payload, project)
+        round_ = start_round(session, project, model_id, settings, seed)
         round_.figures = figures
         _add_items(session, round_.id, model_id, chosen)
+        ask_again(session, round_)
+        session.add_all(
+            MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
+            for slice_id, (x, y) in places.items()
+        )
     else:
         close_round(session, last)
     _forget_predictions(session, project.id, model_id)

@@ -1,6 +1,7 @@
 """Leases: an annotator's hold on a slice, for a while."""
 
 from datetime import datetime, timedelta
+from itertools import count
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -24,11 +25,17 @@ def expire_leases(session: Session, now: datetime) -> None:
 def grant(
     session: Session, item: QueryItem, account: Account, now: datetime, ttl: timedelta
 ) -> Lease:
-    """A new lease on an item that nobody holds; the caller holds the round's lock."""
+    """A new lease on an item that has a seat free; the caller holds the round's lock."""
+    taken = set(
+        session.scalars(
+            select(Lease.seat).where(Lease.slice_id == item.slice_id, Lease.ended_at.is_(None))
+        )
+    )
     lease = Lease(
         round_id=item.round_id,
         slice_id=item.slice_id,
         account_id=account.id,
+        seat=next(seat for seat in count(1) if seat not in taken),
         created_at=now,
         expires_at=now + ttl,
     )

@@ -17,6 +17,7 @@ from pydantic import (
 from app.errors import InvalidInput
 from app.store import Project
 
+Consensus = Literal["staple", "majority"]
 MEASURES = ("entropy", "least-confidence", "margin", "mc-dropout", "bald")
 AGGREGATIONS = ("", "-target", "-selective")
 PAPER_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
@@ -77,6 +78,10 @@ class QuerySettings(BaseModel):
     )
     stop_rounds: int = Field(3, ge=1, description="Rounds that this is judged by.")
     review: bool = Field(False, description="Only accepted masks train.")
+    readers_per_slice: int = Field(
+        1, ge=1, le=9, description="Annotators who each draw a slice, unseen by the others."
+    )
+    consensus: Consensus = Field("staple", description="How several readings become one mask.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
@@ -135,6 +140,11 @@ class ProjectSettings(BaseModel):
 def query_settings(project: Project) -> QuerySettings:
     """A stored project's query settings."""
     return QuerySettings.model_validate(project.query)
+
+
+def job_query_settings(payload: dict[str, Any], project: Project) -> QuerySettings:
+    """The query settings that a retraining began with, whatever an admin has changed since."""
+    return QuerySettings.model_validate(payload.get("query", project.query))
 
 
 def training_settings(project: Project) -> TrainingSettings:

@@ -10,6 +10,7 @@ from app.errors import NotFound
 from app.loop import jobs
 from app.loop.options import query_settings
 from app.loop.paging import Page, page_of, paginate
+from app.loop.reviews import count_to_review
 from app.loop.rounds import batch_state
 from app.loop.stopping import Point, area_under_budget_curve, stopping_hint
 from app.store import (
@@ -18,6 +19,7 @@ from app.store import (
     Event,
     Job,
     Label,
+    MapPoint,
     Mask,
     ModelVersion,
     Project,
@@ -64,6 +66,7 @@ def progress(session: Session, project: Project) -> dict[str, Any]:
             settings.stop_below,
             settings.stop_rounds,
         ),
+        "to_review": count_to_review(session, project),
         "round": round_view(session, open_round) if open_round else None,
         "job": jobs.view(session, active) if active else None,
     }
@@ -205,6 +208,47 @@ def round_items(
     )
 
 
+def round_map(session: Session, round_id: int) -> dict[str, Any]:
+    """Where a round's model puts the pool, and which slices were asked for or are labelled."""
+    round_ = session.get(Round, round_id)
+    if round_ is None:
+        raise NotFound(f"there is no round {round_id}")
+    asked = {
+        slice_id: (stream, number)
+        for slice_id, stream, number in session.execute(
+            select(QueryItem.slice_id, QueryItem.stream, Round.number)
+            .join(Round, Round.id == QueryItem.round_id)
+            .where(Round.project_id == round_.project_id)
+            .order_by(Round.number)
+        )
+    }
+    rows = session.execute(
+        select(MapPoint, Case.name, Slice.index, Label.mask_id)
+        .join(Slice, Slice.id == MapPoint.slice_id)
+        .join(Case, Case.id == Slice.case_id)
+        .outerjoin(Label, Label.slice_id == MapPoint.slice_id)
+        .where(MapPoint.round_id == round_id)
+        .order_by(MapPoint.slice_id)
+    )
+    points = []
+    for point, case_name, index, mask_id in rows:
+        stream, number = asked.get(point.slice_id, (None, None))
+        in_batch = number == round_.number
+        points.append(
+            {
+                "slice": point.slice_id,
+                "case": case_name,
+                "index": index,
+                "x": point.x,
+                "y": point.y,
+                "state": "batch" if in_batch else "labelled" if mask_id else "pool",
+                "stream": stream,
+                "round": number,
+            }
+        )
+    return {"round": round_.number, "points": points}
+
+
 def list_rounds(
     session: Session, project: Project, cursor: int | None, limit: int
 ) -> Page[dict[str, Any]]:
@@ -221,14 +265,6 @@ def list_models(
     return paginate(session, query, ModelVersion.id, cursor, limit, model_view)
 
 
-def find_model(session: Session, model_id: int) -> ModelVersion:
-    """The model of that id. Raises ``NotFound``."""
-    model = session.get(ModelVersion, model_id)
-    if model is None:
-        raise NotFound(f"there is no model {model_id}")
-    return model
-
-
 def model_view(model: ModelVersion) -> dict[str, Any]:
     """A model without its weights."""
     return {
@@ -242,6 +278,7 @@ def model_view(model: ModelVersion) -> dict[str, Any]:
         "seed": model.seed,
         "seconds": model.seconds,
         "created_at": model.created_at,
+        "promoted_at": model.promoted_at,
     }
 
 

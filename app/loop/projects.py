@@ -1,9 +1,12 @@
 """Projects: made once, found by name."""
 
+from typing import Any
+
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyExists, NotFound, ProjectAmbiguous
+from app.errors import AlreadyExists, InvalidInput, NotFound, ProjectAmbiguous
 from app.loop.access import record
 from app.loop.naming import checked_name
 from app.loop.options import ProjectSettings
@@ -27,6 +30,35 @@ def create_project(
     session.add(project)
     session.flush()
     record(session, "project.create", by, project.id, **settings.model_dump())
+    return project
+
+
+def update_project(
+    session: Session,
+    project: Project,
+    query: dict[str, Any],
+    training: dict[str, Any],
+    by: Account | None,
+) -> Project:
+    """Change some settings. A round that is open keeps its own; the next follows these.
+
+    Raises ``InvalidInput``.
+    """
+    lock_project(session, project.id)
+    try:
+        changed = ProjectSettings.model_validate(
+            {
+                "classes": project.classes,
+                "query": {**project.query, **query},
+                "training": {**project.training, **training},
+            }
+        )
+    except ValidationError as error:
+        raise InvalidInput(f"these settings cannot be used: {error}") from error
+    project.query = changed.query.model_dump()
+    project.training = changed.training.model_dump()
+    session.flush()
+    record(session, "project.update", by, project.id, query=query, training=training)
     return project
 
 

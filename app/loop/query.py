@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import case, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from app.errors import InvalidInput
 from app.loop.leases import expire_leases, grant
-from app.loop.rounds import answered, batch_state, ensure_round
+from app.loop.options import query_settings
+from app.loop.readings import answered, count_of
+from app.loop.rounds import batch_state, ensure_round
 from app.store import (
     ACTIVE_STATES,
     Account,
@@ -16,8 +18,11 @@ from app.store import (
     JobState,
     Lease,
     LeaseOutcome,
+    Mask,
     Project,
     QueryItem,
+    Review,
+    ReviewState,
     Round,
     Slice,
     Split,
@@ -28,12 +33,21 @@ LARGEST_BATCH = 50
 
 
 @dataclass(frozen=True)
+class Returned:
+    """The annotator's own mask that a reviewer rejected, and why."""
+
+    mask_id: int
+    comment: str
+
+
+@dataclass(frozen=True)
 class HandedOut:
-    """One slice in an annotator's hands."""
+    """One slice in an annotator's hands; ``returned`` when it is to be drawn better."""
 
     item: QueryItem
     lease: Lease
     suggested: bool
+    returned: Returned | None
 
 
 @dataclass(frozen=True)
@@ -69,10 +83,11 @@ def next_batch(
     held = _held(session, round_, account, size)
     for lease in held.values():
         lease.expires_at = now + ttl
-    free = _free(session, round_, account, size - len(held)) if len(held) < size else []
+    readers = query_settings(project).readers_per_slice
+    free = _free(session, round_, account, readers, size - len(held)) if len(held) < size else []
     leases = {**held, **{i.id: grant(session, i, account, now, ttl) for i in free}}
     session.flush()
-    items = _described(session, round_, leases)
+    items = _described(session, round_, account, leases)
     state = batch_state(session, round_)
     message = None if items else _why_nothing(session, round_, state.open)
     return Batch(round_, items, state.open, message)
@@ -96,26 +111,45 @@ def _held(session: Session, round_: Round, account: Account, size: int) -> dict[
     return {item_id: lease for item_id, lease in rows}
 
 
-def _free(session: Session, round_: Round, account: Account, size: int) -> list[QueryItem]:
-    skipped = (Lease.slice_id == QueryItem.slice_id) & (Lease.round_id == round_.id)
+def _free(
+    session: Session, round_: Round, account: Account, readers: int, size: int
+) -> list[QueryItem]:
+    """What may be leased to the account: what it shall draw again first, then by rank; what others
+    skipped comes later, and what waits for another's second try last.
+    """
+    slice_id = QueryItem.slice_id.expression
+    skipped = (Lease.slice_id == slice_id) & (Lease.round_id == round_.id)
     skipped &= Lease.outcome == LeaseOutcome.SKIPPED
     skips = select(func.count()).where(skipped).scalar_subquery()
+    live = (Lease.slice_id == slice_id) & Lease.ended_at.is_(None)
+    held = select(func.count()).where(live).scalar_subquery()
+    theirs = (Mask.slice_id == slice_id) & (Mask.author_id == account.id)
+    rejected = (Mask.slice_id == slice_id) & (Mask.review_state == ReviewState.REJECTED)
+    turn = case(
+        (exists().where(theirs, rejected), 0),
+        (exists().where(rejected), 2),
+        else_=1,
+    )
     return list(
         session.scalars(
             select(QueryItem)
             .where(
                 QueryItem.round_id == round_.id,
-                ~answered(QueryItem.slice_id.expression),
-                ~exists().where(Lease.slice_id == QueryItem.slice_id, Lease.ended_at.is_(None)),
+                ~answered(slice_id, readers),
+                count_of(slice_id) + held < readers,
+                ~exists().where(live, Lease.account_id == account.id),
+                ~exists().where(theirs, Mask.review_state != ReviewState.REJECTED),
                 ~exists().where(skipped, Lease.account_id == account.id),
             )
-            .order_by(skips, QueryItem.rank)
+            .order_by(turn, skips, QueryItem.rank)
             .limit(size)
         )
     )
 
 
-def _described(session: Session, round_: Round, leases: dict[int, Lease]) -> list[HandedOut]:
+def _described(
+    session: Session, round_: Round, account: Account, leases: dict[int, Lease]
+) -> list[HandedOut]:
     suggested = exists().where(
         Suggestion.slice_id == QueryItem.slice_id,
         Suggestion.model_id == round_.model_id,
@@ -126,9 +160,28 @@ def _described(session: Session, round_: Round, leases: dict[int, Lease]) -> lis
         .join(Slice.case)
         .options(contains_eager(QueryItem.slice).contains_eager(Slice.case))
         .where(QueryItem.id.in_(leases))
-    )
-    by_id = {item.id: HandedOut(item, leases[item.id], has) for item, has in rows}
+    ).all()
+    returned = _returned(session, account, [item.slice_id for item, _ in rows])
+    by_id = {
+        item.id: HandedOut(item, leases[item.id], has, returned.get(item.slice_id))
+        for item, has in rows
+    }
     return [by_id[item_id] for item_id in leases]
+
+
+def _returned(session: Session, account: Account, slice_ids: list[int]) -> dict[int, Returned]:
+    rows = session.execute(
+        select(Mask.slice_id, Mask.id, Review.comment)
+        .join(Review, Review.mask_id == Mask.id)
+        .where(
+            Mask.slice_id.in_(slice_ids),
+            Mask.author_id == account.id,
+            Mask.review_state == ReviewState.REJECTED,
+            Review.verdict == ReviewState.REJECTED,
+        )
+        .order_by(Review.id)
+    )
+    return {slice_id: Returned(mask_id, comment) for slice_id, mask_id, comment in rows}
 
 
 def _why_no_round(session: Session, project: Project) -> str:

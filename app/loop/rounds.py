@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, union_all, update
 from sqlalchemy.orm import Session
 
 from app.loop import jobs
 from app.loop.cold_start import Appearance, k_centre_of_appearances
-from app.loop.options import query_settings
+from app.loop.options import QuerySettings, query_settings
 from app.loop.projects import lock_project
+from app.loop.readings import answered, count_of
 from app.store import (
     Job,
     Label,
@@ -29,20 +30,15 @@ from app.store import (
 )
 
 
-def answered(slice_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """SQL: whether a slice has a mask that no reviewer rejected."""
-    return exists().where(Mask.slice_id == slice_id, Mask.review_state != ReviewState.REJECTED)
-
-
-def unlabelled_pool(project_id: int) -> Select[int]:
-    """SQL: the ids of the pool's slices that nobody answered or set aside."""
+def unlabelled_pool(project: Project) -> Select[int]:
+    """SQL: the ids of the pool's slices that somebody may still be asked for."""
     return (
         select(Slice.id)
         .where(
-            Slice.project_id == project_id,
+            Slice.project_id == project.id,
             Slice.split == Split.POOL,
             Slice.set_aside.is_(False),
-            ~answered(Slice.id.expression),
+            ~answered(Slice.id.expression, query_settings(project).readers_per_slice),
         )
         .order_by(Slice.id)
     )
@@ -80,19 +76,19 @@ def _fill_initial(session: Session, project: Project, round_: Round | None) -> R
     taken = 0 if round_ is None else _count(session, round_)
     if taken >= wanted:
         return round_
-    pool = list(session.scalars(unlabelled_pool(project.id)))
+    pool = list(session.scalars(unlabelled_pool(project)))
     if round_ is not None:
         items = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
         pool = sorted(set(pool) - set(session.scalars(items)))
     if not pool:
         return round_
     if round_ is None:
-        round_ = start_round(session, project, None, settings.initial, settings.seed)
+        round_ = start_round(session, project, None, settings, settings.seed, settings.initial)
     # Seeded by what is taken already, so that a draw that grows is as reproducible as one made
     # at once.
     rng = np.random.default_rng([settings.seed, taken])
     if settings.initial == "k-centre":
-        draw = _varied(session, round_, pool, wanted - taken, rng)
+        draw = _varied(session, project, round_, pool, wanted - taken, rng)
     else:
         draw = rng.permutation(np.array(pool))[: wanted - taken].tolist()
     for rank, slice_id in enumerate(draw, start=taken + 1):
@@ -110,12 +106,17 @@ def _fill_initial(session: Session, project: Project, round_: Round | None) -> R
 
 
 def _varied(
-    session: Session, round_: Round, pool: list[int], k: int, rng: np.random.Generator
+    session: Session,
+    project: Project,
+    round_: Round,
+    pool: list[int],
+    k: int,
+    rng: np.random.Generator,
 ) -> list[int]:
     """K of the pool, as unlike each other and what the round holds already as can be."""
     items = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
     taken = _appearances(session, Slice.id.in_(items))
-    looks = _appearances(session, Slice.id.in_(unlabelled_pool(round_.project_id)))
+    looks = _appearances(session, Slice.id.in_(unlabelled_pool(project)))
     ids = [i for i in pool if i in looks]
     order: list[int] = []
     if ids:
@@ -136,7 +137,12 @@ def _appearances(session: Session, which: ColumnElement[bool]) -> dict[int, Appe
 
 
 def start_round(
-    session: Session, project: Project, model_id: int | None, strategy: str, seed: int
+    session: Session,
+    project: Project,
+    model_id: int | None,
+    settings: QuerySettings,
+    seed: int,
+    strategy: str | None = None,
 ) -> Round:
     """Close the open round and open the next, still without items."""
     close_round(session, open_round(session, project))
@@ -144,13 +150,37 @@ def start_round(
     round_ = Round(
         project_id=project.id,
         number=(highest or 0) + 1,
-        strategy=strategy,
-        settings={**project.query, "seed": seed},
+        strategy=strategy or settings.strategy,
+        settings={**settings.model_dump(), "seed": seed},
         model_id=model_id,
     )
     session.add(round_)
     session.flush()
     return round_
+
+
+def ask_again(session: Session, round_: Round) -> None:
+    """Put what was rejected, and has no other answer, at the end of the round's batch."""
+    project = session.get_one(Project, round_.project_id)
+    in_round = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
+    rejected = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.REJECTED)
+    returned = session.scalars(
+        unlabelled_pool(project).where(rejected, Slice.id.not_in(in_round))
+    ).all()
+    highest = session.scalar(
+        select(func.max(QueryItem.rank)).where(QueryItem.round_id == round_.id)
+    )
+    for rank, slice_id in enumerate(returned, start=(highest or 0) + 1):
+        session.add(
+            QueryItem(
+                round_id=round_.id,
+                slice_id=slice_id,
+                rank=rank,
+                stream=Stream.RETURNED,
+                score=None,
+            )
+        )
+    session.flush()
 
 
 def close_round(session: Session, round_: Round | None) -> None:
@@ -171,16 +201,13 @@ class BatchState:
     size: int
     labelled: int
     open: int
+    # Nobody is left to ask: of each slice that is open, everybody has drawn or skipped it.
+    settled: bool
     skipped_by_all: list[int]
-
-    @property
-    def settled(self) -> bool:
-        """Whether nobody is left to ask: each slice has an answer or was skipped by all."""
-        return len(self.skipped_by_all) == self.open
 
 
 def batch_state(session: Session, round_: Round) -> BatchState:
-    """Count a round's batch: in all, with a label, without an answer, and of these the slices
+    """Count a round's batch: in all, with a label, still to be read, and of these the slices
     that every annotator who had a part in the round has skipped.
     """
     of_round = QueryItem.round_id == round_.id
@@ -191,9 +218,12 @@ def batch_state(session: Session, round_: Round) -> BatchState:
         .join(Label, Label.slice_id == QueryItem.slice_id)
         .where(of_round)
     )
+    readers = query_settings(session.get_one(Project, round_.project_id)).readers_per_slice
+    slice_id = QueryItem.slice_id.expression
     unanswered = session.scalars(
-        select(QueryItem.slice_id).where(of_round, ~answered(QueryItem.slice_id.expression))
+        select(QueryItem.slice_id).where(of_round, ~answered(slice_id, readers))
     ).all()
+    read = set(session.scalars(select(QueryItem.slice_id).where(of_round, count_of(slice_id) > 0)))
     # Whoever only let a lease run out or gave it back has no part in the round any more.
     took_part = Lease.ended_at.is_(None) | Lease.outcome.in_(
         (LeaseOutcome.SUBMITTED, LeaseOutcome.SKIPPED)
@@ -203,15 +233,25 @@ def batch_state(session: Session, round_: Round) -> BatchState:
             select(Lease.account_id).where(Lease.round_id == round_.id, took_part).distinct()
         )
     )
-    skips: dict[int, set[int]] = {}
-    for slice_id, account_id in session.execute(
-        select(Lease.slice_id, Lease.account_id).where(
-            Lease.round_id == round_.id, Lease.outcome == LeaseOutcome.SKIPPED
-        )
-    ):
-        skips.setdefault(slice_id, set()).add(account_id)
-    skipped = [s for s in unanswered if participants and skips.get(s, set()) >= participants]
-    return BatchState(size, labelled or 0, len(unanswered), skipped)
+    done: dict[int, set[int]] = {}
+    skips = select(Lease.slice_id, Lease.account_id).where(
+        Lease.round_id == round_.id, Lease.outcome == LeaseOutcome.SKIPPED
+    )
+    readings = (
+        select(Mask.slice_id, Mask.author_id)
+        .join(QueryItem, QueryItem.slice_id == Mask.slice_id)
+        .where(of_round, Mask.review_state != ReviewState.REJECTED)
+    )
+    for one, account_id in session.execute(union_all(skips, readings)):
+        done.setdefault(one, set()).add(account_id)
+    nobody_left = [s for s in unanswered if participants and done.get(s, set()) >= participants]
+    return BatchState(
+        size=size,
+        labelled=labelled or 0,
+        open=len(unanswered),
+        settled=len(nobody_left) == len(unanswered),
+        skipped_by_all=[s for s in nobody_left if s not in read],
+    )
 
 
 def retrain_if_due(session: Session, round_: Round) -> Job | None:

@@ -19,7 +19,8 @@ from app.loop.ingest import find_slice
 from app.loop.labels import elect_label
 from app.loop.leases import held_lease
 from app.loop.paging import Page, paginate
-from app.loop.rounds import open_round, retrain_if_due
+from app.loop.readings import compare
+from app.loop.rounds import ask_again, open_round, retrain_if_due
 from app.store import (
     Account,
     Job,
@@ -90,6 +91,7 @@ def submit_mask(
     )
     session.add(mask)
     session.flush()
+    compare(session, mask, len(project.classes))
     elect_label(session, slice_)
     record(session, "mask.submit", account, project.id, slice=slice_id, mask=mask.id)
     return Submission(mask, True, retrain_if_due(session, round_) if round_ else None)
@@ -181,6 +183,8 @@ def review_mask(
     mask.review_state = verdict
     session.flush()
     elect_label(session, slice_)
+    if round_ is not None and verdict is ReviewState.REJECTED:
+        ask_again(session, round_)
     record(
         session,
         "mask.review",

@@ -1,17 +1,18 @@
 """What is kept: SQLAlchemy models by aggregate, the session, the pixel codecs."""
 
-from app.store.accounts import Account, Event, Role, Token
+from app.store.accounts import Account, Event, Role, SignIn, Token
 from app.store.base import Base, utc_now
 from app.store.cases import Case, Project, Slice, SliceImage, Split, Truth
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState
-from app.store.masks import Label, Mask, MaskSource, Review, ReviewState
+from app.store.masks import Agreement, Label, Mask, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Prediction, Score, Suggestion
-from app.store.rounds import Lease, LeaseOutcome, QueryItem, Round, RoundState, Stream
+from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState, Stream
 from app.store.session import Database
 
 __all__ = [
     "ACTIVE_STATES",
     "Account",
+    "Agreement",
     "Base",
     "Case",
     "Database",
@@ -22,6 +23,7 @@ __all__ = [
     "Label",
     "Lease",
     "LeaseOutcome",
+    "MapPoint",
     "Mask",
     "MaskSource",
     "ModelVersion",
@@ -34,6 +36,7 @@ __all__ = [
     "Round",
     "RoundState",
     "Score",
+    "SignIn",
     "Slice",
     "SliceImage",
     "Split",

@@ -48,6 +48,24 @@ class Token(Base):
     account: Mapped[Account] = relationship()
 
 
+class SignIn(Base):
+    """A browser's session: made with a token and over when that is revoked.
+
+    The cookie holds a random secret, of which only the sha256 is kept.
+    """
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    token: Mapped[Token] = relationship()
+
+
 class Event(Base):
     """The audit trail: append-only."""
 

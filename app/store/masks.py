@@ -17,6 +17,7 @@ class MaskSource(StrEnum):
     HUMAN = "human"
     ORACLE = "oracle"
     IMPORT = "import"
+    CONSENSUS = "consensus"
 
 
 class ReviewState(StrEnum):
@@ -51,6 +52,19 @@ class Mask(Base):
 
     slice: Mapped[Slice] = relationship()
     author: Mapped[Account] = relationship()
+
+
+class Agreement(Base):
+    """How alike two annotators' masks of one slice are: mean Dice of the foreground classes.
+
+    Reckoned once, when the later of the two came.
+    """
+
+    __tablename__ = "agreements"
+
+    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True)
+    dice: Mapped[float]
 
 
 class Label(Base):

@@ -27,6 +27,8 @@ class ModelVersion(Base):
     seed: Mapped[int]
     seconds: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # An admin may bring an older model back: the current one was made or promoted last.
+    promoted_at: Mapped[datetime | None]
     weights: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 

@@ -28,6 +28,7 @@ class Stream(StrEnum):
     FOREGROUND = "foreground"
     DIVERSE = "diverse"
     INITIAL = "initial"
+    RETURNED = "returned"
 
 
 class LeaseOutcome(StrEnum):
@@ -87,17 +88,43 @@ class QueryItem(Base):
     slice: Mapped[Slice] = relationship()
 
 
+class MapPoint(Base):
+    """Where a slice lies in the plane into which a round's model spreads the pool (t-SNE)."""
+
+    __tablename__ = "map_points"
+
+    round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    x: Mapped[float]
+    y: Mapped[float]
+
+
+_LIVE = text("ended_at IS NULL")
+
+
 class Lease(Base):
-    """An annotator's hold on a slice. At most one lease of a slice is not ended."""
+    """An annotator's hold on a slice, on one of the ``seat`` that its readers have.
+
+    At most one lease of a seat is not ended, and nobody holds two seats of a slice.
+    """
 
     __tablename__ = "leases"
     __table_args__ = (
         Index(
             "uq_leases_live",
             "slice_id",
+            "seat",
             unique=True,
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
+        Index(
+            "uq_leases_own",
+            "slice_id",
+            "account_id",
+            unique=True,
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
         ),
         Index("ix_leases_round", "round_id", "slice_id"),
     )
@@ -106,6 +133,7 @@ class Lease(Base):
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    seat: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

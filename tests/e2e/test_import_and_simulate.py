@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.errors import VolumeInvalid
 from app.exporting import export_project
 from app.formats.phantom import write_phantom
-from app.importing import import_data_set
+from app.importing import ImportOptions, import_data_set
 from app.settings import Settings
 from app.store import Database, Label, Mask, Slice, Split, Truth
 from worker.simulation.annotators import Behaviour
@@ -28,19 +28,9 @@ SMALL = [
 
 
 def do_import(database, folder, assignments=(), **changes):
-    options = {
-        "layout": "msd",
-        "path": folder,
-        "project_name": "phantom",
-        "masks": "oracle",
-        "merge": False,
-        "validation": 0.25,
-        "test": 0.25,
-        "channel": None,
-        "seed": 0,
-        "assignments": list(assignments),
-    }
-    return import_data_set(database, **{**options, **changes})
+    layout, name = changes.pop("layout", "msd"), changes.pop("project_name", "phantom")
+    options = {"masks": "oracle", "validation": 0.25, "test": 0.25, "assignments": assignments}
+    return import_data_set(database, layout, folder, name, ImportOptions(**{**options, **changes}))
 
 
 def count(database, model, *conditions) -> int:

@@ -310,7 +310,7 @@ def test_slices_answered_since_the_selection_are_left_out(database, monkeypatch)
 def learning_pool(project):
     from app.loop.rounds import unlabelled_pool
 
-    return unlabelled_pool(project.id)
+    return unlabelled_pool(project)
 
 
 def test_test_cases_never_train_validate_or_enter_the_pool(database):

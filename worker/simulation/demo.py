@@ -8,7 +8,7 @@ from rich.console import Console
 
 from app.errors import InvalidInput
 from app.formats.phantom import write_phantom
-from app.importing import import_data_set
+from app.importing import ImportOptions, import_data_set
 from app.settings import Settings
 from app.store import Database
 from worker.simulation.annotators import Behaviour
@@ -45,16 +45,12 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
         console.print(f"[3/4] importing into the service at {url}")
         import_data_set(
             database,
-            layout="msd",
-            path=folder / "phantom",
-            project_name="demo",
-            masks="oracle",
-            merge=False,
-            validation=0.07,
-            test=0.25,
-            channel=None,
-            seed=_SEED,
-            assignments=_SETTINGS,
+            "msd",
+            folder / "phantom",
+            "demo",
+            ImportOptions(
+                masks="oracle", validation=0.07, test=0.25, seed=_SEED, assignments=_SETTINGS
+            ),
         )
         console.print(f"[4/4] two simulated annotators over HTTP, {rounds} rounds")
         picture = folder / "learning-curve.png"

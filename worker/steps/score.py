@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from app.loop import claims, learning, training_set
-from app.loop.options import QuerySettings, query_settings
+from app.loop.options import QuerySettings, job_query_settings
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
@@ -24,7 +24,8 @@ def run(step: Step) -> tuple[str, ...]:
     predictions: list[dict[str, Any]] = []
     with step.database.reading() as session:
         model = session.get_one(ModelVersion, payload["model"])
-        settings = query_settings(session.get_one(Project, step.claim.project_id))
+        project = session.get_one(Project, step.claim.project_id)
+        settings = job_query_settings(payload, project)
         network = weights.restore(model.architecture, model.weights)
         ids = learning.pool_to_score(
             session, step.claim.project_id, payload["first"], payload["last"]

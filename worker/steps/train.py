@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.loop import claims, learning, training_set
-from app.loop.options import TrainingSettings, query_settings, training_settings
+from app.loop.options import TrainingSettings, job_query_settings, training_settings
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
@@ -51,7 +51,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
     divided = training_set.labelled_slices(session, project)
-    last = learning.last_model(session, project_id)
+    last = learning.current_model(session, project_id)
     parent = None if settings.from_scratch else last
     if parent and parent.architecture != weights.architecture(len(project.classes), settings):
         parent = None
@@ -66,7 +66,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
         training=load(divided.training),
         validation=load(divided.validation),
         test=load(divided.test),
-        number=last.number + 1 if last else 1,
+        number=learning.next_model_number(session, project_id),
         parent=parent,
         parent_weights=parent.weights if parent else None,
     )
@@ -132,6 +132,8 @@ def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str
     project = session.get_one(Project, step.claim.project_id)
     if model_id is None:
         raise LookupError(f"job {step.claim.job_id} has trained no model")
-    if find_strategy(query_settings(project).strategy).measure is None:
+    if find_strategy(job_query_settings(step.claim.payload, project).strategy).measure is None:
         return []
-    return learning.shards(session, project.id, model_id, step.settings.shard_slices)
+    return learning.shards(
+        session, project.id, model_id, step.settings.shard_slices, step.claim.payload
+    )

@@ -1,0 +1,125 @@
+"""Whole data sets over HTTP: a zip archive in, a zip archive out."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+
+from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings
+from app.api.projects import Name
+from app.api.schemas import ImportOut
+from app.errors import BodyTooLarge, InvalidInput
+from app.exporting import export_project
+from app.importing import ImportOptions, import_folder
+
+router = APIRouter(prefix="/projects", tags=["projects"])
+
+# Images in an archive are packed already; more than this is an archive that was made to harm.
+_LARGEST_EXPANSION = 20
+_ARCHIVE = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+async def _upload(request: Request, settings: CurrentSettings) -> AsyncIterator[Path]:
+    """The body as a file, in a folder that is gone after the reply."""
+    limit = settings.max_import_bytes
+    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="sfumato-import-"))
+    try:
+        received = 0
+        with (folder / "upload.zip").open("wb") as file:
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > limit:
+                    raise BodyTooLarge(f"the archive has more than {limit} bytes, the limit")
+                await run_in_threadpool(file.write, chunk)
+        yield folder / "upload.zip"
+    finally:
+        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+@router.post("/{name}/imports", openapi_extra=_ARCHIVE)
+def import_archive(
+    name: Name,
+    admin: Admin,
+    database: CurrentDatabase,
+    archive: Annotated[Path, Depends(_upload)],
+    layout: Literal["msd", "brats", "nifti", "dicom", "png"],
+    masks: Annotated[
+        Literal["pool", "oracle"] | None,
+        Query(description="What masks in the archive are: labels, or hidden truth."),
+    ] = None,
+    merge_labels: bool = False,
+    validation: Annotated[float | None, Query(ge=0, lt=1)] = None,
+    test: Annotated[float | None, Query(ge=0, lt=1)] = None,
+    channel: Annotated[int | None, Query(ge=0)] = None,
+    seed: int = 0,
+) -> ImportOut:
+    """Import a zip archive of a folder that `sfumato import` would take.
+
+    A project that is not there is made. Cases that cannot be taken are named, the others are
+    kept; the same archive again adds nothing.
+    """
+    folder = _unpacked(archive)
+    options = ImportOptions(
+        masks=masks,
+        merge=merge_labels,
+        validation=validation,
+        test=test,
+        channel=channel,
+        seed=seed,
+    )
+    report = import_folder(database, layout, folder, name, options)
+    return ImportOut(
+        cases=report.cases,
+        new_slices=report.new_slices,
+        known_slices=report.known_slices,
+        refused=report.refused,
+    )
+
+
+def _unpacked(archive: Path) -> Path:
+    """The folder that an archive holds: one at its top is looked through."""
+    folder = archive.parent / "unpacked"
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            size = sum(entry.file_size for entry in opened.infolist())
+            if size > _LARGEST_EXPANSION * max(archive.stat().st_size, 1_000_000):
+                raise InvalidInput(f"the archive would unpack to {size} bytes: send it in parts")
+            opened.extractall(folder)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise InvalidInput(
+            f"the body is not a zip archive that can be opened ({error}): zip the folder that "
+            "holds the data set and send that"
+        ) from error
+    inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX"]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+@router.get(
+    "/{name}/export",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+def export(
+    name: Name, admin: Admin, database: CurrentDatabase, background: BackgroundTasks
+) -> FileResponse:
+    """Images, labels and the current model as a zip archive in the Decathlon layout."""
+    folder = Path(tempfile.mkdtemp(prefix="sfumato-export-"))
+    background.add_task(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        export_project(database, name, folder / name)
+        archive = shutil.make_archive(str(folder / "archive"), "zip", folder, name)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(archive, media_type="application/zip", filename=f"{name}.zip")

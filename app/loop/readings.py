@@ -1,0 +1,129 @@
+"""Several annotators' masks of one slice: how alike they are, and what they say together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.loop.access import named_account
+from app.loop.options import Consensus, query_settings
+from app.store import (
+    Agreement,
+    Label,
+    Mask,
+    MaskSource,
+    Project,
+    ReviewState,
+    Role,
+    Slice,
+)
+from app.store.pixels import Pixels, decode, digest, encode
+
+_READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
+_CONSENSUS_ACCOUNT = "consensus"
+
+
+def count_of(slice_id: ColumnElement[int]) -> ColumnElement[int]:
+    """SQL: how many annotators have read a slice; rejected masks do not count."""
+    return (
+        select(func.count(Mask.author_id.distinct()))
+        .where(
+            Mask.slice_id == slice_id,
+            Mask.review_state != ReviewState.REJECTED,
+            Mask.source != MaskSource.CONSENSUS,
+        )
+        .correlate_except(Mask)
+        .scalar_subquery()
+    )
+
+
+def answered(slice_id: ColumnElement[int], readers: int) -> ColumnElement[bool]:
+    """SQL: whether nobody need be asked for a slice: it was read often enough, or has a label."""
+    labelled = select(Label.slice_id).where(Label.slice_id == slice_id).correlate_except(Label)
+    return or_(count_of(slice_id) >= readers, labelled.exists())
+
+
+def newest_readings(session: Session, slice_id: int) -> list[Mask]:
+    """Each annotator's newest mask of a slice, unless that was rejected; first reader first."""
+    masks = session.scalars(
+        select(Mask)
+        .where(Mask.slice_id == slice_id, Mask.source.in_(_READER_SOURCES))
+        .order_by(Mask.id)
+    )
+    newest: dict[int, Mask] = {}
+    for mask in masks:
+        newest[mask.author_id] = mask
+    return [m for m in newest.values() if m.review_state is not ReviewState.REJECTED]
+
+
+def compare(session: Session, mask: Mask, classes: int) -> None:
+    """Note how far a new mask agrees with the other annotators' of its slice."""
+    drawn = decode(mask.png)
+    for other in newest_readings(session, mask.slice_id):
+        if other.author_id != mask.author_id:
+            dice = mean_dice(drawn, decode(other.png), classes)
+            session.add(Agreement(mask_id=mask.id, other_id=other.id, dice=dice))
+
+
+def mean_dice(one: Pixels, other: Pixels, classes: int) -> float:
+    """Mean Dice of two (H, W) maps over the foreground classes that either holds; 1 if none."""
+    found = []
+    for index in range(1, classes):
+        a, b = one == index, other == index
+        total = int(a.sum()) + int(b.sum())
+        if total:
+            found.append(2 * int((a & b).sum()) / total)
+    return float(np.mean(found)) if found else 1.0
+
+
+def form_consensus(session: Session, slice_: Slice) -> Mask | None:
+    """What the readers of a slice say together, once all are in: a mask of its own.
+
+    A revised reading makes a new revision. None while readers are missing, or where one reader
+    a slice is all that the project asks for.
+    """
+    settings = query_settings(session.get_one(Project, slice_.project_id))
+    readings = newest_readings(session, slice_.id)
+    if settings.readers_per_slice == 1 or len(readings) < settings.readers_per_slice:
+        return None
+    classes = consensus([decode(m.png) for m in readings], settings.consensus)
+    png = encode(classes)
+    author = named_account(session, _CONSENSUS_ACCOUNT, Role.ANNOTATOR)
+    last = session.scalar(
+        select(Mask)
+        .where(Mask.slice_id == slice_.id, Mask.author_id == author.id)
+        .order_by(Mask.revision.desc())
+        .limit(1)
+    )
+    if last is not None and last.sha256 == digest(png):
+        return last
+    mask = Mask(
+        slice_id=slice_.id,
+        author_id=author.id,
+        revision=last.revision + 1 if last else 1,
+        source=MaskSource.CONSENSUS,
+        seconds=None,
+        foreground_pixels=int((classes > 0).sum()),
+        upload_sha256=digest(png),
+        sha256=digest(png),
+        png=png,
+    )
+    session.add(mask)
+    session.flush()
+    return mask
+
+
+def consensus(readings: Sequence[Pixels], how: Consensus) -> Pixels:
+    """Readings of (H, W) class indices into one, uint8.
+
+    ``staple``: Warfield et al. 2004, for several classes Rohlfing et al. 2004, which weighs each
+    reader by how well they agree with the others. ``majority``: each pixel's most frequent
+    class. Where no class wins, the pixel is background.
+    """
+    # Loaded here: it takes a while, and most projects have one reader a slice.
+    import SimpleITK as Sitk
+
+    images = [Sitk.GetImageFromArray(reading.astype(np.uint8)) for reading in readings]
+    joined = Sitk.MultiLabelSTAPLE(images, 0) if how == "staple" else Sitk.LabelVoting(images, 0)
+    return np.asarray(Sitk.GetArrayFromImage(joined)).astype(np.uint8)

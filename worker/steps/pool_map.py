@@ -1,0 +1,28 @@
+"""The pool as a model sees it, spread into a plane for people to look at."""
+
+import numpy as np
+import numpy.typing as npt
+
+# Fewer points have no neighbourhoods that a map could show.
+_FEWEST = 8
+
+
+def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
+    """t-SNE (van der Maaten and Hinton 2008) of features (n, F) scaled to deviation 1: (n, 2).
+
+    Too few points give none: (0, 2).
+    """
+    count = len(features)
+    if count < _FEWEST:
+        return np.zeros((0, 2), dtype=np.float32)
+    # Loaded here: only this step of a retraining needs it.
+    from sklearn.manifold import TSNE
+
+    scale = features.std(axis=0)
+    scaled = features / np.where(scale > 0, scale, 1)
+    places = TSNE(
+        perplexity=min(30.0, (count - 1) / 3),
+        init="random" if scaled.shape[1] < 2 else "pca",
+        random_state=seed % 2**31,
+    ).fit_transform(scaled)
+    return np.asarray(places, dtype=np.float32)
