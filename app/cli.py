@@ -103,6 +103,16 @@ def serve(
 
 
 @cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP interface."""
+    import json
+
+    from app.main import create_app
+
+    typer.echo(json.dumps(create_app(_settings()).openapi(), indent=1))
+
+
+@cli.command()
 def check() -> None:
     """Say whether database and broker of the environment answer (for health checks)."""
     from redis import Redis

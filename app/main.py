@@ -90,6 +90,7 @@ def create_app(
         pages,
     ):
         app.include_router(resource.router)
+    app.include_router(projects.strategies)
     pages.mount_assets(app)
     app.add_middleware(pages.SecurityHeaders)
     app.add_middleware(RequestRecord, figures=app.state.figures)

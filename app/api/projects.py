@@ -23,7 +23,7 @@ from app.api.schemas import (
     as_page,
 )
 from app.loop.labels import elect_all
-from app.loop.options import ProjectSettings
+from app.loop.options import ProjectSettings, strategy_names
 from app.loop.progress import list_events, progress
 from app.loop.projects import (
     create_project,
@@ -34,6 +34,7 @@ from app.loop.projects import (
 from app.store import Project
 
 router = APIRouter(prefix="/projects", tags=["projects"])
+strategies = APIRouter(tags=["projects"])
 Name = Annotated[str, Path(max_length=200, examples=["glioma"])]
 
 
@@ -90,3 +91,9 @@ def events(
 ) -> Any:
     """The audit trail: who did what when."""
     return as_page(list_events(session, find_project(session, name), cursor, limit))
+
+
+@strategies.get("/strategies")
+def list_strategies(reader: Annotator) -> list[str]:
+    """The query strategies that a project may use, those of installed packages included."""
+    return list(strategy_names())

@@ -19,7 +19,7 @@ from app.loop.ingest import find_slice
 from app.loop.labels import elect_label
 from app.loop.leases import held_lease
 from app.loop.paging import Page, paginate
-from app.loop.readings import compare
+from app.loop.readings import compare, newest_readings
 from app.loop.rounds import ask_again, open_round, retrain_if_due
 from app.store import (
     Account,
@@ -178,9 +178,15 @@ def review_mask(
         raise InvalidInput("a rejection needs a comment: its author must know what to change")
     slice_ = session.get_one(Slice, mask.slice_id)
     round_ = open_round(session, session.get_one(Project, slice_.project_id))
-    review = Review(mask_id=mask_id, reviewer_id=reviewer.id, verdict=verdict, comment=comment)
-    session.add(review)
-    mask.review_state = verdict
+    judged = [mask]
+    if mask.source is MaskSource.CONSENSUS and verdict is ReviewState.REJECTED:
+        # What they say together is refused: each of the readers is to look again.
+        judged += newest_readings(session, slice_.id)
+    for one in judged:
+        session.add(
+            Review(mask_id=one.id, reviewer_id=reviewer.id, verdict=verdict, comment=comment)
+        )
+        one.review_state = verdict
     session.flush()
     elect_label(session, slice_)
     if round_ is not None and verdict is ReviewState.REJECTED:

@@ -1,0 +1,207 @@
+"""A real browser on a real service."""
+
+import json
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from app.loop.access import create_token
+from app.store import Database, Role
+from tests.conftest import png_of
+from worker.simulation.service import running_service
+
+SIZE = 64
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"no browser is installed ({', '.join(_BROWSERS)})")
+    with sync_playwright() as playwright:
+        # No sandbox: continuous integration runs as root, where Chromium has none.
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Service:
+    """A running `sfumato up`, and what tests do to it from behind."""
+
+    url: str
+    data: Path
+    admin: httpx.Client
+
+    def token(self, name: str, role: Role = Role.ANNOTATOR) -> str:
+        database = Database(f"sqlite:///{self.data / 'sfumato.db'}")
+        with database.writing() as session:
+            text = create_token(session, name, role)
+        database.dispose()
+        return text
+
+    def project(self, slices: int = 6, cases: int = 2, **query) -> str:
+        """A project of pictures with a bright square; returns its name."""
+        name = f"p-{uuid.uuid4().hex[:8]}"
+        body = {
+            "name": name,
+            "classes": ["background", "lesion", "rim"],
+            "query": {"size": slices, "seed": 3, **query},
+            "training": {"width": 2, "epochs": 3, "batch_size": 4, "learning_rate": 0.01},
+        }
+        assert self.admin.post("/projects", json=body).status_code == 201
+        for case in range(cases):
+            for index in range(slices // cases):
+                where = {"case": f"case-{case}", "index": index}
+                png = picture(10 * case + index)
+                reply = self.admin.post(f"/projects/{name}/slices", params=where, content=png)
+                assert reply.status_code == 201, reply.text
+        return name
+
+    def mask_of(self, slice_id: int) -> np.ndarray | None:
+        """The mask that stands for a slice, as class indices."""
+        from tests.conftest import pixels_of
+
+        reply = self.admin.get(f"/slices/{slice_id}/masks")
+        return pixels_of(reply.content) if reply.status_code == 200 else None
+
+
+def picture(seed: int) -> bytes:
+    """Noise around 1000 of 16 bits, with a square of 3000 ± 5 from (20, 24) to (40, 44)."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(800, 1200, (SIZE, SIZE)).astype(np.uint16)
+    values[24:44, 20:40] = rng.integers(2995, 3006, (20, 20))
+    return png_of(values)
+
+
+@contextmanager
+def service_at(folder: Path, *options: str) -> Iterator[Service]:
+    """A service on a folder; the same folder again is the same service again."""
+    with running_service(folder / "data", folder / "log", *options) as url:
+        token = (folder / "data" / "admin.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=url, headers=headers, timeout=30) as admin:
+            yield Service(url, folder / "data", admin)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory) -> Iterator[Service]:
+    from app.api.pages import BUILT
+
+    if not (BUILT / "index.html").is_file():
+        pytest.fail("the pages are not built: run `make web`")
+    with service_at(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@dataclass
+class Tab:
+    """One person's page, with hands."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def slice(self) -> int:
+        """The slice on the board, once there is one."""
+        board = self.page.locator(".board[data-slice]")
+        board.wait_for()
+        return int(board.get_attribute("data-slice"))
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a place in the picture lies in the window."""
+        board = self.page.locator(".board[data-view]")
+        view = json.loads(board.get_attribute("data-view"))
+        box = board.bounding_box()
+        return (
+            box["x"] + (view["x"] + x * view["scale"]) / view["ratio"],
+            box["y"] + (view["y"] + y * view["scale"]) / view["ratio"],
+        )
+
+    def click(self, x: float, y: float) -> None:
+        self.page.mouse.click(*self.at(x, y))
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press at the first place, move over the others, let go."""
+        mouse = self.page.mouse
+        mouse.move(*self.at(*places[0]))
+        mouse.down()
+        for place in places[1:]:
+            mouse.move(*self.at(*place), steps=5)
+        mouse.up()
+
+    def rectangle(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Draw a rectangle with the polygon tool, corner by corner."""
+        self.page.keyboard.press("p")
+        for corner in ((left, top), (right, top), (right, bottom), (left, bottom)):
+            self.click(*corner)
+        self.page.keyboard.press("Enter")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def wait_for_slice(self, other_than: int) -> int:
+        self.page.locator(f'.board[data-slice]:not([data-slice="{other_than}"])').wait_for()
+        return self.slice
+
+    def submit(self) -> int:
+        """Submit, and wait until the server has it; returns the slice."""
+        done = self.slice
+        with self.page.expect_response(
+            lambda reply: reply.url.split("?")[0].endswith(f"/slices/{done}/masks")
+        ) as sent:
+            self.press("Enter")
+        assert sent.value.status in (200, 201)
+        return done
+
+
+@pytest.fixture
+def sign_in(browser, service) -> Iterator[callable]:
+    """Opens a page, signed in with a token, on a project; fails on any error in its console."""
+    contexts: list[BrowserContext] = []
+    tabs: list[Tab] = []
+
+    def open_tab(
+        token: str, project: str, path: str = "/", url: str = service.url, **options
+    ) -> Tab:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        contexts.append(context)
+        context.add_init_script(f"localStorage.setItem('sfumato-project', '{project}')")
+        tab = Tab(context.new_page())
+        tabs.append(tab)
+        tab.page.on("pageerror", lambda error: tab.problems.append(str(error)))
+        tab.page.on("console", lambda said: _note(tab, said))
+        tab.page.goto(url + path)
+        tab.page.get_by_label("Your token").fill(token)
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.page.locator("header.bar").wait_for()
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert [problem for tab in tabs for problem in tab.problems] == []
+
+
+def _note(tab: Tab, said) -> None:
+    # The browser reports every status of 400 and more: those are replies, not faults of the page.
+    if said.type == "error" and "Failed to load resource" not in said.text:
+        tab.problems.append(said.text)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]

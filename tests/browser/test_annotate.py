@@ -1,0 +1,271 @@
+"""The annotator's page, as an annotator uses it."""
+
+import numpy as np
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SIZE, service_at
+from tests.conftest import pixels_of
+
+
+def blank() -> np.ndarray:
+    return np.zeros((SIZE, SIZE), dtype=np.uint8)
+
+
+def test_what_is_drawn_with_the_mouse_is_what_is_stored(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("ann"), project)
+    first = tab.slice
+    tab.rectangle(10, 12, 30, 22)
+    tab.press("2", "b", *["["] * 8)
+    tab.drag((5.5, 40.5), (25.5, 40.5))
+    tab.press("1", "f")
+    tab.click(50.5, 5.5)
+    tab.press("z")
+    assert tab.submit() == first
+    expected = blank()
+    expected[12:22, 10:30] = 1
+    expected[40, 5:26] = 2
+    np.testing.assert_array_equal(service.mask_of(first), expected)
+
+
+def test_tools_fill_grow_erase_and_undo_without_limit(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("tools"), project)
+    first = tab.slice
+    tab.press("g", "2")
+    tab.click(30, 30)  # the bright square, by its values
+    tab.press("e", *["["] * 8)
+    tab.drag((20.5, 24.5), (39.5, 24.5))
+    tab.press("l", "1")
+    tab.drag((50, 50), (60, 50), (60, 60), (50, 60), (50, 50))
+    tab.press(*["Control+z"] * 3)
+    expect(tab.page.get_by_role("button", name="Undo")).to_be_disabled()
+    tab.press(*["Control+y"] * 3)
+    tab.submit()
+    stored = service.mask_of(first)
+    expected = blank()
+    expected[25:44, 20:40] = 2
+    np.testing.assert_array_equal(stored[20:48, 16:44], expected[20:48, 16:44])
+    assert (stored[50:60, 50:60] == 1).all()
+
+
+def test_a_slice_without_a_finding_is_one_key_and_can_be_taken_back(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("blank"), project)
+    first = tab.slice
+    with tab.page.expect_response(lambda r: f"/slices/{first}/masks" in r.url):
+        tab.press("n")
+    second = tab.wait_for_slice(first)
+    assert not service.mask_of(first).any()
+    tab.press("Backspace")
+    assert tab.wait_for_slice(second) == first
+    tab.rectangle(0, 0, 4, 4)
+    tab.submit()
+    assert (service.mask_of(first) == 1).sum() == 16
+    assert tab.wait_for_slice(first) == second
+
+
+def test_the_next_slice_is_there_before_it_is_asked_for(service, sign_in, record_property):
+    project = service.project(slices=8)
+    tab = sign_in(service.token("quick"), project)
+    tab.page.wait_for_load_state("networkidle")
+    waits = []
+    for _ in range(4):
+        before = tab.slice
+        asked = []
+        tab.page.on("request", lambda request, seen=asked: seen.append(request.url))
+        waits.append(
+            tab.page.evaluate(
+                """(before) => new Promise((done) => {
+                    const start = performance.now();
+                    const board = document.querySelector(".board");
+                    new MutationObserver((_, watch) => {
+                        if (board.dataset.slice === before) return;
+                        watch.disconnect();
+                        requestAnimationFrame(() => done(performance.now() - start));
+                    }).observe(board, { attributes: true });
+                    const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true });
+                    document.body.dispatchEvent(enter);
+                })""",
+                str(before),
+            )
+        )
+        # Whatever is fetched now is for later: what is shown had been fetched already.
+        assert not any(f"/slices/{tab.slice}/image" in url for url in asked)
+        tab.page.wait_for_load_state("networkidle")
+    record_property("milliseconds_to_next_slice", waits)
+    print("milliseconds from submit to the next slice:", [round(w) for w in waits])
+
+
+def test_a_reload_in_the_middle_brings_the_drawing_back(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("reload"), project)
+    first = tab.slice
+    tab.rectangle(10, 10, 20, 20)
+    tab.page.reload()
+    assert tab.slice == first
+    expect(tab.page.get_by_text("Your drawing of")).to_be_visible()
+    tab.submit()
+    assert (service.mask_of(first)[10:20, 10:20] == 1).all()
+
+
+def test_a_drawing_can_be_started_afresh_after_a_reload(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("afresh"), project)
+    tab.rectangle(10, 10, 20, 20)
+    tab.page.reload()
+    tab.page.get_by_role("button", name="Start afresh").click()
+    done = tab.submit()
+    assert not service.mask_of(done).any()
+
+
+def test_nothing_is_lost_when_the_server_is_away_between_stroke_and_submit(
+    sign_in, tmp_path, free_port
+):
+    with service_at(tmp_path, "--workers", "0", "--port", str(free_port)) as first_service:
+        project = first_service.project()
+        tab = sign_in(first_service.token("away"), project, url=first_service.url)
+        first = tab.slice
+        tab.page.wait_for_load_state("networkidle")
+        tab.rectangle(10, 10, 20, 20)
+    tab.press("Enter")
+    second = tab.wait_for_slice(first)
+    expect(tab.page.get_by_text("The server cannot be reached")).to_be_visible()
+    tab.rectangle(30, 30, 40, 40)
+    tab.press("Enter")
+    tab.wait_for_slice(second)
+    with service_at(tmp_path, "--workers", "0", "--port", str(free_port)) as again:
+        expect(tab.page.get_by_text("The server cannot be reached")).to_be_hidden(timeout=40_000)
+        tab.page.wait_for_load_state("networkidle")
+        assert (again.mask_of(first)[10:20, 10:20] == 1).all()
+        assert (again.mask_of(second)[30:40, 30:40] == 1).all()
+        tab.page.close()
+
+
+def test_two_annotators_never_hold_the_same_slice(service, sign_in):
+    project = service.project(slices=12)
+    tabs = [sign_in(service.token(name), project) for name in ("left", "right")]
+    seen = [[], []]
+    for _ in range(3):
+        for tab, drawn in zip(tabs, seen, strict=True):
+            drawn.append(tab.slice)
+            tab.submit()
+            tab.wait_for_slice(drawn[-1])
+    assert len({*seen[0], *seen[1]}) == 6
+
+
+def test_skipping_needs_a_reason_and_gives_the_slice_to_somebody_else(service, sign_in):
+    project = service.project(slices=2, cases=1)
+    tab = sign_in(service.token("skipper"), project)
+    first = tab.slice
+    tab.press("s")
+    tab.page.get_by_role("button", name="Motion artefact").click()
+    tab.wait_for_slice(first)
+    other = sign_in(service.token("other"), project)
+    assert other.slice == first
+    reasons = service.admin.get(f"/projects/{project}/events").json()["items"]
+    assert any(e["detail"].get("reason") == "Motion artefact" for e in reasons)
+
+
+def test_neighbours_are_looked_at_and_their_masks_copied(service, sign_in):
+    project = service.project(slices=3, cases=1)
+    tab = sign_in(service.token("copy"), project)
+    first = tab.slice
+    tab.rectangle(10, 10, 20, 20)
+    tab.submit()
+    tab.wait_for_slice(first)
+    second = tab.slice
+    tab.press("ArrowDown" if second < first else "ArrowUp")
+    expect(tab.page.get_by_text("to look at only")).to_be_visible()
+    tab.drag((40, 40), (50, 50))  # moves the neighbour, draws nothing
+    tab.press("0", "r", "c")
+    expect(tab.page.get_by_text("to look at only")).to_be_hidden()
+    expect(tab.page.get_by_role("button", name="Undo")).to_be_enabled()
+    tab.submit()
+    np.testing.assert_array_equal(service.mask_of(second), service.mask_of(first))
+
+
+def test_a_second_tab_takes_over_and_the_first_steps_back(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("tabs"), project)
+    first = tab.slice
+    tab.rectangle(10, 10, 20, 20)
+    second = tab.page.context.new_page()
+    second.goto(service.url)
+    second.locator(f'.board[data-slice="{first}"]').wait_for()
+    expect(second.get_by_text("Your drawing of")).to_be_visible()
+    expect(tab.page.get_by_text("You went on in another tab")).to_be_visible()
+    tab.page.get_by_role("button", name="Annotate here").click()
+    expect(tab.page.get_by_text("You went on in another tab")).to_be_hidden()
+    expect(second.get_by_text("You went on in another tab")).to_be_visible()
+    tab.submit()
+    assert (service.mask_of(first)[10:20, 10:20] == 1).all()
+
+
+def test_drawing_time_goes_with_the_mask(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("timed"), project)
+    tab.rectangle(10, 10, 20, 20)
+    tab.page.wait_for_timeout(300)  # somebody looks at it
+    done = tab.submit()
+    headers = {"Accept": "application/json"}
+    kept = service.admin.get(f"/slices/{done}/masks", headers=headers).json()["items"][-1]
+    assert 0 < kept["seconds"] < 60
+
+
+def test_a_session_that_is_over_asks_again_and_loses_nothing(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("over"), project)
+    first = tab.slice
+    tab.rectangle(10, 10, 20, 20)
+    tab.page.context.clear_cookies()
+    tab.press("Enter")
+    tab.page.get_by_text("Your session is over").wait_for()
+    tab.page.get_by_label("Your token").fill(service.token("over"))
+    with tab.page.expect_response(lambda r: f"/slices/{first}/masks" in r.url and r.ok):
+        tab.page.get_by_role("button", name="Sign in").click()
+    assert (service.mask_of(first)[10:20, 10:20] == 1).all()
+
+
+def test_window_and_level_show_the_image_at_its_full_depth(service, sign_in):
+    project = service.project(slices=1, cases=1)
+    tab = sign_in(service.token("depth"), project)
+    assert tab.slice
+    # From the default window, about 1900 ± 1100, to about 1000 ± 200, the noise: 8 bits of the
+    # whole range would leave less than 50 greys of it.
+    board = tab.page.locator(".board").bounding_box()
+    x, y = board["x"] + board["width"] / 2, board["y"] + board["height"] / 2
+    tab.page.mouse.move(x + 205, y - 100)
+    tab.page.mouse.down(button="right")
+    tab.page.mouse.move(x - 204, y + 104, steps=8)
+    tab.page.mouse.up(button="right")
+    expect(tab.page.get_by_text("Level 10")).to_be_visible()
+    shades = tab.page.evaluate(
+        """() => {
+            const canvas = document.querySelector(".board canvas");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const found = new Set();
+            for (let i = 0; i < data.length; i += 4) found.add(data[i]);
+            return found.size;
+        }"""
+    )
+    assert shades > 100
+
+
+def test_the_suggestion_of_a_model_is_accepted_by_part_and_whole(service, sign_in):
+    project = service.project(slices=8, size=4)
+    annotator = sign_in(service.token("loop"), project)
+    for _ in range(4):
+        before = annotator.slice
+        annotator.rectangle(20, 24, 40, 44)
+        annotator.submit()
+        if _ < 3:
+            annotator.wait_for_slice(before)
+    item = annotator.page.locator(".why", has_text="Round 2")
+    item.wait_for(timeout=60_000)
+    drawn = annotator.slice
+    suggested = pixels_of(service.admin.get(f"/slices/{drawn}/suggestion").content)
+    annotator.press("Shift+A")
+    annotator.press("z", "y")
+    annotator.submit()
+    np.testing.assert_array_equal(service.mask_of(drawn), suggested)

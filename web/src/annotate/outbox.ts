@@ -1,0 +1,115 @@
+/** Sends submitted masks, one after the other, until each has arrived.
+ *
+ * The same bytes twice are the same mask to the server, so a reply that was lost does no harm.
+ */
+
+import { type MaskInfo, post, Refused, Unreachable } from "../api/client";
+import type { Keep, Parcel } from "./keep";
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+
+export interface OutboxState {
+  waiting: number;
+  reachable: boolean;
+}
+
+export class Outbox {
+  private running = false;
+  private wait = FIRST_WAIT_MS;
+  private wake: () => void = () => {};
+  private state: OutboxState = { waiting: 0, reachable: true };
+
+  constructor(
+    private readonly keep: Keep,
+    private readonly changed: (state: OutboxState) => void,
+    private readonly sent: (parcel: Parcel, mask: MaskInfo) => void,
+    private readonly refused: (parcel: Parcel, error: Refused) => void,
+  ) {
+    window.addEventListener("online", () => this.hurry());
+  }
+
+  /** Slices whose masks have not arrived yet. */
+  async pending(): Promise<Set<number>> {
+    return new Set((await this.keep.waiting()).map((parcel) => parcel.slice));
+  }
+
+  /** Take a mask; when this resolves it is safe in the browser. */
+  async put(parcel: Parcel): Promise<void> {
+    await this.keep.saveParcel(parcel);
+    this.hurry();
+  }
+
+  /** Try now rather than after the wait. */
+  hurry(): void {
+    this.wait = FIRST_WAIT_MS;
+    this.wake();
+    void this.run();
+  }
+
+  private async run(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
+    try {
+      for (;;) {
+        const waiting = await this.keep.waiting();
+        this.tell({ waiting: waiting.length });
+        if (waiting.length === 0) return;
+        if (!(await this.send(waiting[0]))) await this.pause();
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private async send(parcel: Parcel): Promise<boolean> {
+    const seconds = parcel.seconds.toFixed(1);
+    try {
+      const path = `/slices/${parcel.slice}/masks?seconds=${seconds}`;
+      const mask = await post<MaskInfo>(path, parcel.png, "image/png");
+      await this.dropIfSame(parcel);
+      this.tell({ reachable: true });
+      this.sent(parcel, mask);
+      return true;
+    } catch (error) {
+      // Signed out, or the server is away: the mask waits. Whatever else it said is final.
+      if (error instanceof Unreachable || (error instanceof Refused && isForLater(error))) {
+        this.tell({ reachable: !(error instanceof Unreachable) });
+        return false;
+      }
+      await this.dropIfSame(parcel);
+      if (error instanceof Refused) this.refused(parcel, error);
+      else throw error;
+      return true;
+    }
+  }
+
+  /** A newer mask of the slice may have taken the place of the one that was just sent. */
+  private async dropIfSame(parcel: Parcel): Promise<void> {
+    const now = (await this.keep.waiting()).find((other) => other.slice === parcel.slice);
+    if (now?.at === parcel.at) await this.keep.dropParcel(parcel.slice);
+  }
+
+  private pause(): Promise<void> {
+    const wait = this.wait;
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private tell(change: Partial<OutboxState>): void {
+    this.state = { ...this.state, ...change };
+    this.changed(this.state);
+  }
+}
+
+function isForLater(error: Refused): boolean {
+  return (
+    error.status === 401 || error.status === 403 || error.status === 429 || error.status >= 500
+  );
+}

@@ -1,0 +1,58 @@
+/** The annotator's queue: slices leased and loaded before they are needed. */
+
+import { api, type Batch, data, type Item } from "../api/client";
+import type { Loader } from "./load";
+
+/** The slice that is drawn on, and those that are ready behind it. */
+const AHEAD = 3;
+const LARGEST_BATCH = 50;
+
+export class Queue {
+  private items: Item[] = [];
+  /** Submitted or skipped here; the server may not know yet. */
+  private readonly done = new Set<number>();
+
+  constructor(
+    private readonly project: string,
+    private readonly loader: Loader,
+  ) {}
+
+  /** Ask the server what is next, and load it. Renews what is held. */
+  async refill(unsent: Set<number>): Promise<Batch> {
+    const size = Math.min(1 + AHEAD + unsent.size, LARGEST_BATCH);
+    const batch = await data(
+      api.GET("/query/next", { params: { query: { project: this.project, size } } }),
+    );
+    this.items = batch.items.filter(
+      (item) => !unsent.has(item.slice) && !(this.done.has(item.slice) && !item.returned),
+    );
+    for (const item of this.items) this.loader.item(item).catch(() => {});
+    return batch;
+  }
+
+  /** The next item that is not `current`. */
+  next(current: number | null): Item | null {
+    return this.items.find((item) => item.slice !== current) ?? null;
+  }
+
+  /** The newest that is known of a held slice, such as when its lease ends. */
+  find(slice: number): Item | null {
+    return this.items.find((item) => item.slice === slice) ?? null;
+  }
+
+  /** A slice is answered or given back. */
+  finish(slice: number): void {
+    this.done.add(slice);
+    this.items = this.items.filter((item) => item.slice !== slice);
+    this.loader.forget(slice);
+  }
+
+  /** Leave to others what was only fetched ahead, as when the page is closed. */
+  release(current: number | null, headers: Record<string, string>): void {
+    for (const item of this.items) {
+      if (item.slice !== current) {
+        void fetch(`/leases/${item.lease.id}`, { method: "DELETE", keepalive: true, headers });
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** Talking to the server: typed by its OpenAPI document, with the session's CSRF token. */
+
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+export type Session = Schemas["SessionOut"];
+export type Project = Schemas["ProjectOut"];
+export type Item = Schemas["ItemOut"];
+export type Batch = Schemas["BatchOut"];
+export type MaskInfo = Schemas["MaskOut"];
+export type Progress = Schemas["ProgressOut"];
+export type Job = Schemas["JobOut"];
+export type Model = Schemas["ModelOut"];
+export type Round = Schemas["RoundOut"];
+export type RoundItem = Schemas["RoundItemOut"];
+export type SliceInfo = Schemas["SliceOut"];
+export type ToReview = Schemas["ToReviewOut"];
+export type AnnotatorDay = Schemas["AnnotatorDay"];
+export type PoolMap = Schemas["MapOut"];
+export type Token = Schemas["TokenOut"];
+export type ImportResult = Schemas["ImportOut"];
+
+/** The server refused: `message` is its own words. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The server could not be reached, or was busy: the same request may go through later. */
+export class Unreachable extends Error {}
+
+let csrf = "";
+let signedOut: () => void = () => {};
+
+/** Send this token along with whatever changes something. */
+export function useCsrf(token: string): void {
+  csrf = token;
+}
+
+/** The headers of a request that is sent past `api`, as when the page is closed. */
+export function csrfHeaders(): Record<string, string> {
+  return { "X-CSRF-Token": csrf };
+}
+
+/** Call this when the server no longer knows the session. */
+export function onSignedOut(handler: () => void): void {
+  signedOut = handler;
+}
+
+async function send(request: Request): Promise<Response> {
+  if (request.method !== "GET") request.headers.set("X-CSRF-Token", csrf);
+  let response: Response;
+  try {
+    response = await fetch(request);
+  } catch (error) {
+    throw new Unreachable(String(error));
+  }
+  if (response.status === 503) throw new Unreachable(await detail(response));
+  if (response.status === 401 && !new URL(request.url).pathname.startsWith("/session")) signedOut();
+  return response;
+}
+
+async function detail(response: Response): Promise<string> {
+  try {
+    return (await response.clone().json()).detail ?? response.statusText;
+  } catch {
+    return `${response.status} ${response.statusText}`;
+  }
+}
+
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: send });
+
+/** The data of a reply. Throws `Refused` or `Unreachable`. */
+export async function data<T>(
+  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data: found, response } = await call;
+  if (!response.ok) throw new Refused(response.status, await problem(response, call));
+  return found as T;
+}
+
+async function problem(response: Response, call: Promise<{ error?: unknown }>): Promise<string> {
+  const { error } = await call;
+  if (error && typeof error === "object" && "detail" in error) return String(error.detail);
+  return `${response.status} ${response.statusText}`;
+}
+
+/** The bytes at one of our addresses; null where there is nothing. */
+export async function bytes(path: string): Promise<Uint8Array | null> {
+  const response = await send(new Request(new URL(path, location.origin)));
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Refused(response.status, await detail(response));
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Post bytes; the JSON of the reply. */
+export async function post<T>(path: string, body: BodyInit, type: string): Promise<T> {
+  const headers = { "Content-Type": type };
+  const request = new Request(new URL(path, location.origin), { method: "POST", headers, body });
+  const response = await send(request);
+  if (!response.ok) throw new Refused(response.status, await detail(response));
+  return (await response.json()) as T;
+}
+
+/** All pages of a list. */
+export async function all<T>(
+  page: (cursor: number | undefined) => Promise<{ items: T[]; next?: number | null }>,
+): Promise<T[]> {
+  const found: T[] = [];
+  let cursor: number | undefined;
+  do {
+    const { items, next } = await page(cursor);
+    found.push(...items);
+    cursor = next ?? undefined;
+  } while (cursor !== undefined);
+  return found;
+}

@@ -1,0 +1,246 @@
+/** The frame around the three pages: who is signed in, which project, which page. */
+
+import type { ComponentType } from "preact";
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { AnnotatePage } from "./annotate/page";
+import {
+  all,
+  api,
+  data,
+  onSignedOut,
+  type Project,
+  Refused,
+  type Session,
+  useCsrf,
+} from "./api/client";
+import { ImportPanel } from "./dashboard/admin";
+import { DashboardPage } from "./dashboard/page";
+import { ReviewPage } from "./review/page";
+import { t } from "./texts";
+import { Failure, words } from "./ui";
+
+type PageProps = { session: Session; project: Project };
+const PAGES: { path: string; title: string; page: ComponentType<PageProps>; reviewers: boolean }[] =
+  [
+    { path: "/", title: t.nav.annotate, page: AnnotatePage, reviewers: false },
+    { path: "/review", title: t.nav.review, page: ReviewPage, reviewers: true },
+    { path: "/dashboard", title: t.nav.dashboard, page: DashboardPage, reviewers: false },
+  ];
+/** How often the session's end is put off while a page is open. */
+const STAY_SIGNED_IN_MS = 10 * 60_000;
+const PROJECT_KEY = "sfumato-project";
+const THEME_KEY = "sfumato-theme";
+
+export function App() {
+  const [session, setSession] = useState<Session | null>(null);
+  const [asked, setAsked] = useState(false);
+  const [over, setOver] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+
+  const take = useCallback((found: Session) => {
+    useCsrf(found.csrf);
+    // The same person keeps the page as it is, with whatever is being drawn.
+    setSession((old) => (old?.account === found.account && old.role === found.role ? old : found));
+    setOver(false);
+    setError(null);
+  }, []);
+
+  const ask = useCallback(async () => {
+    try {
+      take(await data(api.GET("/session")));
+    } catch (failure) {
+      if (failure instanceof Refused && failure.status === 401) setOver(true);
+      else setError(words(failure));
+    } finally {
+      setAsked(true);
+    }
+  }, [take]);
+
+  useEffect(() => {
+    onSignedOut(() => setOver(true));
+    void ask();
+    const timer = setInterval(() => void ask(), STAY_SIGNED_IN_MS);
+    return () => clearInterval(timer);
+  }, [ask]);
+
+  const signOut = async () => {
+    await data(api.DELETE("/session"));
+    setSession(null);
+    setOver(true);
+  };
+
+  if (!asked) return <p class="cover">{t.loading}</p>;
+  return (
+    <>
+      {session && <Signed session={session} onSignOut={() => void signOut()} />}
+      {over && <SignIn again={session !== null} onSigned={take} />}
+      {error && !session && <Failure error={error} retry={() => void ask()} />}
+    </>
+  );
+}
+
+function SignIn(props: { again: boolean; onSigned: (session: Session) => void }) {
+  const [token, setToken] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const submit = async () => {
+    try {
+      props.onSigned(await data(api.POST("/session", { body: { token: token.trim() } })));
+    } catch (failure) {
+      setError(words(failure));
+    }
+  };
+  return (
+    <div class={props.again ? "sign-in over" : "sign-in"}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <h1>{props.again ? t.signIn.title : t.product}</h1>
+        <p>{props.again ? t.signIn.over : t.signIn.hint}</p>
+        <label>
+          {t.signIn.token}
+          <input
+            type="password"
+            name="token"
+            autocomplete="current-password"
+            required
+            value={token}
+            onInput={(event) => setToken(event.currentTarget.value)}
+          />
+        </label>
+        {error && <Failure error={error} />}
+        <button type="submit" class="main">
+          {t.signIn.submit}
+        </button>
+      </form>
+    </div>
+  );
+}
+
+function Signed(props: { session: Session; onSignOut: () => void }) {
+  const { session } = props;
+  const [path, setPath] = useState(location.pathname);
+  const [projects, setProjects] = useState<Project[] | null>(null);
+  const [name, setName] = useState(localStorage.getItem(PROJECT_KEY));
+  const [error, setError] = useState<string | null>(null);
+
+  const load = useCallback(async () => {
+    try {
+      const found = await all((cursor) =>
+        data(
+          api.GET("/projects", {
+            params: { query: { limit: 200, ...(cursor === undefined ? {} : { cursor }) } },
+          }),
+        ),
+      );
+      setProjects(found);
+      setError(null);
+    } catch (failure) {
+      setError(words(failure));
+    }
+  }, []);
+
+  useEffect(() => {
+    void load();
+    const moved = () => setPath(location.pathname);
+    window.addEventListener("popstate", moved);
+    return () => window.removeEventListener("popstate", moved);
+  }, [load]);
+
+  const go = (to: string) => {
+    history.pushState(null, "", to);
+    setPath(to);
+  };
+  const choose = (to: string) => {
+    localStorage.setItem(PROJECT_KEY, to);
+    setName(to);
+  };
+
+  const pages = PAGES.filter(({ reviewers }) => !reviewers || session.role !== "annotator");
+  const { page: Page, title } = pages.find((one) => one.path === path) ?? pages[0];
+  const project = projects?.find((one) => one.name === name) ?? projects?.[0];
+  useEffect(() => {
+    document.title = `${title} · ${t.product}`;
+  }, [title]);
+
+  return (
+    <>
+      <header class="bar">
+        <strong>{t.product}</strong>
+        <nav aria-label={t.product}>
+          {pages.map((one) => (
+            <a
+              key={one.path}
+              href={one.path}
+              aria-current={one.title === title ? "page" : undefined}
+              onClick={(event) => {
+                if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+                event.preventDefault();
+                go(one.path);
+              }}
+            >
+              {one.title}
+            </a>
+          ))}
+        </nav>
+        {projects && projects.length > 1 && (
+          <label>
+            {t.project}{" "}
+            <select
+              value={project?.name ?? ""}
+              onChange={(event) => choose(event.currentTarget.value)}
+            >
+              {projects.map((one) => (
+                <option key={one.name} value={one.name}>
+                  {one.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <span class="space" />
+        <Theme />
+        <span>{t.signIn.as(session.account, session.role)}</span>
+        <button type="button" class="quiet" onClick={props.onSignOut}>
+          {t.signIn.out}
+        </button>
+      </header>
+      {error && <Failure error={error} retry={() => void load()} />}
+      {project && (
+        <Page key={`${session.account}/${project.name}`} session={session} project={project} />
+      )}
+      {projects && !project && path !== "/dashboard" && <p class="cover">{t.noProject}</p>}
+      {projects && !project && path === "/dashboard" && session.role === "admin" && (
+        <FirstImport onDone={() => void load()} />
+      )}
+    </>
+  );
+}
+
+function FirstImport(props: { onDone: () => void }) {
+  return (
+    <main class="dashboard">
+      <ImportPanel project={null} onDone={props.onDone} />
+    </main>
+  );
+}
+
+function Theme() {
+  const [theme, setTheme] = useState(localStorage.getItem(THEME_KEY) ?? "auto");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem(THEME_KEY, theme);
+  }, [theme]);
+  return (
+    <label>
+      <span class="hidden">{t.theme.label}</span>
+      <select value={theme} onChange={(event) => setTheme(event.currentTarget.value)}>
+        <option value="auto">{t.theme.auto}</option>
+        <option value="light">{t.theme.light}</option>
+        <option value="dark">{t.theme.dark}</option>
+      </select>
+    </label>
+  );
+}

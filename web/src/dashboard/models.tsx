@@ -1,0 +1,152 @@
+/** Models: what they were trained on, two of them side by side, and which is the current one. */
+
+import { useState } from "preact/hooks";
+import { all, api, data, type Model } from "../api/client";
+import { t } from "../texts";
+import { Failure, figure, Panel, useLoaded, words } from "../ui";
+
+const text = t.dashboard;
+
+/** The Dice that a model is judged by: on test cases where there are any. */
+function diceOf(model: Model): { dice_case?: number; dice_slice?: number } {
+  return (model.scores.test ?? model.scores.validation ?? {}) as Record<string, number>;
+}
+
+/** The model that was made or promoted last. */
+export function currentOf(models: Model[]): Model | undefined {
+  const when = (model: Model): string => model.promoted_at ?? model.created_at;
+  return models.reduce<Model | undefined>(
+    (best, model) => (!best || when(model) >= when(best) ? model : best),
+    undefined,
+  );
+}
+
+export function ModelsPanel(props: { project: string; version: string; admin: boolean }) {
+  const models = useLoaded(
+    () =>
+      all((cursor) =>
+        data(
+          api.GET("/models", {
+            params: {
+              query: {
+                project: props.project,
+                limit: 200,
+                ...(cursor === undefined ? {} : { cursor }),
+              },
+            },
+          }),
+        ),
+      ),
+    props.version,
+  );
+  const [compared, setCompared] = useState<number[]>([]);
+  const [error, setError] = useState<string | null>(null);
+  const promote = async (id: number) => {
+    try {
+      await data(api.POST("/models/{model_id}/promote", { params: { path: { model_id: id } } }));
+      await models.reload();
+    } catch (failure) {
+      setError(words(failure));
+    }
+  };
+  const found = models.value ?? [];
+  const current = currentOf(found);
+  const pair = compared.map((id) => found.find((model) => model.id === id)).filter(Boolean);
+  return (
+    <Panel title={text.models} wide>
+      {models.error && <Failure error={models.error} retry={() => void models.reload()} />}
+      {error && <Failure error={error} />}
+      {found.length === 0 && <p>{text.noModel}</p>}
+      {found.length > 0 && (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{text.compare}</th>
+                {text.modelColumns.map((column) => (
+                  <th scope="col" key={column}>
+                    {column}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {[...found].reverse().map((model) => (
+                <tr key={model.id} data-model={model.number}>
+                  <td>
+                    <input
+                      type="checkbox"
+                      aria-label={`${text.compare}: ${text.model(model.number)}`}
+                      checked={compared.includes(model.id)}
+                      onChange={(event) =>
+                        setCompared(
+                          event.currentTarget.checked
+                            ? [...compared, model.id].slice(-2)
+                            : compared.filter((id) => id !== model.id),
+                        )
+                      }
+                    />
+                  </td>
+                  <td>
+                    {text.model(model.number)} {model.id === current?.id && <em>{text.current}</em>}
+                  </td>
+                  <td class="number">{model.training_masks.length}</td>
+                  <td class="number">{figure(diceOf(model).dice_case)}</td>
+                  <td class="number">{figure(diceOf(model).dice_slice)}</td>
+                  <td class="number">{figure(model.seconds, 0)}</td>
+                  <td>
+                    <a href={`/models/${model.id}/weights`}>{text.weights}</a>{" "}
+                    {props.admin && model.id !== current?.id && (
+                      <button type="button" onClick={() => void promote(model.id)}>
+                        {text.promote}
+                      </button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {pair.length === 2 && <Comparison one={pair[0]!} other={pair[1]!} />}
+      {found.length > 1 && pair.length < 2 && <p class="small">{text.compareHint}</p>}
+    </Panel>
+  );
+}
+
+function Comparison(props: { one: Model; other: Model }) {
+  const [older, newer] = [props.one, props.other].sort((a, b) => a.number - b.number);
+  const known = new Set(older.training_masks);
+  const added = newer.training_masks.filter((mask) => !known.has(mask)).length;
+  const rows: [string, number | undefined, number | undefined][] = [
+    [text.modelColumns[2], diceOf(older).dice_case, diceOf(newer).dice_case],
+    [text.modelColumns[3], diceOf(older).dice_slice, diceOf(newer).dice_slice],
+  ];
+  return (
+    <table>
+      <caption>
+        {text.newMasks(added)} ({older.training_masks.length} → {newer.training_masks.length})
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">{text.compare}</th>
+          <th scope="col">{text.model(older.number)}</th>
+          <th scope="col">{text.model(newer.number)}</th>
+          <th scope="col">{text.difference}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(([name, before, after]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td class="number">{figure(before)}</td>
+            <td class="number">{figure(after)}</td>
+            <td class="number">
+              {before !== undefined && after !== undefined ? figure(after - before) : figure(null)}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

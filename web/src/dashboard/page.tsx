@@ -1,0 +1,296 @@
+/** How a project fares, and for admins the levers. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { all, api, data, type Job, type Progress, type Project, type Session } from "../api/client";
+import { t } from "../texts";
+import { Failure, figure, Panel, useLoaded, useRepeat, words } from "../ui";
+import { ExportPanel, ImportPanel, SettingsPanel, TokensPanel } from "./admin";
+import { GalleryPanel, MapPanel } from "./batch";
+import { ChartView, markOf, PALETTE } from "./chart";
+import { ModelsPanel } from "./models";
+import { PeoplePanel } from "./people";
+
+const text = t.dashboard;
+const REFRESH_SECONDS = 5;
+
+export function DashboardPage(props: { session: Session; project: Project }) {
+  const { session, project } = props;
+  const name = project.name;
+  const progress = useLoaded(
+    () => data(api.GET("/projects/{name}/progress", { params: { path: { name } } })),
+    name,
+  );
+  useRepeat(() => void progress.reload(), REFRESH_SECONDS);
+  const admin = session.role === "admin";
+  const { value } = progress;
+  if (!value) {
+    return progress.error ? (
+      <Failure error={progress.error} retry={() => void progress.reload()} />
+    ) : (
+      <p class="cover">{t.loading}</p>
+    );
+  }
+  // What hangs on the models or the round is loaded again when there is a new one.
+  const version = `${name}/${value.learning_curve.length}/${value.round?.id ?? 0}`;
+  return (
+    <main class="dashboard">
+      <h1 class="hidden">{text.title}</h1>
+      <CurvePanel progress={value} />
+      <RoundPanel progress={value} project={name} admin={admin} onChange={progress.reload} />
+      <JobsPanel project={name} active={value.job} admin={admin} onChange={progress.reload} />
+      <ModelsPanel project={name} version={version} admin={admin} />
+      {value.round && (
+        <GalleryPanel round={value.round} version={`${version}/${value.round.labelled}`} />
+      )}
+      {value.round && <MapPanel round={value.round} version={version} />}
+      <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
+      {admin && <SettingsPanel project={project} />}
+      {admin && <ImportPanel project={name} onDone={() => void progress.reload()} />}
+      {admin && <ExportPanel project={name} />}
+      {admin && <TokensPanel />}
+    </main>
+  );
+}
+
+function CurvePanel(props: { progress: Progress }) {
+  const { learning_curve: curve, stopping } = props.progress;
+  const points = curve.filter((point) => point.labelled !== null);
+  const key = JSON.stringify(points.map((point) => [point.labelled, point.dice]));
+  const config = useMemo(() => {
+    const series = (["test", "validation"] as const).flatMap((on) =>
+      (["dice_case", "dice_slice"] as const).map((kind) => ({ on, kind })),
+    );
+    return {
+      type: "line" as const,
+      data: {
+        datasets: series
+          .map(({ on, kind }, place) => ({
+            label: `${kind === "dice_case" ? text.perCase : text.perSlice}, ${text.on[on]}`,
+            data: points
+              .filter((point) => point.dice[on])
+              .map((point) => ({
+                x: point.labelled!,
+                y: (point.dice[on] as Record<string, number>)[kind],
+              })),
+            borderColor: PALETTE[place],
+            backgroundColor: PALETTE[place],
+            pointStyle: markOf(place),
+            pointRadius: 5,
+            borderDash: kind === "dice_slice" ? [5, 4] : [],
+          }))
+          .filter((one) => one.data.length > 0),
+      },
+      options: {
+        scales: {
+          x: { type: "linear" as const, title: { display: true, text: text.curveX } },
+          y: { min: 0, max: 1, title: { display: true, text: text.curveY } },
+        },
+        plugins: { legend: { labels: { usePointStyle: true } } },
+      },
+    };
+  }, [key]);
+  const area = props.progress.area_under_budget_curve.dice_case;
+  return (
+    <Panel title={text.curve} wide>
+      {points.length === 0 ? (
+        <p>{text.noModel}</p>
+      ) : (
+        <>
+          <ChartView label={text.curve} config={config} />
+          <p class="hidden" data-points={points.length}>
+            {points.map((point) => `${point.labelled}: ${JSON.stringify(point.dice)}`).join("; ")}
+          </p>
+          {area !== null && area !== undefined && <p class="small">{text.area(figure(area))}</p>}
+        </>
+      )}
+      <p>
+        <strong>{stopping.stop ? text.stop : text.goOn}</strong> {stopping.reason}
+      </p>
+    </Panel>
+  );
+}
+
+function RoundPanel(props: {
+  progress: Progress;
+  project: string;
+  admin: boolean;
+  onChange: () => Promise<void>;
+}) {
+  const { round, slices, to_review: toReview, job } = props.progress;
+  const [error, setError] = useState<string | null>(null);
+  const retrain = async () => {
+    try {
+      await data(api.POST("/jobs", { body: { project: props.project, kind: "retrain" } }));
+      setError(null);
+      await props.onChange();
+    } catch (failure) {
+      setError(words(failure));
+    }
+  };
+  return (
+    <Panel title={text.round}>
+      {round ? (
+        <>
+          <p>{text.roundState(round.number, round.strategy)}</p>
+          <progress
+            max={Math.max(round.size, 1)}
+            value={round.labelled}
+            aria-label={t.annotate.roundProgress(round.labelled, round.size)}
+          />
+          <p class="small">{t.annotate.roundProgress(round.labelled, round.size)}</p>
+          <dl class="figures">
+            <Figure name={text.figures.open} value={round.open} />
+            <Figure name={text.figures.blank} value={round.blank} />
+            <Figure name={text.figures.cases} value={round.cases} />
+            <Figure name={text.figures.pixels} value={round.foreground_pixels} />
+            <Figure name={text.figures.review} value={toReview} />
+          </dl>
+        </>
+      ) : (
+        <p>{text.noRound}</p>
+      )}
+      <table>
+        <caption class="hidden">{text.pool}</caption>
+        <tbody>
+          {Object.entries(slices).map(([split, { labelled, total }]) => (
+            <tr key={split}>
+              <th scope="row">{text.splits[split]}</th>
+              <td class="number">{t.annotate.roundProgress(labelled, total)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {props.admin && (
+        <>
+          <p class="small">{text.retrainHint}</p>
+          <button type="button" class="main" disabled={job !== null} onClick={() => void retrain()}>
+            {text.retrain}
+          </button>
+        </>
+      )}
+      {error && <Failure error={error} />}
+    </Panel>
+  );
+}
+
+export function Figure(props: { name: string; value: number | string }) {
+  return (
+    <div>
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+    </div>
+  );
+}
+
+/** A running job as its events tell of it, from one to the next. */
+function useJob(active: Job | null, onEnd: () => void): Job | null {
+  const [job, setJob] = useState<Job | null>(active);
+  const id = active?.id;
+  useEffect(() => {
+    setJob(active);
+    if (id === undefined) return;
+    const source = new EventSource(`/jobs/${id}/events`);
+    source.addEventListener("job", (event) => {
+      const seen = JSON.parse((event as MessageEvent).data) as Job;
+      setJob(seen);
+      if (!["queued", "running", "waiting"].includes(seen.state)) {
+        source.close();
+        onEnd();
+      }
+    });
+    return () => source.close();
+  }, [id]);
+  return job;
+}
+
+function JobsPanel(props: {
+  project: string;
+  active: Job | null;
+  admin: boolean;
+  onChange: () => Promise<void>;
+}) {
+  const jobs = useLoaded(
+    () =>
+      all((cursor) =>
+        data(
+          api.GET("/jobs", {
+            params: {
+              query: {
+                project: props.project,
+                limit: 200,
+                ...(cursor === undefined ? {} : { cursor }),
+              },
+            },
+          }),
+        ),
+      ),
+    `${props.project}/${props.active?.id ?? 0}`,
+  );
+  const live = useJob(props.active, () => {
+    void jobs.reload();
+    void props.onChange();
+  });
+  const [error, setError] = useState<string | null>(null);
+  const cancel = async (id: number) => {
+    try {
+      await data(api.POST("/jobs/{job_id}/cancel", { params: { path: { job_id: id } } }));
+      await jobs.reload();
+    } catch (failure) {
+      setError(words(failure));
+    }
+  };
+  const shown = (jobs.value ?? [])
+    .map((job) => (live?.id === job.id ? live : job))
+    .reverse()
+    .slice(0, 8);
+  return (
+    <Panel title={text.jobs}>
+      {jobs.error && <Failure error={jobs.error} retry={() => void jobs.reload()} />}
+      {error && <Failure error={error} />}
+      {shown.length === 0 && <p>{text.noJobs}</p>}
+      {shown.map((job) => (
+        <JobView key={job.id} job={job} onCancel={props.admin ? () => void cancel(job.id) : null} />
+      ))}
+    </Panel>
+  );
+}
+
+function JobView(props: { job: Job; onCancel: (() => void) | null }) {
+  const { job } = props;
+  const {
+    epoch,
+    epochs,
+    slices_scored: scored,
+  } = job.progress as Record<string, number | undefined>;
+  const active = ["queued", "running", "waiting"].includes(job.state);
+  return (
+    <article data-job={job.id} data-state={job.state}>
+      <p>
+        {text.jobState(job.id, job.state, job.step)}{" "}
+        <span class="small">
+          {epoch !== undefined && epochs !== undefined && text.epoch(epoch, epochs)}
+          {scored !== undefined && ` · ${text.scored(scored)}`}
+        </span>{" "}
+        {active && props.onCancel && (
+          <button type="button" onClick={props.onCancel} disabled={job.cancel_requested}>
+            {text.cancelJob}
+          </button>
+        )}
+      </p>
+      {active && (
+        <progress
+          aria-label={text.jobState(job.id, job.state, job.step)}
+          {...(epoch !== undefined && epochs !== undefined && job.step === "train"
+            ? { max: epochs, value: epoch }
+            : {})}
+        />
+      )}
+      {job.error && (
+        <details>
+          <summary>{text.jobError}</summary>
+          <pre>{job.error}</pre>
+        </details>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,46 @@
+/** Decoding and encoding pictures at their full bit depth, which browsers do not. */
+
+import { decode, encode } from "fast-png";
+
+/** A greyscale picture: `values` row by row, 8 or 16 bits each. */
+export interface GrayPicture {
+  width: number;
+  height: number;
+  values: Uint8Array | Uint16Array;
+  low: number;
+  high: number;
+}
+
+/** A map of class indices, row by row; 0 is background. */
+export interface ClassMap {
+  width: number;
+  height: number;
+  classes: Uint8Array;
+}
+
+/** Decode a greyscale PNG of 8 or 16 bits. Throws an `Error` for any other. */
+export function decodeGray(bytes: Uint8Array): GrayPicture {
+  const png = decode(bytes);
+  if (png.channels !== 1 || png.palette || png.depth < 8) {
+    throw new Error(`expected a greyscale PNG of 8 or 16 bits, got ${png.channels} channels`);
+  }
+  const values = png.data as Uint8Array | Uint16Array;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { width: png.width, height: png.height, values, low, high };
+}
+
+/** Decode a PNG of class indices. */
+export function decodeClasses(bytes: Uint8Array): ClassMap {
+  const { width, height, values } = decodeGray(bytes);
+  return { width, height, classes: Uint8Array.from(values) };
+}
+
+/** Encode class indices as a greyscale PNG of 8 bits: the same map gives the same bytes. */
+export function encodeClasses({ width, height, classes }: ClassMap): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(encode({ width, height, data: classes, channels: 1, depth: 8 }));
+}
