@@ -27,6 +27,7 @@ STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.ImageNotGreyscale: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.MaskShapeMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ClassUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.VolumeInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NothingLabelled: HTTPStatus.CONFLICT,
     errors.JobFinished: HTTPStatus.CONFLICT,
 }

@@ -14,9 +14,11 @@ from fastapi.responses import FileResponse
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings
 from app.api.projects import Name
 from app.api.schemas import ImportOut
-from app.errors import BodyTooLarge, InvalidInput
+from app.errors import BodyTooLarge, InvalidInput, VolumeInvalid
 from app.exporting import export_project
 from app.importing import ImportOptions, import_folder
+from app.loop.importing import ImportReport
+from app.store import Database
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 
@@ -69,7 +71,7 @@ def import_archive(
     A project that is not there is made. Cases that cannot be taken are named, the others are
     kept; the same archive again adds nothing.
     """
-    folder = _unpacked(archive)
+    unpacked = _unpacked(archive)
     options = ImportOptions(
         masks=masks,
         merge=merge_labels,
@@ -78,7 +80,7 @@ def import_archive(
         channel=channel,
         seed=seed,
     )
-    report = import_folder(database, layout, folder, name, options)
+    report = _imported(database, layout, unpacked, name, options)
     return ImportOut(
         cases=report.cases,
         new_slices=report.new_slices,
@@ -87,8 +89,21 @@ def import_archive(
     )
 
 
+def _imported(
+    database: Database, layout: str, folder: Path, name: str, options: ImportOptions
+) -> ImportReport:
+    """Import what lies at the archive's top, or in the one folder that it holds."""
+    try:
+        return import_folder(database, layout, folder, name, options)
+    except VolumeInvalid as error:
+        inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX"]
+        if len(inside) == 1 and inside[0].is_dir():
+            return _imported(database, layout, inside[0], name, options)
+        # Where we unpacked it is nothing that the sender knows.
+        raise InvalidInput(str(error).replace(str(folder), "the archive")) from error
+
+
 def _unpacked(archive: Path) -> Path:
-    """The folder that an archive holds: one at its top is looked through."""
     folder = archive.parent / "unpacked"
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -101,8 +116,7 @@ def _unpacked(archive: Path) -> Path:
             f"the body is not a zip archive that can be opened ({error}): zip the folder that "
             "holds the data set and send that"
         ) from error
-    inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX"]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    return folder
 
 
 @router.get(

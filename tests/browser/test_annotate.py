@@ -243,7 +243,8 @@ def test_window_and_level_show_the_image_at_its_full_depth(service, sign_in):
     shades = tab.page.evaluate(
         """() => {
             const canvas = document.querySelector(".board canvas");
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
             const found = new Set();
             for (let i = 0; i < data.length; i += 4) found.add(data[i]);
             return found.size;

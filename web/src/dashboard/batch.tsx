@@ -69,7 +69,7 @@ export function Thumbnail(props: {
       seen.disconnect();
     };
   }, [props.slice, props.mask, props.suggested, props.label]);
-  return <div ref={host} />;
+  return <div class="thumb" ref={host} />;
 }
 
 export function GalleryPanel(props: { round: Round; version: string }) {

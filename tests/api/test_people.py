@@ -1,0 +1,301 @@
+"""Signing in, tokens, settings, several readers, reviews: what people work with, over HTTP."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from app.loop.options import query_settings
+from app.loop.rounds import start_round
+from app.store import Job, JobState, ModelVersion, Project, Role
+from tests.conftest import mask, picture, pixels_of, problem_of
+
+
+def browser(api, token: str) -> TestClient:
+    """A client that signs in as a browser does, and proves its page."""
+    client = TestClient(api.client.app, raise_server_exceptions=False)
+    opened = client.post("/session", json={"token": token})
+    assert opened.status_code == 201
+    client.headers["X-CSRF-Token"] = opened.json()["csrf"]
+    return client
+
+
+def test_a_browser_signs_in_works_and_signs_out(api):
+    api.project()
+    client = browser(api, api.token("ann", Role.ANNOTATOR))
+    assert client.get("/session").json()["account"] == "ann"
+    item = client.get("/query/next").json()["items"][0]
+    assert client.post(f"/slices/{item['slice']}/masks", content=mask()).status_code == 201
+    assert client.delete("/session").status_code == 204
+    assert client.get("/projects").status_code == 401
+
+
+def test_the_cookie_alone_changes_nothing(api):
+    api.project()
+    client = browser(api, api.token("root2", Role.ADMIN))
+    for wrong in ({}, {"X-CSRF-Token": "0" * 64}):
+        client.headers.pop("X-CSRF-Token", None)
+        refused = client.post("/projects", json={"name": "forged"}, headers=wrong)
+        assert refused.status_code == 403
+        assert "X-CSRF-Token" in problem_of(refused)["detail"]
+    assert client.get("/projects").status_code == 200
+
+
+def test_a_session_ends_with_its_token_and_a_made_up_cookie_is_none(api):
+    admin = api.project()
+    client = browser(api, api.token("gone", Role.ANNOTATOR))
+    token = next(t for t in admin.get("/tokens").json()["items"] if t["name"] == "gone")
+    assert admin.delete(f"/tokens/{token['id']}").status_code == 204
+    assert client.get("/projects").status_code == 401
+    for cookie in ("web_1_nonsense", "web_x", "sfu_1_x", "", "web_999999999999_x"):
+        stranger = TestClient(api.client.app, cookies={"sfumato_session": cookie})
+        assert stranger.get("/projects").status_code == 401
+
+
+def test_a_wrong_token_opens_no_session(api):
+    refused = api.client.post("/session", json={"token": "sfu_1_wrong"})
+    assert refused.status_code == 401
+    assert "set-cookie" not in refused.headers
+
+
+def test_tokens_are_made_listed_and_revoked_by_admins_alone(api):
+    admin = api.project()
+    made = admin.post("/tokens", json={"name": "levi", "role": "reviewer"}).json()
+    levi = TestClient(api.client.app, headers={"Authorization": f"Bearer {made['token']}"})
+    assert levi.get("/projects").status_code == 200
+    assert levi.get("/tokens").status_code == 403
+    listed = {t["name"]: t for t in admin.get("/tokens").json()["items"]}
+    assert listed["levi"]["role"] == "reviewer"
+    assert made["token"] not in str(listed)
+    assert admin.post("/tokens", json={"name": "levi", "role": "admin"}).status_code == 409
+
+
+def test_settings_change_in_part_and_bad_ones_change_nothing(api):
+    admin = api.project()
+    before = admin.get("/projects/brain").json()
+    changed = admin.patch("/projects/brain", json={"query": {"strategy": "clasp"}}).json()
+    assert changed["query"] == {**before["query"], "strategy": "clasp"}
+    assert changed["training"] == before["training"]
+    for wrong in ({"query": {"strategy": "best"}}, {"training": {"width": 0}}, {"query": {"x": 1}}):
+        refused = admin.patch("/projects/brain", json=wrong)
+        assert refused.status_code == 422
+        assert problem_of(refused)["detail"]
+    assert admin.get("/projects/brain").json()["query"] == changed["query"]
+    assert api.as_("ann").patch("/projects/brain", json={}).status_code == 403
+    assert "clasp" in admin.get("/strategies").json()
+
+
+def take(client, size=1) -> list[dict]:
+    return client.get("/query/next", params={"size": size}).json()["items"]
+
+
+def post(client, slice_id: int, corner: int = 8) -> dict:
+    reply = client.post(f"/slices/{slice_id}/masks", content=mask(corner=corner))
+    assert reply.status_code == 201, reply.text
+    return reply.json()
+
+
+def test_two_readers_get_the_same_slice_and_neither_sees_the_other(api):
+    admin = api.project(readers_per_slice=2)
+    ann, ben, eve = api.as_("ann"), api.as_("ben"), api.as_("eve")
+    first = take(ann)[0]["slice"]
+    assert take(ben)[0]["slice"] == first
+    assert take(eve)[0]["slice"] != first
+    reading = post(ann, first, corner=8)
+    assert ben.get(f"/masks/{reading['id']}").status_code == 403
+    # One reading trains nothing and does not end the asking.
+    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 0
+    assert first not in [item["slice"] for item in take(ann, 4)]
+    post(ben, first, corner=10)
+    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 1
+    listed = admin.get(f"/slices/{first}/masks", headers={"Accept": "application/json"}).json()
+    assert [m["source"] for m in listed["items"]] == ["human", "human", "consensus"]
+    consensus = pixels_of(admin.get(f"/slices/{first}/masks").content)
+    assert (consensus[:8, :8] == 1).all()
+    days = {day["account"]: day for day in admin.get("/projects/brain/annotators").json()}
+    assert days["ann"]["agreement"] == days["ben"]["agreement"] == pytest.approx(128 / 164)
+    assert [d["account"] for d in ann.get("/projects/brain/annotators").json()] == ["ann"]
+
+
+def test_a_majority_of_three_wins_pixel_by_pixel(api):
+    admin = api.project(readers_per_slice=3, consensus="majority")
+    clients = [api.as_(name) for name in ("a", "b", "c")]
+    slice_id = take(clients[0])[0]["slice"]
+    for client, corner in zip(clients, (4, 8, 12), strict=True):
+        assert take(client)[0]["slice"] == slice_id
+        post(client, slice_id, corner)
+    expected = np.zeros((32, 32), dtype=np.uint8)
+    expected[:8, :8] = 1
+    label = pixels_of(admin.get(f"/slices/{slice_id}/masks").content)
+    np.testing.assert_array_equal(label, expected)
+
+
+def test_a_revised_reading_renews_the_consensus(api):
+    admin = api.project(readers_per_slice=2)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    slice_id = take(ann)[0]["slice"]
+    take(ben)
+    post(ann, slice_id, 8)
+    post(ben, slice_id, 8)
+    post(ann, slice_id, 12)
+    post(ben, slice_id, 12)
+    assert pixels_of(admin.get(f"/slices/{slice_id}/masks").content).sum() == 144
+
+
+def test_a_batch_read_by_all_readers_starts_the_retraining(api):
+    admin = api.project(readers_per_slice=2, size=2)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    for client in (ann, ben):
+        for item in take(client, 2):
+            post(client, item["slice"])
+    assert [job["state"] for job in admin.get("/jobs").json()["items"]] == ["queued"]
+
+
+def test_a_rejected_mask_goes_back_to_its_author_first(api):
+    api.project(review=True, size=4)
+    chief = api.as_("chief", Role.REVIEWER)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    first = take(ann)[0]["slice"]
+    kept = post(ann, first)
+    words = {"verdict": "rejected", "comment": "too small"}
+    assert chief.post(f"/masks/{kept['id']}/review", json=words).status_code == 200
+    again = take(ann)[0]
+    assert again["slice"] == first
+    assert again["returned"] == {"mask_id": kept["id"], "comment": "too small"}
+    assert first not in [item["slice"] for item in take(ben, 3)]
+    post(ann, first, corner=12)
+    assert first not in [item["slice"] for item in take(ann, 4)]
+
+
+def open_second_round(database) -> None:
+    """As a retraining does, without the training."""
+    with database.writing() as session:
+        project = session.scalars(select(Project)).one()
+        job = session.scalars(select(Job)).one()
+        job.state = JobState.SUCCEEDED
+        model = ModelVersion(
+            project_id=project.id,
+            number=1,
+            job_id=job.id,
+            architecture={},
+            mask_ids=[],
+            scores={},
+            seed=0,
+            seconds=0.0,
+            weights=b"",
+        )
+        session.add(model)
+        session.flush()
+        start_round(session, project, model.id, query_settings(project), seed=0)
+
+
+def test_a_rejection_after_the_round_asks_again_in_the_open_round(api):
+    admin = api.project(slices=6, size=2)
+    ann = api.as_("ann")
+    items = take(ann, 2)
+    kept = [post(ann, item["slice"]) for item in items]
+    open_second_round(api.database)
+    words = {"verdict": "rejected", "comment": "the other side"}
+    assert admin.post(f"/masks/{kept[0]['id']}/review", json=words).status_code == 200
+    again = take(ann, 1)[0]
+    assert (again["slice"], again["stream"]) == (items[0]["slice"], "returned")
+
+
+def test_the_review_queue_holds_what_is_complete_and_not_accepted(api):
+    api.project(readers_per_slice=2, review=True)
+    chief = api.as_("chief", Role.REVIEWER)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    slice_id = take(ann)[0]["slice"]
+    take(ben)
+    post(ann, slice_id)
+    assert chief.get("/projects/brain/reviews").json()["items"] == []
+    post(ben, slice_id, corner=9)
+    (waiting,) = chief.get("/projects/brain/reviews").json()["items"]
+    assert [m["author"] for m in waiting["readings"]] == ["ann", "ben", "consensus"]
+    consensus = waiting["readings"][2]["id"]
+    words = {"verdict": "rejected", "comment": "both miss it"}
+    chief.post(f"/masks/{consensus}/review", json=words)
+    assert chief.get("/projects/brain/reviews").json()["items"] == []
+    for client in (ann, ben):
+        assert take(client)[0]["returned"]["comment"] == "both miss it"
+    assert ann.get("/projects/brain/reviews").status_code == 403
+
+
+def test_asking_for_reviews_later_elects_the_labels_anew(api):
+    admin = api.project()
+    ann = api.as_("ann")
+    post(ann, take(ann)[0]["slice"])
+
+    def labelled() -> int:
+        return admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"]
+
+    assert labelled() == 1
+    admin.patch("/projects/brain", json={"query": {"review": True}})
+    assert labelled() == 0
+    admin.patch("/projects/brain", json={"query": {"review": False}})
+    assert labelled() == 1
+
+
+def archive(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_an_archive_is_imported_once_wherever_its_folder_lies(api):
+    admin = api.as_("root", Role.ADMIN)
+    files = {f"images/a/{i}.png": picture(seed=i) for i in range(3)}
+    where = {"layout": "png"}
+    first = admin.post("/projects/new/imports", params=where, content=archive(**files))
+    assert first.json() == {"cases": 1, "new_slices": 3, "known_slices": 0, "refused": {}}
+    deeper = {f"some/folder/{name}": content for name, content in files.items()}
+    again = admin.post("/projects/new/imports", params=where, content=archive(**deeper))
+    assert again.json()["known_slices"] == 3
+    assert api.as_("ann").post("/projects/new/imports", params=where).status_code == 403
+
+
+def test_an_archive_that_cannot_be_taken_is_refused_in_words(api):
+    admin = api.as_("root", Role.ADMIN)
+    for body in (b"", b"no zip", archive(**{"a.txt": b"x"}), archive(**{"../../evil": b"x"})):
+        refused = admin.post("/projects/new/imports", params={"layout": "png"}, content=body)
+        assert refused.status_code == 422
+        detail = problem_of(refused)["detail"]
+        assert "sfumato-import" not in detail
+    with zipfile.ZipFile(packed := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("zeros", b"\0" * 60_000_000)
+    bomb = admin.post("/projects/new/imports", params={"layout": "png"}, content=packed.getvalue())
+    assert "would unpack" in problem_of(bomb)["detail"]
+
+
+def test_what_is_labelled_comes_out_as_an_archive(api):
+    admin = api.project()
+    nothing = admin.get("/projects/brain/export")
+    assert nothing.status_code == 422
+    ann = api.as_("ann")
+    post(ann, take(ann)[0]["slice"])
+    reply = admin.get("/projects/brain/export")
+    assert reply.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as opened:
+        names = opened.namelist()
+    assert "brain/dataset.json" in names
+    assert sum(name.startswith("brain/labelsTr/case") for name in names) == 1
+    assert ann.get("/projects/brain/export").status_code == 403
+
+
+def test_pages_answer_or_say_that_they_are_not_built(api, monkeypatch, tmp_path):
+    from app.api import pages
+
+    monkeypatch.setattr(pages, "BUILT", tmp_path)
+    missing = api.client.get("/")
+    assert missing.status_code == 503
+    assert "make web" in missing.text
+    (tmp_path / "index.html").write_text("<p>built</p>")
+    for path in ("/", "/review", "/dashboard"):
+        shown = api.client.get(path)
+        assert (shown.status_code, shown.text) == (200, "<p>built</p>")
+        assert "script-src 'self'" in shown.headers["content-security-policy"]
