@@ -9,7 +9,7 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test lint format clean
+.PHONY: help install dev web up demo test bench format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -60,6 +60,10 @@ test: dev web  ## Format, lint, types, import rules, tests: all of it
 	$(NPM) run --silent lint
 	$(NPM) run --silent test -- --reporter=dot
 	$(BIN)/pytest
+
+bench: dev web  ## Time the drawing of slices against NiiVue and Cornerstone3D
+	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts
+	PATH="$(NODE_BIN):$$PATH" $(BIN)/python web/bench/run.py
 
 format: dev  ## Put the code into its form
 	$(BIN)/ruff format .

@@ -99,3 +99,25 @@ BOUNDARY_1 = Strategy("proportional-boundary", "entropy", proportional_boundary)
 ROOTED = Strategy("rooted-target", "entropy", rooted_target)
 FOREGROUND_DIVERSE = Strategy("foreground-diverse", "entropy", foreground_diverse, features=True)
 CASES_POWER = Strategy("boundary-cases-power", "entropy", uncertain_cases_power)
+
+
+def growing(scores: PoolScores, k: int, seed: int) -> list[Pick]:
+    """First random foreground, then ever more near the boundary; the cases in turn in both.
+
+    The share of the boundary is the share of the budget that is spent.
+    """
+    uncertain = round(k * scores.progress)
+    first = uncertain_cases_power(scores, uncertain, seed)
+    taken = {pick.index for pick in first}
+    rest = [p for p in foreground_cases(scores, len(scores), seed + 1) if p.index not in taken]
+    return [*first, *rest][:k]
+
+
+def late(scores: PoolScores, k: int, seed: int) -> list[Pick]:
+    """Random foreground with the cases in turn; from half of the budget on by the boundary."""
+    select = foreground_cases if scores.progress < 0.5 else proportional_boundary
+    return select(scores, k, seed)
+
+
+GROWING = Strategy("growing-boundary", "entropy", growing)
+LATE = Strategy("late-boundary", "entropy", late)

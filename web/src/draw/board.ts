@@ -65,7 +65,10 @@ type Drag =
 export class Board {
   private readonly screen = document.createElement("canvas");
   private readonly glass = document.createElement("canvas");
-  private readonly context = this.screen.getContext("2d", { alpha: false })!;
+  private readonly context = this.screen.getContext("2d", {
+    alpha: false,
+    willReadFrequently: true,
+  })!;
   private readonly above = this.glass.getContext("2d")!;
   private readonly sizes: ResizeObserver;
   private subject: Subject | null = null;

@@ -40,10 +40,13 @@ export class Composer {
   private readonly context: CanvasRenderingContext2D;
   private readonly image: ImageData;
   private readonly out: Uint32Array;
-  private greys: Uint8Array = new Uint8Array(0);
-  /** Grey to colour, for the background and each class. */
+  /** The colour of every stored value without anything over it; red, green and blue are equal. */
+  private greys: Uint32Array = new Uint32Array(0);
+  /** Grey to colour, for each class; and each class alone. */
   private tints: Uint32Array[] = [];
   private solid: number[] = [];
+  /** Uncertainty and grey to colour, where there is no class. */
+  private heats: Uint32Array = new Uint32Array(0);
 
   constructor(
     private readonly picture: GrayPicture,
@@ -56,7 +59,7 @@ export class Composer {
   ) {
     this.canvas.width = picture.width;
     this.canvas.height = picture.height;
-    this.context = this.canvas.getContext("2d", { alpha: false })!;
+    this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true })!;
     this.image = this.context.createImageData(picture.width, picture.height);
     this.out = new Uint32Array(this.image.data.buffer);
     this.show(looks);
@@ -65,23 +68,38 @@ export class Composer {
   /** Show everything anew. */
   show(looks: Looks): void {
     const size = this.picture.values instanceof Uint16Array ? 65536 : 256;
-    const { window } = this.looks;
-    if (this.greys.length !== size || looks.window !== window) {
-      this.greys = lookupTable(looks.window, size);
+    if (this.greys.length !== size || looks.window !== this.looks.window) {
+      // Plain loops: `from` with a function takes longer than all of the drawing.
+      const table = lookupTable(looks.window, size);
+      this.greys = new Uint32Array(size);
+      for (let value = 0; value < size; value++) {
+        this.greys[value] = rgba(table[value], table[value], table[value]);
+      }
+    }
+    if (this.tints.length === 0 || looks.maskOpacity !== this.looks.maskOpacity) {
+      this.tints = [];
+      for (let index = 0; index < this.classCount; index++) {
+        this.tints.push(
+          tint(index === 0 ? [0, 0, 0] : colourOf(index), index && looks.maskOpacity),
+        );
+      }
+    }
+    if (this.solid.length === 0) {
+      for (let index = 0; index < 256; index++) {
+        this.solid.push(index === 0 ? 0 : rgba(...colourOf(index)));
+      }
+    }
+    if (
+      this.uncertainty &&
+      (this.heats.length === 0 || looks.uncertaintyOpacity !== this.looks.uncertaintyOpacity)
+    ) {
+      this.heats = new Uint32Array(65536);
+      for (let at = 0; at < 65536; at++) {
+        const grey = rgba(at & 255, at & 255, at & 255);
+        this.heats[at] = heated(grey, (at >> 8) * (looks.uncertaintyOpacity / 255));
+      }
     }
     this.looks = looks;
-    this.tints = [];
-    this.solid = [];
-    for (let index = 0; index < this.classCount; index++) {
-      const [r, g, b] = index === 0 ? [0, 0, 0] : colourOf(index);
-      const share = index === 0 ? 0 : looks.maskOpacity;
-      this.tints.push(
-        Uint32Array.from({ length: 256 }, (_, grey) =>
-          rgba(grey + (r - grey) * share, grey + (g - grey) * share, grey + (b - grey) * share),
-        ),
-      );
-      this.solid.push(rgba(r, g, b));
-    }
     this.draw(whole(this.picture));
   }
 
@@ -89,16 +107,31 @@ export class Composer {
   draw(rect: Rect): void {
     const { width, values } = this.picture;
     const { classes } = this.mask;
-    const { out, greys, tints, solid } = this;
+    const { out, greys, tints, solid, heats } = this;
+    const { uncertaintyOpacity } = this.looks;
     const edge = this.looks.suggestion ? this.suggestionOutline : null;
-    const heat = this.looks.uncertaintyOpacity > 0 ? this.uncertainty : null;
+    const heat = uncertaintyOpacity > 0 ? this.uncertainty : null;
     for (let y = rect.top; y < rect.bottom; y++) {
+      const start = y * width + rect.left;
       const end = y * width + rect.right;
-      for (let index = y * width + rect.left; index < end; index++) {
-        let colour = tints[classes[index]][greys[values[index]]];
-        if (heat && heat[index] > 0) colour = this.heated(colour, heat[index]);
-        if (edge && edge[index] > 0) colour = solid[edge[index]];
-        out[index] = colour;
+      for (let index = start; index < end; index++) {
+        const grey = greys[values[index]];
+        const drawn = classes[index];
+        out[index] = drawn === 0 ? grey : tints[drawn][grey & 255];
+      }
+      if (heat) {
+        for (let index = start; index < end; index++) {
+          if (heat[index] === 0) continue;
+          out[index] =
+            classes[index] === 0
+              ? heats[(heat[index] << 8) | (out[index] & 255)]
+              : heated(out[index], heat[index] * (uncertaintyOpacity / 255));
+        }
+      }
+      if (edge) {
+        for (let index = start; index < end; index++) {
+          if (edge[index] !== 0) out[index] = solid[edge[index]];
+        }
       }
     }
     this.context.putImageData(
@@ -111,13 +144,19 @@ export class Composer {
       rect.bottom - rect.top,
     );
   }
+}
 
-  /** Uncertainty in magenta, the stronger the higher: no class has that colour. */
-  private heated(colour: number, value: number): number {
-    const share = (value / 255) * this.looks.uncertaintyOpacity;
-    const r = colour & 255;
-    const g = (colour >> 8) & 255;
-    const b = (colour >> 16) & 255;
-    return rgba(r + (255 - r) * share, g * (1 - share), b + (255 - b) * share);
-  }
+/** Every grey with a share of a colour over it. */
+function tint([r, g, b]: [number, number, number], share: number): Uint32Array {
+  return Uint32Array.from({ length: 256 }, (_, grey) =>
+    rgba(grey + (r - grey) * share, grey + (g - grey) * share, grey + (b - grey) * share),
+  );
+}
+
+/** A colour with a share of magenta over it: uncertainty, for no class has that colour. */
+function heated(colour: number, share: number): number {
+  const r = colour & 255;
+  const g = (colour >> 8) & 255;
+  const b = (colour >> 16) & 255;
+  return rgba(r + (255 - r) * share, g * (1 - share), b + (255 - b) * share);
 }
