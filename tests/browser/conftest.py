@@ -13,9 +13,10 @@ import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy import update
 
 from app.loop.access import create_token
-from app.store import Database, Role
+from app.store import Database, Lease, Role, utc_now
 from tests.conftest import png_of
 from worker.simulation.service import running_service
 
@@ -49,6 +50,13 @@ class Service:
             text = create_token(session, name, role)
         database.dispose()
         return text
+
+    def expire_leases(self) -> None:
+        """As if everybody had been away for longer than a lease lasts."""
+        database = Database(f"sqlite:///{self.data / 'sfumato.db'}")
+        with database.writing() as session:
+            session.execute(update(Lease).values(expires_at=utc_now()))
+        database.dispose()
 
     def project(self, slices: int = 6, cases: int = 2, **query) -> str:
         """A project of pictures with a bright square; returns its name."""

@@ -202,6 +202,28 @@ def test_a_second_tab_takes_over_and_the_first_steps_back(service, sign_in):
     assert (service.mask_of(first)[10:20, 10:20] == 1).all()
 
 
+def test_a_lost_lease_is_explained_and_the_mask_is_taken_all_the_same(service, sign_in):
+    project = service.project(slices=2, cases=1)
+    tab = sign_in(service.token("slow"), project)
+    first = tab.slice
+    tab.page.clock.install()
+    tab.page.reload()
+    assert tab.slice == first
+    tab.rectangle(10, 10, 20, 20)
+    service.expire_leases()
+    headers = {"Authorization": f"Bearer {service.token('faster')}"}
+    where = {"project": project, "size": 2}
+    taken = service.admin.get("/query/next", params=where, headers=headers).json()["items"]
+    assert first in [item["slice"] for item in taken]
+    tab.page.clock.fast_forward(2_000_000)
+    tab.rectangle(30, 10, 40, 20)  # back from lunch
+    tab.page.clock.fast_forward(130_000)
+    expect(tab.page.get_by_text("Your hold on this slice has ended")).to_be_visible()
+    tab.submit()
+    kept = service.admin.get(f"/slices/{first}/masks", headers={"Accept": "application/json"})
+    assert [m["late"] for m in kept.json()["items"]] == [True]
+
+
 def test_drawing_time_goes_with_the_mask(service, sign_in):
     project = service.project()
     tab = sign_in(service.token("timed"), project)

@@ -27,7 +27,8 @@ function picture(size: number, seed: number): GrayPicture {
   for (let index = 0; index < values.length; index++) {
     const x = index % size;
     const y = (index - x) / size;
-    values[index] = 2048 + 1500 * Math.sin((x + seed * 9) / 23) * Math.cos(y / 31) + ((index * 7919) % 300);
+    values[index] =
+      2048 + 1500 * Math.sin((x + seed * 9) / 23) * Math.cos(y / 31) + ((index * 7919) % 300);
   }
   return { width: size, height: size, values, low: 0, high: 4096 };
 }
@@ -81,16 +82,22 @@ function nifti(size: number): ArrayBuffer {
   const buffer = new ArrayBuffer(352 + size * size * 3 * 2);
   const view = new DataView(buffer);
   view.setInt32(0, 348, true);
-  [3, size, size, 3, 1, 1, 1, 1].forEach((value, at) => view.setInt16(40 + 2 * at, value, true));
+  [3, size, size, 3, 1, 1, 1, 1].forEach((value, at) => {
+    view.setInt16(40 + 2 * at, value, true);
+  });
   view.setInt16(70, 512, true);
   view.setInt16(72, 16, true);
-  [1, 1, 1, 1, 1, 1, 1, 1].forEach((value, at) => view.setFloat32(76 + 4 * at, value, true));
+  [1, 1, 1, 1, 1, 1, 1, 1].forEach((value, at) => {
+    view.setFloat32(76 + 4 * at, value, true);
+  });
   view.setFloat32(108, 352, true);
   view.setInt16(254, 1, true);
-  [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0].forEach((value, at) =>
-    view.setFloat32(280 + 4 * at, value, true),
-  );
-  [0x6e, 0x2b, 0x31, 0].forEach((value, at) => view.setUint8(344 + at, value));
+  [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0].forEach((value, at) => {
+    view.setFloat32(280 + 4 * at, value, true);
+  });
+  [0x6e, 0x2b, 0x31, 0].forEach((value, at) => {
+    view.setUint8(344 + at, value);
+  });
   const values = new Uint16Array(buffer, 352);
   for (let seed = 0; seed < 3; seed++) values.set(picture(size, seed).values, seed * size * size);
   return buffer;

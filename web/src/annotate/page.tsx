@@ -22,7 +22,7 @@ import { type Binding, isTyping, nameOf } from "./keys";
 import { Loader, type Ready } from "./load";
 import { Outbox, type OutboxState } from "./outbox";
 import { HelpDialog, Notices, SidePanel, SkipDialog, Toolbar } from "./parts";
-import { Queue } from "./queue";
+import { Queue, settleReleases } from "./queue";
 import { Tabs } from "./tabs";
 
 const RENEW_SECONDS = 120;
@@ -51,6 +51,7 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
   const lastSubmitted = useRef<{ ready: Ready; mask: ClassMap; seconds: number } | null>(null);
   const lastActive = useRef(Date.now());
   const neighbour = useRef(0);
+  const submitting = useRef(false);
   /** Steps to neighbours that were asked for; only the last one's picture is shown. */
   const lookTurn = useRef(0);
 
@@ -235,14 +236,18 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
     );
     outbox.current = box;
     box.hurry();
-    void refill();
+    void settleReleases().then(refill);
     const leave = () => {
       const drawn = board.current?.canUndo ? current.current?.ready.item.slice : null;
       queue.release(drawn ?? null, csrfHeaders());
     };
-    window.addEventListener("pagehide", leave);
+    const hide = () => {
+      keep.leave();
+      leave();
+    };
+    window.addEventListener("pagehide", hide);
     return () => {
-      window.removeEventListener("pagehide", leave);
+      window.removeEventListener("pagehide", hide);
       leave();
     };
   }, [keep, queue, refill]);
@@ -250,12 +255,16 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
   // Leases are kept up while somebody is at work, and let go when nobody is.
   useEffect(() => {
     const timer = setInterval(() => {
-      const item = current.current?.ready.item;
-      if (item && Date.parse(item.lease.expires_at) < Date.now()) setLeaseLost(true);
-      else if (Date.now() - lastActive.current < IDLE_MS && !passive) void refill();
+      if (passive || Date.now() - lastActive.current > IDLE_MS) return;
+      void refill().then(() => {
+        const item = current.current?.ready.item;
+        // One that ran out is had again by asking, unless somebody else has it by now.
+        const held = item && queue.find(item.slice);
+        setLeaseLost(Boolean(item && !held && Date.parse(item.lease.expires_at) < Date.now()));
+      });
     }, RENEW_SECONDS * 1000);
     return () => clearInterval(timer);
-  }, [passive, refill]);
+  }, [passive, queue, refill]);
 
   useEffect(() => {
     // Somebody waits for the next round: look now and then.
@@ -288,7 +297,9 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
   const submit = useCallback(
     async (mask: ClassMap | null) => {
       const now = current.current;
-      if (!now || passive) return;
+      // A key that is held down repeats itself: one slice at a time.
+      if (!now || passive || submitting.current) return;
+      submitting.current = true;
       const { item } = now.ready;
       const final = mask ?? now.mask;
       now.clock.tick(performance.now());
@@ -307,7 +318,9 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
       queue.finish(item.slice);
       await keep.dropDraft(item.slice);
       setNotice(mask ? t.annotate.marked : null);
-      await showNext();
+      await showNext().finally(() => {
+        submitting.current = false;
+      });
       if (!current.current) void refill();
     },
     [keep, passive, queue, refill, showNext],

@@ -49,10 +49,28 @@ export class Queue {
 
   /** Leave to others what was only fetched ahead, as when the page is closed. */
   release(current: number | null, headers: Record<string, string>): void {
-    for (const item of this.items) {
-      if (item.slice !== current) {
-        void fetch(`/leases/${item.lease.id}`, { method: "DELETE", keepalive: true, headers });
-      }
+    const leases = this.items.filter((item) => item.slice !== current).map(({ lease }) => lease.id);
+    this.items = this.items.filter((item) => item.slice === current);
+    for (const lease of leases) {
+      void fetch(`/leases/${lease}`, { method: "DELETE", keepalive: true, headers });
     }
+    sessionStorage.setItem(RELEASED_KEY, JSON.stringify(leases));
   }
+}
+
+const RELEASED_KEY = "sfumato-released";
+
+/** Make sure that what this tab gave back when it was left is given back.
+ *
+ * After a reload the old page's requests may still be under way; one that arrived after our first
+ * question would take away what was just handed out.
+ */
+export async function settleReleases(): Promise<void> {
+  const leases: number[] = JSON.parse(sessionStorage.getItem(RELEASED_KEY) ?? "[]");
+  sessionStorage.removeItem(RELEASED_KEY);
+  await Promise.allSettled(
+    leases.map((lease) =>
+      api.DELETE("/leases/{lease_id}", { params: { path: { lease_id: lease } } }),
+    ),
+  );
 }
