@@ -235,6 +235,7 @@ const english = {
     agreementPerDay: "Agreement a day",
     settings: "Next round",
     settingsHint: "An open round stays as it is; the next follows these settings.",
+    sections: { query: "What is asked for", training: "How the model is trained" },
     save: "Save",
     saved: "Saved.",
     import: "Import",

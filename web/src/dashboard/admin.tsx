@@ -107,20 +107,26 @@ export function SettingsPanel(props: { project: Project }) {
           void save();
         }}
       >
-        <div class="fields">
-          {fields.map((field) => {
-            const key = `${field.section}.${field.name}`;
-            const value = key in changes ? changes[key] : project[field.section][field.name];
-            return (
-              <SettingField
-                key={key}
-                field={field}
-                value={value}
-                onChange={(to) => setChanges({ ...changes, [key]: to })}
-              />
-            );
-          })}
-        </div>
+        {(["query", "training"] as const).map((section) => (
+          <fieldset key={section}>
+            <legend>{text.sections[section]}</legend>
+            <div class="fields">
+              {fields
+                .filter((field) => field.section === section)
+                .map((field) => {
+                  const key = `${section}.${field.name}`;
+                  return (
+                    <SettingField
+                      key={key}
+                      field={field}
+                      value={key in changes ? changes[key] : project[section][field.name]}
+                      onChange={(to) => setChanges({ ...changes, [key]: to })}
+                    />
+                  );
+                })}
+            </div>
+          </fieldset>
+        ))}
         <button type="submit" class="main" disabled={Object.keys(changes).length === 0}>
           {text.save}
         </button>{" "}
