@@ -196,6 +196,19 @@ def test_axe_finds_nothing_serious(service, sign_in, path, scheme):
     assert serious == []
 
 
+@pytest.mark.parametrize("path", ["/", "/review", "/dashboard"])
+def test_pages_fit_a_small_screen(service, sign_in, path):
+    project = service.project()
+    answer(service, project, "small", 10)
+    page = sign_in(service.token("narrow", Role.ADMIN), project, path).page
+    page.set_viewport_size({"width": 1024, "height": 640})
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+    if path != "/dashboard":
+        main = {"/": "Submit", "/review": "Accept"}[path]
+        expect(page.get_by_role("button", name=main, exact=False).last).to_be_in_viewport()
+
+
 def test_pages_forbid_scripts_of_others_and_cookies_need_their_proof(service, browser):
     context = browser.new_context()
     page = context.new_page()

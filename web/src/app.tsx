@@ -19,7 +19,7 @@ import { ReviewPage } from "./review/page";
 import { t } from "./texts";
 import { Failure, words } from "./ui";
 
-type PageProps = { session: Session; project: Project };
+type PageProps = { session: Session; project: Project; onProjects: () => Promise<void> };
 const PAGES: { path: string; title: string; page: ComponentType<PageProps>; reviewers: boolean }[] =
   [
     { path: "/", title: t.nav.annotate, page: AnnotatePage, reviewers: false },
@@ -209,7 +209,12 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
       </header>
       {error && <Failure error={error} retry={() => void load()} />}
       {project && (
-        <Page key={`${session.account}/${project.name}`} session={session} project={project} />
+        <Page
+          key={`${session.account}/${project.name}`}
+          session={session}
+          project={project}
+          onProjects={load}
+        />
       )}
       {projects && !project && path !== "/dashboard" && <p class="cover">{t.noProject}</p>}
       {projects && !project && path === "/dashboard" && session.role === "admin" && (

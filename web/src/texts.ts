@@ -239,14 +239,15 @@ const english = {
     save: "Save",
     saved: "Saved.",
     import: "Import",
-    importHint: "A zip archive of a folder in one of the layouts.",
+    importHint:
+      "A zip archive of a folder in one of the layouts. A project of another name is made if it is not there.",
     layout: "Layout",
     archive: "Archive",
     masks: "Masks in it",
     masksNone: "leave out",
     masksPool: "are labels",
     masksOracle: "hidden truth for a simulation",
-    newProject: "Project name",
+    newProject: "Into the project",
     importSubmit: "Import",
     importing: "Importing…",
     imported: (cases: number, fresh: number, known: number) =>

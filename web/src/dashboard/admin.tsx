@@ -224,16 +224,15 @@ export function ImportPanel(props: { project: string | null; onDone: () => void 
         }}
       >
         <div class="fields">
-          {props.project === null && (
-            <label>
-              <span class="small">{text.newProject}</span>
-              <input
-                required
-                value={name}
-                onInput={(event) => setName(event.currentTarget.value)}
-              />
-            </label>
-          )}
+          <label>
+            <span class="small">{text.newProject}</span>
+            <input
+              name="project"
+              required
+              value={name}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+          </label>
           <label>
             <span class="small">{text.layout}</span>
             <select value={layout} onChange={(event) => setLayout(event.currentTarget.value)}>

@@ -13,7 +13,11 @@ import { PeoplePanel } from "./people";
 const text = t.dashboard;
 const REFRESH_SECONDS = 5;
 
-export function DashboardPage(props: { session: Session; project: Project }) {
+export function DashboardPage(props: {
+  session: Session;
+  project: Project;
+  onProjects: () => Promise<void>;
+}) {
   const { session, project } = props;
   const name = project.name;
   const progress = useLoaded(
@@ -22,6 +26,10 @@ export function DashboardPage(props: { session: Session; project: Project }) {
   );
   useRepeat(() => void progress.reload(), REFRESH_SECONDS);
   const admin = session.role === "admin";
+  const onImport = () => {
+    void progress.reload();
+    void props.onProjects();
+  };
   const { value } = progress;
   if (!value) {
     return progress.error ? (
@@ -45,7 +53,7 @@ export function DashboardPage(props: { session: Session; project: Project }) {
       {value.round && <MapPanel round={value.round} version={version} />}
       <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
       {admin && <SettingsPanel project={project} />}
-      {admin && <ImportPanel project={name} onDone={() => void progress.reload()} />}
+      {admin && <ImportPanel project={name} onDone={onImport} />}
       {admin && <ExportPanel project={name} />}
       {admin && <TokensPanel />}
     </main>
