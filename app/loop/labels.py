@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.loop.options import query_settings
-from app.loop.readings import form_consensus, newest_readings
+from app.loop.readings import form_consensus, newest_readings, stands
 from app.store import Label, Mask, MaskSource, Project, ReviewState, Slice
 
 
@@ -20,9 +20,7 @@ def elect_label(session: Session, slice_: Slice) -> Mask | None:
     settings = query_settings(session.get_one(Project, slice_.project_id))
     label = session.get(Label, slice_.id)
     masks = session.scalars(
-        select(Mask)
-        .where(Mask.slice_id == slice_.id, Mask.review_state != ReviewState.REJECTED)
-        .order_by(Mask.id)
+        select(Mask).where(Mask.slice_id == slice_.id, stands()).order_by(Mask.id)
     ).all()
     # An older consensus speaks for readings that were changed since.
     masks = [m for m in masks if m.source is not MaskSource.CONSENSUS or m is consensus]

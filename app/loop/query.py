@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, contains_eager
 from app.errors import InvalidInput
 from app.loop.leases import expire_leases, grant
 from app.loop.options import query_settings
-from app.loop.readings import answered, count_of
+from app.loop.readings import answered, count_of, stands
 from app.loop.rounds import batch_state, ensure_round
 from app.store import (
     ACTIVE_STATES,
@@ -138,7 +138,7 @@ def _free(
                 ~answered(slice_id, readers),
                 count_of(slice_id) + held < readers,
                 ~exists().where(live, Lease.account_id == account.id),
-                ~exists().where(theirs, Mask.review_state != ReviewState.REJECTED),
+                ~exists().where(theirs, stands()),
                 ~exists().where(skipped, Lease.account_id == account.id),
             )
             .order_by(turn, skips, QueryItem.rank)

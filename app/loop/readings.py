@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from app.loop.access import named_account
 from app.loop.options import Consensus, query_settings
@@ -24,13 +24,31 @@ _READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
 _CONSENSUS_ACCOUNT = "consensus"
 
 
+def superseded() -> ColumnElement[bool]:
+    """SQL: whether a mask's author has drawn the slice anew since."""
+    later = aliased(Mask)
+    return exists().where(
+        later.slice_id == Mask.slice_id,
+        later.author_id == Mask.author_id,
+        later.revision > Mask.revision,
+    )
+
+
+def stands() -> ColumnElement[bool]:
+    """SQL: whether a mask counts: it was accepted, or is its author's newest and not rejected."""
+    return or_(
+        Mask.review_state == ReviewState.ACCEPTED,
+        (Mask.review_state == ReviewState.PENDING) & ~superseded(),
+    )
+
+
 def count_of(slice_id: ColumnElement[int]) -> ColumnElement[int]:
-    """SQL: how many annotators have read a slice; rejected masks do not count."""
+    """SQL: how many annotators have read a slice with a mask that stands."""
     return (
         select(func.count(Mask.author_id.distinct()))
         .where(
             Mask.slice_id == slice_id,
-            Mask.review_state != ReviewState.REJECTED,
+            stands(),
             Mask.source != MaskSource.CONSENSUS,
         )
         .correlate_except(Mask)

@@ -6,11 +6,11 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session, aliased, contains_eager
+from sqlalchemy.orm import Session, contains_eager
 
 from app.loop.options import query_settings
 from app.loop.paging import Page, paginate
-from app.loop.readings import count_of
+from app.loop.readings import count_of, superseded
 from app.store import (
     Account,
     Agreement,
@@ -41,17 +41,11 @@ class ToReview:
 def to_review(session: Session, project: Project, cursor: int | None, limit: int) -> Page[ToReview]:
     """A page of the slices whose readings are all in and of which nothing was accepted yet."""
     settings = query_settings(project)
-    later = aliased(Mask)
-    superseded = exists().where(
-        later.slice_id == Mask.slice_id,
-        later.author_id == Mask.author_id,
-        later.revision > Mask.revision,
-    )
     pending = exists().where(
         Mask.slice_id == Slice.id,
         Mask.review_state == ReviewState.PENDING,
         Mask.source != MaskSource.IMPORT,
-        ~superseded,
+        ~superseded(),
     )
     accepted = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.ACCEPTED)
     query = (

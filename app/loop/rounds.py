@@ -10,7 +10,7 @@ from app.loop import jobs
 from app.loop.cold_start import Appearance, k_centre_of_appearances
 from app.loop.options import QuerySettings, query_settings
 from app.loop.projects import lock_project
-from app.loop.readings import answered, count_of
+from app.loop.readings import answered, count_of, stands
 from app.store import (
     Job,
     Label,
@@ -240,7 +240,7 @@ def batch_state(session: Session, round_: Round) -> BatchState:
     readings = (
         select(Mask.slice_id, Mask.author_id)
         .join(QueryItem, QueryItem.slice_id == Mask.slice_id)
-        .where(of_round, Mask.review_state != ReviewState.REJECTED)
+        .where(of_round, stands())
     )
     for one, account_id in session.execute(union_all(skips, readings)):
         done.setdefault(one, set()).add(account_id)

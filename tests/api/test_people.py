@@ -192,6 +192,18 @@ def open_second_round(database) -> None:
         start_round(session, project, model.id, query_settings(project), seed=0)
 
 
+def test_a_rejected_revision_does_not_bring_the_one_before_it_back(api):
+    admin = api.project()
+    ann = api.as_("ann")
+    slice_id = take(ann)[0]["slice"]
+    post(ann, slice_id, corner=8)
+    newer = post(ann, slice_id, corner=9)
+    words = {"verdict": "rejected", "comment": "still too small"}
+    assert admin.post(f"/masks/{newer['id']}/review", json=words).status_code == 200
+    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 0
+    assert take(ann)[0]["returned"]["comment"] == "still too small"
+
+
 def test_a_rejection_after_the_round_asks_again_in_the_open_round(api):
     admin = api.project(slices=6, size=2)
     ann = api.as_("ann")

@@ -49,6 +49,19 @@ def test_tools_fill_grow_erase_and_undo_without_limit(service, sign_in):
     assert (stored[50:60, 50:60] == 1).all()
 
 
+def test_keys_mean_the_drawing_again_after_a_button_was_clicked(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("clicks"), project)
+    first = tab.slice
+    tab.page.get_by_role("button", name="Polygon").click()
+    for corner in ((10, 10), (20, 10), (20, 20), (10, 20)):
+        tab.click(*corner)
+    tab.press("Enter")
+    assert tab.slice == first
+    assert tab.submit() == first
+    assert (service.mask_of(first)[10:20, 10:20] == 1).all()
+
+
 def test_a_slice_without_a_finding_is_one_key_and_can_be_taken_back(service, sign_in):
     project = service.project()
     tab = sign_in(service.token("blank"), project)

@@ -128,10 +128,10 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
 
   const load = useCallback(async () => {
     try {
-      const found = await all((cursor) =>
+      const found = await all((page) =>
         data(
           api.GET("/projects", {
-            params: { query: { limit: 200, ...(cursor === undefined ? {} : { cursor }) } },
+            params: { query: { ...page } },
           }),
         ),
       );

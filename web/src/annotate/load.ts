@@ -88,12 +88,12 @@ export class Loader {
   private slicesOf(name: string): Promise<Map<number, SliceInfo>> {
     const known = this.cases.get(name);
     if (known) return known;
-    const loading = all((cursor) =>
+    const loading = all((page) =>
       data(
         api.GET("/projects/{name}/slices", {
           params: {
             path: { name: this.project },
-            query: { case: name, limit: 200, ...(cursor === undefined ? {} : { cursor }) },
+            query: { case: name, ...page },
           },
         }),
       ),

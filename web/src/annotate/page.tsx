@@ -18,7 +18,7 @@ import { t } from "../texts";
 import { Failure, words } from "../ui";
 import { ActiveClock } from "./clock";
 import { Keep } from "./keep";
-import { type Binding, isTyping, nameOf } from "./keys";
+import { bindingsOf, useKeys } from "./keys";
 import { Loader, type Ready } from "./load";
 import { Outbox, type OutboxState } from "./outbox";
 import { HelpDialog, Notices, SidePanel, SkipDialog, Toolbar } from "./parts";
@@ -463,103 +463,39 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
 
   // Keys
 
-  const { tools, toolHints, keys: keyTexts } = t.annotate;
-  const bindings: Binding[] = [
-    { keys: ["b"], text: tools.brush, run: () => changeHand({ tool: "brush" }) },
-    { keys: ["e"], text: tools.eraser, run: () => changeHand({ tool: "eraser" }) },
-    { keys: ["p"], text: toolHints.polygon, run: () => changeHand({ tool: "polygon" }) },
-    { keys: ["l"], text: tools.lasso, run: () => changeHand({ tool: "lasso" }) },
-    { keys: ["f"], text: toolHints.fill, run: () => changeHand({ tool: "fill" }) },
-    { keys: ["g"], text: toolHints.grow, run: () => changeHand({ tool: "grow" }) },
-    { keys: ["a"], text: toolHints.accept, run: () => changeHand({ tool: "accept" }) },
-    { keys: ["shift+a"], text: t.annotate.acceptAll, run: acceptAll },
-    ...project.classes.slice(1, 10).map((name, place) => ({
-      keys: [String(place + 1)],
-      text: name,
-      run: () => changeHand({ value: place + 1 }),
-    })),
-    { keys: ["["], text: keyTexts.smaller, run: () => adjust(-1) },
-    { keys: ["]"], text: keyTexts.larger, run: () => adjust(1) },
-    { keys: ["mod+z", "z"], text: t.annotate.undo, run: () => board.current?.undo() },
-    {
-      keys: ["shift+mod+z", "mod+shift+z", "mod+y", "y"],
-      text: t.annotate.redo,
-      run: () => board.current?.redo(),
+  const bindings = bindingsOf(project.classes, {
+    hand: changeHand,
+    adjust,
+    acceptAll,
+    undo: () => board.current?.undo(),
+    redo: () => board.current?.redo(),
+    copy: () => void copyFromNeighbour(),
+    clear,
+    blank: markBlank,
+    skip: () => current.current && setDialog("skip"),
+    finish: () => (board.current?.isOutlining ? board.current.closePolygon() : void submit(null)),
+    back: () => void goBack(),
+    escape: () => board.current?.escape(),
+    look: (by) => void lookAt(by === 0 ? 0 : neighbour.current + by),
+    fit: () => board.current?.fit(),
+    zoom: (factor) => board.current?.zoom(factor),
+    nextPreset: () => {
+      const names = Object.keys(PRESETS);
+      usePreset(names[(names.indexOf(presetNow.current) + 1) % names.length]);
     },
-    { keys: ["c"], text: t.annotate.copy, run: () => void copyFromNeighbour() },
-    { keys: ["delete"], text: t.annotate.clear, run: clear },
-    { keys: ["n"], text: `${t.annotate.blank}: ${t.annotate.submit}`, run: markBlank },
-    { keys: ["s"], text: t.annotate.skip, run: () => current.current && setDialog("skip") },
-    {
-      keys: ["enter"],
-      text: keyTexts.closePolygon,
-      run: () => (board.current?.isOutlining ? board.current.closePolygon() : void submit(null)),
-    },
-    { keys: ["backspace"], text: t.annotate.back, run: () => void goBack() },
-    { keys: ["escape"], text: keyTexts.escape, run: () => board.current?.escape() },
-    { keys: ["arrowup"], text: keyTexts.previous, run: () => void lookAt(neighbour.current - 1) },
-    { keys: ["arrowdown"], text: keyTexts.next, run: () => void lookAt(neighbour.current + 1) },
-    { keys: ["0"], text: keyTexts.home, run: () => void lookAt(0) },
-    { keys: ["r"], text: keyTexts.fit, run: () => board.current?.fit() },
-    { keys: ["+", "="], text: keyTexts.zoomIn, run: () => board.current?.zoom(1.25) },
-    { keys: ["-"], text: keyTexts.zoomOut, run: () => board.current?.zoom(0.8) },
-    {
-      keys: ["w"],
-      text: keyTexts.nextPreset,
-      run: () => {
-        const names = Object.keys(PRESETS);
-        usePreset(names[(names.indexOf(presetNow.current) + 1) % names.length]);
-      },
-    },
-    {
-      keys: ["h"],
-      text: keyTexts.toggleMask,
-      run: () => changeLooks({ maskOpacity: looksNow.current.maskOpacity > 0 ? 0 : 0.4 }),
-    },
-    {
-      keys: ["o"],
-      text: keyTexts.toggleSuggestion,
-      run: () => changeLooks({ suggestion: !looksNow.current.suggestion }),
-    },
-    {
-      keys: ["u"],
-      text: keyTexts.toggleUncertainty,
-      run: () =>
-        changeLooks({ uncertaintyOpacity: looksNow.current.uncertaintyOpacity > 0 ? 0 : 0.6 }),
-    },
-    { keys: ["?"], text: t.annotate.help, run: () => setDialog("help") },
-  ];
-  const bindingsNow = useRef(bindings);
-  bindingsNow.current = bindings;
-
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (isTyping(event)) return;
-      if (event.key === " " && !(event.target instanceof HTMLButtonElement)) {
-        board.current?.holdSpace(true);
-        event.preventDefault();
-        return;
-      }
-      const name = nameOf(event);
-      // Enter on a button that has the focus presses that button.
-      if (name === "enter" && event.target instanceof HTMLButtonElement) return;
-      const binding = bindingsNow.current.find(({ keys }) => keys.includes(name));
-      if (!binding) return;
-      event.preventDefault();
+    toggleMask: () => changeLooks({ maskOpacity: looksNow.current.maskOpacity > 0 ? 0 : 0.4 }),
+    toggleSuggestion: () => changeLooks({ suggestion: !looksNow.current.suggestion }),
+    toggleUncertainty: () =>
+      changeLooks({ uncertaintyOpacity: looksNow.current.uncertaintyOpacity > 0 ? 0 : 0.6 }),
+    help: () => setDialog("help"),
+  });
+  useKeys(bindings, {
+    used: () => {
       lastActive.current = Date.now();
       current.current?.clock.tick(performance.now());
-      binding.run();
-    };
-    const released = (event: KeyboardEvent) => {
-      if (event.key === " ") board.current?.holdSpace(false);
-    };
-    window.addEventListener("keydown", pressed);
-    window.addEventListener("keyup", released);
-    return () => {
-      window.removeEventListener("keydown", pressed);
-      window.removeEventListener("keyup", released);
-    };
-  }, []);
+    },
+    space: (held) => board.current?.holdSpace(held),
+  });
 
   return (
     <main class="annotate">

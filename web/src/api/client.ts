@@ -107,16 +107,22 @@ export async function post<T>(path: string, body: BodyInit, type: string): Promi
   return (await response.json()) as T;
 }
 
+/** Which page of a list is asked for. */
+interface PageQuery {
+  limit: number;
+  cursor?: number;
+}
+
 /** All pages of a list. */
 export async function all<T>(
-  page: (cursor: number | undefined) => Promise<{ items: T[]; next?: number | null }>,
+  load: (page: PageQuery) => Promise<{ items: T[]; next?: number | null }>,
 ): Promise<T[]> {
   const found: T[] = [];
-  let cursor: number | undefined;
-  do {
-    const { items, next } = await page(cursor);
+  let page: PageQuery | null = { limit: 200 };
+  while (page) {
+    const { items, next }: { items: T[]; next?: number | null } = await load(page);
     found.push(...items);
-    cursor = next ?? undefined;
-  } while (cursor !== undefined);
+    page = typeof next === "number" ? { limit: 200, cursor: next } : null;
+  }
   return found;
 }

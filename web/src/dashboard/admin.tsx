@@ -291,10 +291,10 @@ export function ExportPanel(props: { project: string }) {
 export function TokensPanel() {
   const tokens = useLoaded(
     () =>
-      all((cursor) =>
+      all((page) =>
         data(
           api.GET("/tokens", {
-            params: { query: { limit: 200, ...(cursor === undefined ? {} : { cursor }) } },
+            params: { query: { ...page } },
           }),
         ),
       ),

@@ -76,12 +76,12 @@ export function GalleryPanel(props: { round: Round; version: string }) {
   const { round } = props;
   const items = useLoaded(
     () =>
-      all((cursor) =>
+      all((page) =>
         data(
           api.GET("/rounds/{round_id}/items", {
             params: {
               path: { round_id: round.id },
-              query: { limit: 200, ...(cursor === undefined ? {} : { cursor }) },
+              query: { ...page },
             },
           }),
         ),

@@ -24,14 +24,13 @@ export function currentOf(models: Model[]): Model | undefined {
 export function ModelsPanel(props: { project: string; version: string; admin: boolean }) {
   const models = useLoaded(
     () =>
-      all((cursor) =>
+      all((page) =>
         data(
           api.GET("/models", {
             params: {
               query: {
                 project: props.project,
-                limit: 200,
-                ...(cursor === undefined ? {} : { cursor }),
+                ...page,
               },
             },
           }),

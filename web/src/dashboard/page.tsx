@@ -219,14 +219,13 @@ function JobsPanel(props: {
 }) {
   const jobs = useLoaded(
     () =>
-      all((cursor) =>
+      all((page) =>
         data(
           api.GET("/jobs", {
             params: {
               query: {
                 project: props.project,
-                limit: 200,
-                ...(cursor === undefined ? {} : { cursor }),
+                ...page,
               },
             },
           }),

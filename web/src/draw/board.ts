@@ -251,6 +251,8 @@ export class Board {
   private down = (event: PointerEvent): void => {
     if (!this.subject) return;
     this.glass.setPointerCapture(event.pointerId);
+    // Keys now mean the drawing again, not the button that was clicked last.
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
     const at = this.at(event);
     this.pointer = at;
     this.listener.active();

@@ -66,12 +66,12 @@ export function ReviewPage(props: { session: Session; project: Project }) {
 
   const load = useCallback(async () => {
     try {
-      const found = await all((cursor) =>
+      const found = await all((page) =>
         data(
           api.GET("/projects/{name}/reviews", {
             params: {
               path: { name: project.name },
-              query: { limit: 100, ...(cursor === undefined ? {} : { cursor }) },
+              query: { ...page },
             },
           }),
         ),
