@@ -150,6 +150,7 @@ class Tab:
 
     def rectangle(self, left: int, top: int, right: int, bottom: int) -> None:
         """Draw a rectangle with the polygon tool, corner by corner."""
+        self.page.locator(".board[data-view], .edit .board").first.wait_for()
         self.page.keyboard.press("p")
         for corner in ((left, top), (right, top), (right, bottom), (left, bottom)):
             self.click(*corner)

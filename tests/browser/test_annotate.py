@@ -115,7 +115,6 @@ def test_a_reload_in_the_middle_brings_the_drawing_back(service, sign_in):
     tab = sign_in(service.token("reload"), project)
     first = tab.slice
     tab.rectangle(10, 10, 20, 20)
-    tab.page.wait_for_timeout(500)  # what a hand needs to reach for the reload
     tab.page.reload()
     assert tab.slice == first
     expect(tab.page.get_by_text("Your drawing of")).to_be_visible()
@@ -127,7 +126,6 @@ def test_a_drawing_can_be_started_afresh_after_a_reload(service, sign_in):
     project = service.project()
     tab = sign_in(service.token("afresh"), project)
     tab.rectangle(10, 10, 20, 20)
-    tab.page.wait_for_timeout(500)  # what a hand needs to reach for the reload
     tab.page.reload()
     tab.page.get_by_role("button", name="Start afresh").click()
     done = tab.submit()
