@@ -21,7 +21,7 @@ from app.api import (
     transfers,
 )
 from app.api.gate import WriterGate
-from app.api.middleware import Figures, RequestRecord
+from app.api.middleware import Figures, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
 from app.store import Database
@@ -92,6 +92,6 @@ def create_app(
         app.include_router(resource.router)
     app.include_router(projects.strategies)
     pages.mount_assets(app)
-    app.add_middleware(pages.SecurityHeaders)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestRecord, figures=app.state.figures)
     return app

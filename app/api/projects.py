@@ -22,7 +22,6 @@ from app.api.schemas import (
     ProjectOut,
     as_page,
 )
-from app.loop.labels import elect_all
 from app.loop.options import ProjectSettings, strategy_names
 from app.loop.progress import list_events, progress
 from app.loop.projects import (
@@ -67,12 +66,7 @@ def change(name: Name, body: ProjectChange, session: Writing, admin: Admin) -> P
     """Change the strategy, its thresholds, the training: what is named here, from the next
     round on. A retraining that runs ends as it began.
     """
-    project = find_project(session, name)
-    reviewed = project.query.get("review")
-    update_project(session, project, body.query, body.training, admin)
-    if project.query["review"] != reviewed:
-        elect_all(session, project)
-    return project
+    return update_project(session, find_project(session, name), body.query, body.training, admin)
 
 
 @router.get("/{name}/progress", response_model=ProgressOut)

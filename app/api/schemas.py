@@ -361,7 +361,7 @@ class ProgressOut(BaseModel):
         description="Mean Dice over the labels so far, of the models measured on the same cases."
     )
     stopping: StoppingHint
-    to_review: int = Field(description="Slices with a mask that no reviewer has looked at.")
+    to_review: int = Field(description="Slices that wait for a reviewer.")
     round: RoundOut | None
     job: JobOut | None
 

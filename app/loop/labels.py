@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.loop.options import query_settings
-from app.loop.readings import form_consensus, newest_readings, stands
+from app.loop.readings import form_consensus, stands
 from app.store import Label, Mask, MaskSource, Project, ReviewState, Slice
 
 
@@ -16,29 +16,8 @@ def elect_label(session: Session, slice_: Slice) -> Mask | None:
     newest revision before the older. Rejected masks never train; unreviewed ones only where the
     project asks for no review, and a single reading not while further readers are asked.
     """
-    consensus = form_consensus(session, slice_)
-    settings = query_settings(session.get_one(Project, slice_.project_id))
     label = session.get(Label, slice_.id)
-    masks = session.scalars(
-        select(Mask).where(Mask.slice_id == slice_.id, stands()).order_by(Mask.id)
-    ).all()
-    # An older consensus speaks for readings that were changed since.
-    masks = [m for m in masks if m.source is not MaskSource.CONSENSUS or m is consensus]
-    waiting = (
-        settings.readers_per_slice > 1
-        and consensus is None
-        # A slice that had a label before more readers were asked for keeps one.
-        and label is None
-        and len(newest_readings(session, slice_.id)) < settings.readers_per_slice
-    )
-    if settings.review or waiting:
-        imported = MaskSource.IMPORT
-        masks = [
-            m
-            for m in masks
-            if m.review_state is ReviewState.ACCEPTED
-            or (m.source is imported and not settings.review)
-        ]
+    masks = _eligible(session, slice_, label)
     first_of_author: dict[int, int] = {}
     for mask in masks:
         first_of_author.setdefault(mask.author_id, mask.id)
@@ -62,6 +41,33 @@ def elect_label(session: Session, slice_: Slice) -> Mask | None:
         label.mask_id = chosen.id
     session.flush()
     return chosen
+
+
+def _eligible(session: Session, slice_: Slice, label: Label | None) -> list[Mask]:
+    """The masks of a slice that may train by the rules of its project, oldest first."""
+    settings = query_settings(session.get_one(Project, slice_.project_id))
+    consensus = form_consensus(session, slice_)
+    masks = session.scalars(
+        select(Mask).where(Mask.slice_id == slice_.id, stands()).order_by(Mask.id)
+    ).all()
+    # An older consensus speaks for readings that were changed since.
+    masks = [m for m in masks if m.source is not MaskSource.CONSENSUS or m is consensus]
+    # A slice that one reader's mask stood for before more were asked keeps it until they come.
+    from_before = (
+        label is not None
+        and label.mask.source is not MaskSource.CONSENSUS
+        and label.mask.author_id in {m.author_id for m in masks}
+    )
+    incomplete = consensus is None and settings.readers_per_slice > 1
+    if settings.review:
+        return [m for m in masks if m.review_state is ReviewState.ACCEPTED]
+    if incomplete and not from_before:
+        return [
+            m
+            for m in masks
+            if m.review_state is ReviewState.ACCEPTED or m.source is MaskSource.IMPORT
+        ]
+    return masks
 
 
 def elect_all(session: Session, project: Project) -> None:

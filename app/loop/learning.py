@@ -15,7 +15,14 @@ from app.loop import claims
 from app.loop.access import record
 from app.loop.claims import Claim
 from app.loop.options import job_query_settings
-from app.loop.rounds import ask_again, close_round, open_round, start_round, unlabelled_pool
+from app.loop.rounds import (
+    add_items,
+    ask_again,
+    close_round,
+    open_round,
+    start_round,
+    unlabelled_pool,
+)
 from app.store import (
     Account,
     Label,
@@ -24,7 +31,6 @@ from app.store import (
     ModelVersion,
     Prediction,
     Project,
-    QueryItem,
     Round,
     Score,
     Slice,
@@ -210,7 +216,7 @@ def open_next_round(
         settings = job_query_settings(held.payload, project)
         round_ = start_round(session, project, model_id, settings, seed)
         round_.figures = figures
-        _add_items(session, round_.id, model_id, chosen)
+        _add_items(session, round_, model_id, chosen)
         ask_again(session, round_)
         session.add_all(
             MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
@@ -231,32 +237,23 @@ def _forget_predictions(session: Session, project_id: int, but: int) -> None:
     session.execute(delete(Prediction).where(Prediction.model_id.in_(older)))
 
 
-def _add_items(session: Session, round_id: int, model_id: int, chosen: Sequence[Chosen]) -> None:
+def _add_items(session: Session, round_: Round, model_id: int, chosen: Sequence[Chosen]) -> None:
     slice_ids = [c.slice_id for c in chosen]
     session.execute(
         delete(Suggestion).where(
             Suggestion.model_id == model_id, Suggestion.slice_id.in_(slice_ids)
         )
     )
-    for rank, c in enumerate(chosen, start=1):
-        session.add(
-            QueryItem(
-                round_id=round_id,
-                slice_id=c.slice_id,
-                rank=rank,
-                stream=c.stream,
-                score=c.score,
-            )
+    add_items(session, round_, [(c.slice_id, c.stream, c.score) for c in chosen])
+    session.add_all(
+        Suggestion(
+            model_id=model_id,
+            slice_id=c.slice_id,
+            mask_png=c.mask_png,
+            uncertainty_png=c.uncertainty_png,
         )
-        session.add(
-            Suggestion(
-                model_id=model_id,
-                slice_id=c.slice_id,
-                mask_png=c.mask_png,
-                uncertainty_png=c.uncertainty_png,
-            )
-        )
-    session.flush()
+        for c in chosen
+    )
 
 
 def truths(session: Session, project_id: int) -> dict[int, bytes]:

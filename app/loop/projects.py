@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from app.errors import AlreadyExists, InvalidInput, NotFound, ProjectAmbiguous
 from app.loop.access import record
+from app.loop.labels import elect_all
 from app.loop.naming import checked_name
-from app.loop.options import ProjectSettings
+from app.loop.options import ProjectSettings, query_settings
 from app.loop.paging import Page, paginate
 from app.store import Account, Project
 
@@ -42,9 +43,10 @@ def update_project(
 ) -> Project:
     """Change some settings. A round that is open keeps its own; the next follows these.
 
-    Raises ``InvalidInput``.
+    What decides which masks train holds at once. Raises ``InvalidInput``.
     """
     lock_project(session, project.id)
+    before = query_settings(project)
     try:
         changed = ProjectSettings.model_validate(
             {
@@ -58,6 +60,9 @@ def update_project(
     project.query = changed.query.model_dump()
     project.training = changed.training.model_dump()
     session.flush()
+    rules = ("review", "readers_per_slice")
+    if any(getattr(before, rule) != getattr(changed.query, rule) for rule in rules):
+        elect_all(session, project)
     record(session, "project.update", by, project.id, query=query, training=training)
     return project
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from app.loop.options import query_settings
@@ -40,7 +40,11 @@ class ToReview:
 
 def to_review(session: Session, project: Project, cursor: int | None, limit: int) -> Page[ToReview]:
     """A page of the slices whose readings are all in and of which nothing was accepted yet."""
-    settings = query_settings(project)
+    query = _waiting(project).join(Slice.case).options(contains_eager(Slice.case))
+    return paginate(session, query, Slice.id, cursor, limit, lambda s: _to_review(session, s))
+
+
+def _waiting(project: Project) -> Select[Slice]:
     pending = exists().where(
         Mask.slice_id == Slice.id,
         Mask.review_state == ReviewState.PENDING,
@@ -48,18 +52,12 @@ def to_review(session: Session, project: Project, cursor: int | None, limit: int
         ~superseded(),
     )
     accepted = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.ACCEPTED)
-    query = (
-        select(Slice)
-        .join(Slice.case)
-        .options(contains_eager(Slice.case))
-        .where(
-            Slice.project_id == project.id,
-            pending,
-            ~accepted,
-            count_of(Slice.id.expression) >= settings.readers_per_slice,
-        )
+    return select(Slice).where(
+        Slice.project_id == project.id,
+        pending,
+        ~accepted,
+        count_of(Slice.id.expression) >= query_settings(project).readers_per_slice,
     )
-    return paginate(session, query, Slice.id, cursor, limit, lambda s: _to_review(session, s))
 
 
 def _to_review(session: Session, slice_: Slice) -> ToReview:
@@ -89,17 +87,9 @@ def _to_review(session: Session, slice_: Slice) -> ToReview:
 
 
 def count_to_review(session: Session, project: Project) -> int:
-    """How many masks of a project no reviewer has looked at."""
-    query = (
-        select(func.count(Mask.slice_id.distinct()))
-        .join(Slice, Slice.id == Mask.slice_id)
-        .where(
-            Slice.project_id == project.id,
-            Mask.review_state == ReviewState.PENDING,
-            Mask.source != MaskSource.IMPORT,
-        )
-    )
-    return session.scalar(query) or 0
+    """How many slices wait for a reviewer."""
+    waiting = _waiting(project).with_only_columns(func.count(Slice.id))
+    return session.scalar(waiting) or 0
 
 
 def annotator_days(session: Session, project: Project, reader: Account) -> list[dict[str, Any]]:

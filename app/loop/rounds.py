@@ -1,16 +1,18 @@
 """Rounds: what the batch is, how far it has come, and when it is time to retrain."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, exists, func, select, union_all, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from app.loop import jobs
 from app.loop.cold_start import Appearance, k_centre_of_appearances
 from app.loop.options import QuerySettings, query_settings
 from app.loop.projects import lock_project
-from app.loop.readings import answered, count_of, stands
+from app.loop.readings import answered, stands
 from app.store import (
     Job,
     Label,
@@ -91,18 +93,21 @@ def _fill_initial(session: Session, project: Project, round_: Round | None) -> R
         draw = _varied(session, project, round_, pool, wanted - taken, rng)
     else:
         draw = rng.permutation(np.array(pool))[: wanted - taken].tolist()
-    for rank, slice_id in enumerate(draw, start=taken + 1):
-        session.add(
-            QueryItem(
-                round_id=round_.id,
-                slice_id=slice_id,
-                rank=rank,
-                stream=Stream.INITIAL,
-                score=None,
-            )
-        )
-    session.flush()
+    add_items(session, round_, [(slice_id, Stream.INITIAL, None) for slice_id in draw])
     return round_
+
+
+def add_items(
+    session: Session, round_: Round, asked: Sequence[tuple[int, str, float | None]]
+) -> None:
+    """Put slices at the end of a round's batch: id, stream and score of each."""
+    of_round = QueryItem.round_id == round_.id
+    highest = session.scalar(select(func.max(QueryItem.rank)).where(of_round))
+    session.add_all(
+        QueryItem(round_id=round_.id, slice_id=slice_id, rank=rank, stream=stream, score=score)
+        for rank, (slice_id, stream, score) in enumerate(asked, start=(highest or 0) + 1)
+    )
+    session.flush()
 
 
 def _varied(
@@ -167,20 +172,7 @@ def ask_again(session: Session, round_: Round) -> None:
     returned = session.scalars(
         unlabelled_pool(project).where(rejected, Slice.id.not_in(in_round))
     ).all()
-    highest = session.scalar(
-        select(func.max(QueryItem.rank)).where(QueryItem.round_id == round_.id)
-    )
-    for rank, slice_id in enumerate(returned, start=(highest or 0) + 1):
-        session.add(
-            QueryItem(
-                round_id=round_.id,
-                slice_id=slice_id,
-                rank=rank,
-                stream=Stream.RETURNED,
-                score=None,
-            )
-        )
-    session.flush()
+    add_items(session, round_, [(slice_id, Stream.RETURNED, None) for slice_id in returned])
 
 
 def close_round(session: Session, round_: Round | None) -> None:
@@ -223,7 +215,6 @@ def batch_state(session: Session, round_: Round) -> BatchState:
     unanswered = session.scalars(
         select(QueryItem.slice_id).where(of_round, ~answered(slice_id, readers))
     ).all()
-    read = set(session.scalars(select(QueryItem.slice_id).where(of_round, count_of(slice_id) > 0)))
     # Whoever only let a lease run out or gave it back has no part in the round any more.
     took_part = Lease.ended_at.is_(None) | Lease.outcome.in_(
         (LeaseOutcome.SUBMITTED, LeaseOutcome.SKIPPED)
@@ -237,13 +228,14 @@ def batch_state(session: Session, round_: Round) -> BatchState:
     skips = select(Lease.slice_id, Lease.account_id).where(
         Lease.round_id == round_.id, Lease.outcome == LeaseOutcome.SKIPPED
     )
-    readings = (
+    readings = session.execute(
         select(Mask.slice_id, Mask.author_id)
         .join(QueryItem, QueryItem.slice_id == Mask.slice_id)
         .where(of_round, stands())
-    )
-    for one, account_id in session.execute(union_all(skips, readings)):
+    ).all()
+    for one, account_id in chain(session.execute(skips), readings):
         done.setdefault(one, set()).add(account_id)
+    read = {one for one, _ in readings}
     nobody_left = [s for s in unanswered if participants and done.get(s, set()) >= participants]
     return BatchState(
         size=size,

@@ -88,6 +88,10 @@ def test_settings_change_in_part_and_bad_ones_change_nothing(api):
     assert "clasp" in admin.get("/strategies").json()
 
 
+def labelled(admin) -> int:
+    return admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"]
+
+
 def take(client, size=1) -> list[dict]:
     return client.get("/query/next", params={"size": size}).json()["items"]
 
@@ -107,10 +111,10 @@ def test_two_readers_get_the_same_slice_and_neither_sees_the_other(api):
     reading = post(ann, first, corner=8)
     assert ben.get(f"/masks/{reading['id']}").status_code == 403
     # One reading trains nothing and does not end the asking.
-    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 0
+    assert labelled(admin) == 0
     assert first not in [item["slice"] for item in take(ann, 4)]
     post(ben, first, corner=10)
-    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 1
+    assert labelled(admin) == 1
     listed = admin.get(f"/slices/{first}/masks", headers={"Accept": "application/json"}).json()
     assert [m["source"] for m in listed["items"]] == ["human", "human", "consensus"]
     consensus = pixels_of(admin.get(f"/slices/{first}/masks").content)
@@ -143,6 +147,50 @@ def test_a_revised_reading_renews_the_consensus(api):
     post(ann, slice_id, 12)
     post(ben, slice_id, 12)
     assert pixels_of(admin.get(f"/slices/{slice_id}/masks").content).sum() == 144
+
+
+def test_a_rejected_reading_takes_the_consensus_with_it_and_is_asked_for_again(api):
+    admin = api.project(readers_per_slice=2)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    slice_id = take(ann)[0]["slice"]
+    take(ben)
+    kept = post(ann, slice_id)
+    post(ben, slice_id)
+    assert labelled(admin) == 1
+    words = {"verdict": "rejected", "comment": "too small"}
+    admin.post(f"/masks/{kept['id']}/review", json=words)
+    assert labelled(admin) == 0
+    assert take(ann)[0]["returned"]["comment"] == "too small"
+    post(ann, slice_id, corner=9)
+    assert labelled(admin) == 1
+
+
+def test_a_consensus_that_was_rejected_may_come_about_again(api):
+    admin = api.project(readers_per_slice=2)
+    clients = api.as_("ann"), api.as_("ben")
+    slice_id = take(clients[0])[0]["slice"]
+    take(clients[1])
+    for client in clients:
+        post(client, slice_id)
+    listed = admin.get(f"/slices/{slice_id}/masks", headers={"Accept": "application/json"}).json()
+    words = {"verdict": "rejected", "comment": "look again"}
+    admin.post(f"/masks/{listed['items'][2]['id']}/review", json=words)
+    for client in clients:
+        post(client, slice_id, corner=9)
+        post(client, slice_id, corner=8)
+    assert labelled(admin) == 1
+
+
+def test_readers_asked_for_later_leave_labels_and_fewer_make_some(api):
+    admin = api.project()
+    ann = api.as_("ann")
+    first, second = (item["slice"] for item in take(ann, 2))
+    post(ann, first)
+    admin.patch("/projects/brain", json={"query": {"readers_per_slice": 2}})
+    post(ann, second)
+    assert labelled(admin) == 1
+    admin.patch("/projects/brain", json={"query": {"readers_per_slice": 1}})
+    assert labelled(admin) == 2
 
 
 def test_a_batch_read_by_all_readers_starts_the_retraining(api):
@@ -200,7 +248,7 @@ def test_a_rejected_revision_does_not_bring_the_one_before_it_back(api):
     newer = post(ann, slice_id, corner=9)
     words = {"verdict": "rejected", "comment": "still too small"}
     assert admin.post(f"/masks/{newer['id']}/review", json=words).status_code == 200
-    assert admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 0
+    assert labelled(admin) == 0
     assert take(ann)[0]["returned"]["comment"] == "still too small"
 
 
@@ -240,15 +288,11 @@ def test_asking_for_reviews_later_elects_the_labels_anew(api):
     admin = api.project()
     ann = api.as_("ann")
     post(ann, take(ann)[0]["slice"])
-
-    def labelled() -> int:
-        return admin.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"]
-
-    assert labelled() == 1
+    assert labelled(admin) == 1
     admin.patch("/projects/brain", json={"query": {"review": True}})
-    assert labelled() == 0
+    assert labelled(admin) == 0
     admin.patch("/projects/brain", json={"query": {"review": False}})
-    assert labelled() == 1
+    assert labelled(admin) == 1
 
 
 def archive(**files: bytes) -> bytes:

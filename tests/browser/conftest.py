@@ -58,14 +58,21 @@ class Service:
             session.execute(update(Lease).values(expires_at=utc_now()))
         database.dispose()
 
-    def project(self, slices: int = 6, cases: int = 2, **query) -> str:
+    def project(self, slices: int = 6, cases: int = 2, epochs: int = 3, **query) -> str:
         """A project of pictures with a bright square; returns its name."""
         name = f"p-{uuid.uuid4().hex[:8]}"
         body = {
             "name": name,
             "classes": ["background", "lesion", "rim"],
             "query": {"size": slices, "seed": 3, **query},
-            "training": {"width": 2, "epochs": 3, "batch_size": 4, "learning_rate": 0.01},
+            "training": {
+                "width": 2,
+                "epochs": epochs,
+                "patience": epochs,
+                "min_steps": 5,
+                "batch_size": 4,
+                "learning_rate": 0.01,
+            },
         }
         assert self.admin.post("/projects", json=body).status_code == 201
         for case in range(cases):

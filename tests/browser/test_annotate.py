@@ -149,7 +149,7 @@ def test_nothing_is_lost_when_the_server_is_away_between_stroke_and_submit(
     tab.wait_for_slice(second)
     with service_at(tmp_path, "--workers", "0", "--port", str(free_port)) as again:
         expect(tab.page.get_by_text("The server cannot be reached")).to_be_hidden(timeout=40_000)
-        tab.page.wait_for_load_state("networkidle")
+        tab.page.locator('.notices[data-unsent="0"]').wait_for(state="attached")
         assert (again.mask_of(first)[10:20, 10:20] == 1).all()
         assert (again.mask_of(second)[30:40, 30:40] == 1).all()
         tab.page.close()

@@ -92,13 +92,16 @@ def test_a_reviewer_edits_and_that_is_what_trains(service, sign_in):
 
 
 def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, sign_in):
-    project = service.project(slices=12, size=4)
+    # Long enough to be seen at work.
+    project = service.project(slices=12, epochs=60, size=4)
     answer(service, project, "worker", 10, count=3)
     admin = sign_in(service.token("boss", Role.ADMIN), project, "/dashboard")
     page = admin.page
     expect(page.get_by_text("There is no model yet").first).to_be_visible()
     page.get_by_role("button", name="Retrain now").click()
-    page.locator('[data-job][data-state="running"]').wait_for(timeout=30_000)
+    running = page.locator('[data-job][data-state="running"]')
+    running.wait_for(timeout=30_000)
+    expect(running).to_contain_text(re.compile(r"epoch \d+ of 60"))
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=60_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)
     expect(page.get_by_text("Round 2, chosen by entropy-selective")).to_be_visible()

@@ -98,7 +98,6 @@ const english = {
     discard: "Start afresh",
     unsent: (n: number) => (n === 1 ? "1 mask waits to be sent" : `${n} masks wait to be sent`),
     offline: "The server cannot be reached. Go on drawing: everything is kept here and sent later.",
-    sent: "All masks are sent",
     otherTab: "You went on in another tab or window. What was drawn here is kept.",
     takeOver: "Annotate here",
     nothing: "Nothing to annotate now",
@@ -144,7 +143,9 @@ const english = {
   review: {
     title: "Review",
     nothing: "No mask waits for a review.",
-    queue: (n: number) => (n === 1 ? "1 slice waits" : `${n} slices wait`),
+    queue: (n: number, more: boolean) =>
+      `${more ? `More than ${n}` : n} to review from here on, this one included`,
+    later: "Later",
     overlay: "Overlay",
     sideBySide: "Side by side",
     disagreement: "Disagreement",
@@ -154,7 +155,6 @@ const english = {
       revision > 1 ? `${author}, revision ${revision}` : author,
     consensus: "Consensus",
     dice: (value: string) => `Dice ${value}`,
-    agreement: "Agreement between the readings",
     disagreementPixels: (n: number) => `${n} pixels differ`,
     late: "came late",
     accept: "Accept",
@@ -170,9 +170,6 @@ const english = {
       string,
       string
     >,
-    selected: "Selected",
-    onlyReviewers: "Only reviewers and admins see this page.",
-    next: "Next",
     seconds: (s: number) => `${Math.round(s)} s`,
   },
   dashboard: {
@@ -269,7 +266,6 @@ const english = {
       string
     >,
     weights: "Weights",
-    events: "What happened",
   },
 };
 

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from sklearn.manifold import TSNE
 
 from app.loop.cold_start import appearance, k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
 from worker.benchmark.record import FULL, replace, write_json
 from worker.segmentation.scoring import Features, pooled_features
+from worker.steps.pool_map import spread
 
 
 def prepare_seed(bench: Bench) -> None:
@@ -57,8 +57,7 @@ def _save_features(path: Path, features: Features) -> None:
 
 def _save_map(bench: Bench, path: Path, features: Features) -> None:
     """The pool in two dimensions (figure 2): case, index, foreground pixels, x and y."""
-    perplexity = min(30.0, max(1.0, (len(features) - 1) / 3))
-    places = TSNE(perplexity=perplexity, random_state=bench.seed_for("map")).fit_transform(features)
+    places = spread(features, bench.seed_for("map"))
     rows = [
         [*bench.ground.place(n), int(bench.ground.foreground[n]), *map(float, xy)]
         for n, xy in zip(bench.division.pool, places, strict=True)

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-# Fewer points have no neighbourhoods that a map could show.
-_FEWEST = 8
+# Fewer points have no neighbours to be near to.
+_FEWEST = 3
 
 
 def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
@@ -21,7 +21,7 @@ def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float
     scale = features.std(axis=0)
     scaled = features / np.where(scale > 0, scale, 1)
     places = TSNE(
-        perplexity=min(30.0, (count - 1) / 3),
+        perplexity=min(30.0, max(1.0, (count - 1) / 3)),
         init="random" if scaled.shape[1] < 2 else "pca",
         random_state=seed % 2**31,
     ).fit_transform(scaled)

@@ -300,7 +300,7 @@ export function Notices(props: {
 }) {
   const { outbox } = props;
   return (
-    <div class="notices" aria-live="polite">
+    <div class="notices" aria-live="polite" data-unsent={outbox.waiting}>
       {props.returned && (
         <p class="warning">
           <strong>{text.returned}</strong> {props.returned.comment}

@@ -1,33 +1,9 @@
 /** Charts, and the same figures as a table for those who cannot see them. */
 
-import {
-  BarController,
-  BarElement,
-  CategoryScale,
-  Chart,
-  type ChartConfiguration,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  PointElement,
-  ScatterController,
-  Tooltip,
-} from "chart.js";
+import { Chart, type ChartConfiguration, registerables } from "chart.js";
 import { useEffect, useRef } from "preact/hooks";
 
-Chart.register(
-  BarController,
-  BarElement,
-  CategoryScale,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  PointElement,
-  ScatterController,
-  Tooltip,
-);
+Chart.register(...registerables);
 
 /** Okabe and Ito's palette; blue first, for it reads on light and dark. */
 export const PALETTE = [

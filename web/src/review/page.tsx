@@ -2,9 +2,8 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { isTyping } from "../annotate/keys";
-import { reason, Toolbar } from "../annotate/parts";
+import { reason } from "../annotate/parts";
 import {
-  all,
   api,
   bytes,
   data,
@@ -14,30 +13,13 @@ import {
   type Session,
   type ToReview,
 } from "../api/client";
-import { Board, type Hand, type Subject } from "../draw/board";
-import type { Looks } from "../draw/compose";
-import {
-  type ClassMap,
-  decodeClasses,
-  decodeGray,
-  encodeClasses,
-  type GrayPicture,
-} from "../draw/pixels";
-import { meanDice, outline } from "../draw/tools";
-import { PRESETS } from "../draw/window";
+import { type ClassMap, decodeClasses, decodeGray, encodeClasses } from "../draw/pixels";
+import { meanDice } from "../draw/tools";
 import { t } from "../texts";
 import { Dialog, Failure, figure, words } from "../ui";
+import { EditPane, LAYOUTS, type Layout, type Opened, Panes } from "./panes";
 
 const text = t.review;
-
-interface Opened {
-  item: ToReview;
-  picture: GrayPicture;
-  maps: Map<number, ClassMap>;
-}
-
-type Layout = "overlay" | "sideBySide" | "disagreement";
-const LAYOUTS: Layout[] = ["overlay", "sideBySide", "disagreement"];
 
 async function open(item: ToReview): Promise<Opened> {
   const gone = (): never => {
@@ -55,7 +37,7 @@ async function open(item: ToReview): Promise<Opened> {
 
 export function ReviewPage(props: { session: Session; project: Project }) {
   const { project } = props;
-  const [queue, setQueue] = useState<ToReview[] | null>(null);
+  const [queue, setQueue] = useState<{ count: number; more: boolean } | null>(null);
   const [opened, setOpened] = useState<Opened | null>(null);
   const [selected, setSelected] = useState<number | null>(null);
   const [layout, setLayout] = useState<Layout>("overlay");
@@ -64,26 +46,31 @@ export function ReviewPage(props: { session: Session; project: Project }) {
   const [error, setError] = useState<string | null>(null);
   const started = useRef(0);
 
-  const load = useCallback(async () => {
-    try {
-      const found = await all((page) =>
+  /** The queue behind a slice; at its end, from its start. */
+  const load = useCallback(
+    async (after: number | null) => {
+      const page = (cursor: number | null) =>
         data(
           api.GET("/projects/{name}/reviews", {
             params: {
               path: { name: project.name },
-              query: { ...page },
+              query: { limit: 20, ...(cursor === null ? {} : { cursor }) },
             },
           }),
-        ),
-      );
-      setQueue(found);
-      setError(null);
-      return found;
-    } catch (failure) {
-      setError(words(failure));
-      return null;
-    }
-  }, [project.name]);
+        );
+      try {
+        let found = await page(after);
+        if (found.items.length === 0 && after !== null) found = await page(null);
+        setQueue({ count: found.items.length, more: typeof found.next === "number" });
+        setError(null);
+        return found.items;
+      } catch (failure) {
+        setError(words(failure));
+        return null;
+      }
+    },
+    [project.name],
+  );
 
   const show = useCallback(async (item: ToReview | undefined) => {
     setEditing(null);
@@ -102,15 +89,18 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     }
   }, []);
 
-  useEffect(() => {
-    void load().then((found) => found && show(found[0]));
-  }, [load, show]);
+  /** The slice behind one that was judged or put off. */
+  const goOn = useCallback(
+    async (after: number | null) => {
+      const found = await load(after);
+      if (found) await show(found[0]);
+    },
+    [load, show],
+  );
 
-  /** After a verdict: what is still to be reviewed, from here on. */
-  const goOn = async (after: number | null) => {
-    const found = await load();
-    if (found) await show(found.find((one) => after === null || one.slice > after) ?? found[0]);
-  };
+  useEffect(() => {
+    void goOn(null);
+  }, [goOn]);
 
   const judge = async (mask: number, verdict: "accepted" | "rejected", comment: string) => {
     try {
@@ -155,6 +145,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
       if (key === "a") void judge(selected, "accepted", "");
       else if (key === "x") setRejecting(true);
       else if (key === "e") edit();
+      else if (key === "n") void goOn(opened?.item.slice ?? null);
       else if (key === "v") setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]);
       else return;
       event.preventDefault();
@@ -196,7 +187,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         )}
       </div>
       <aside class="side" aria-label={text.title}>
-        <p class="small">{text.queue(queue.length)}</p>
+        <p class="small">{text.queue(queue.count, queue.more)}</p>
         <h2>{t.annotate.slice(item.case, item.index)}</h2>
         {item.stream && <p>{reason(item.stream)}</p>}
         {error && <Failure error={error} />}
@@ -240,6 +231,9 @@ export function ReviewPage(props: { session: Session; project: Project }) {
             <div class="actions">
               <button type="button" onClick={edit}>
                 {text.edit} <kbd>E</kbd>
+              </button>
+              <button type="button" onClick={() => void goOn(item.slice)}>
+                {text.later} <kbd>N</kbd>
               </button>
               <button type="button" onClick={() => setRejecting(true)}>
                 {text.reject} <kbd>X</kbd>
@@ -293,169 +287,6 @@ function Readings(props: { opened: Opened; selected: number; onSelect: (mask: nu
         </li>
       ))}
     </ul>
-  );
-}
-
-const LOOKS: Omit<Looks, "window"> = { maskOpacity: 0.4, suggestion: true, uncertaintyOpacity: 0 };
-const NO_HAND: Hand = { tool: "brush", value: 1, size: 5, tolerance: 0.1 };
-const NO_LISTENER = {
-  drawn: () => {},
-  active: () => {},
-  windowed: () => {},
-  scrolled: () => {},
-  sized: () => {},
-};
-
-function Panes(props: { opened: Opened; selected: number; layout: Layout; classCount: number }) {
-  const { opened, selected, layout, classCount } = props;
-  const { item, picture, maps } = opened;
-  const name = (reading: MaskInfo): string =>
-    reading.source === "consensus" ? text.consensus : reading.author;
-  const base = { picture, suggestion: null, classCount, locked: true };
-  if (layout === "sideBySide") {
-    return (
-      <>
-        {item.readings.map((reading) => (
-          <Pane
-            key={reading.id}
-            caption={name(reading)}
-            subject={{
-              ...base,
-              mask: maps.get(reading.id)!,
-              suggestionOutline: null,
-              uncertainty: null,
-            }}
-            looks={LOOKS}
-          />
-        ))}
-      </>
-    );
-  }
-  const others = item.readings.filter(({ id }) => id !== selected).map(({ id }) => maps.get(id)!);
-  if (layout === "disagreement") {
-    const everybody = item.readings.map(({ id }) => maps.get(id)!.classes);
-    const heat = disagreement(everybody);
-    const differing = heat.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
-    return (
-      <Pane
-        caption={text.disagreementPixels(differing)}
-        subject={{
-          ...base,
-          mask: maps.get(selected)!,
-          suggestionOutline: null,
-          uncertainty: heat,
-        }}
-        looks={{ maskOpacity: 0, suggestion: false, uncertaintyOpacity: 0.9 }}
-      />
-    );
-  }
-  return (
-    <Pane
-      caption={name(item.readings.find(({ id }) => id === selected)!)}
-      subject={{
-        ...base,
-        mask: maps.get(selected)!,
-        suggestionOutline: joined(others),
-        uncertainty: null,
-      }}
-      looks={LOOKS}
-    />
-  );
-}
-
-/** Where readings differ: 255 times the share of readings that are not of the commonest class. */
-function disagreement(readings: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(readings[0], (_, index) => {
-    const counts = new Map<number, number>();
-    for (const reading of readings) {
-      counts.set(reading[index], (counts.get(reading[index]) ?? 0) + 1);
-    }
-    const most = Math.max(...counts.values());
-    return Math.round((255 * (readings.length - most)) / Math.max(readings.length - 1, 1));
-  });
-}
-
-/** The outlines of several maps in one. */
-function joined(maps: ClassMap[]): Uint8Array | null {
-  if (maps.length === 0) return null;
-  const edge = outline(maps[0]);
-  for (const map of maps.slice(1)) {
-    outline(map).forEach((value, index) => {
-      if (value > 0) edge[index] = value;
-    });
-  }
-  return edge;
-}
-
-function Pane(props: { caption: string; subject: Subject; looks: Omit<Looks, "window"> }) {
-  const host = useRef<HTMLDivElement>(null);
-  const board = useRef<Board | null>(null);
-  const window = PRESETS.tissue(props.subject.picture);
-  useEffect(() => {
-    const made = new Board(host.current!, { ...props.looks, window }, NO_HAND, NO_LISTENER);
-    board.current = made;
-    return () => made.remove();
-  }, []);
-  useEffect(() => {
-    board.current?.setLooks({ ...props.looks, window });
-    board.current?.show(props.subject);
-  });
-  return (
-    <figure class="pane">
-      <figcaption>{props.caption}</figcaption>
-      <div class="board" ref={host} role="img" aria-label={props.caption} />
-    </figure>
-  );
-}
-
-function EditPane(props: { opened: Opened; map: ClassMap; classCount: number }) {
-  const host = useRef<HTMLDivElement>(null);
-  const board = useRef<Board | null>(null);
-  const [hand, setHand] = useState<Hand>({ ...NO_HAND, size: 7 });
-  const [steps, setSteps] = useState(0);
-  const { picture } = props.opened;
-  useEffect(() => {
-    const looks = { ...LOOKS, window: PRESETS.tissue(picture) };
-    const made = new Board(host.current!, looks, hand, {
-      ...NO_LISTENER,
-      drawn: () => setSteps((n) => n + 1),
-      sized: (size) => change({ size }),
-    });
-    made.show({
-      picture,
-      mask: props.map,
-      suggestion: null,
-      suggestionOutline: null,
-      uncertainty: null,
-      classCount: props.classCount,
-    });
-    board.current = made;
-    return () => made.remove();
-  }, []);
-  const change = (part: Partial<Hand>) =>
-    setHand((old) => {
-      const next = { ...old, ...part };
-      board.current?.setHand(next);
-      return next;
-    });
-  return (
-    <div class="pane edit">
-      <Toolbar
-        hand={hand}
-        onHand={change}
-        disabled={false}
-        canUndo={board.current?.canUndo ?? false}
-        canRedo={board.current?.canRedo ?? false}
-        hasSuggestion={false}
-        onUndo={() => board.current?.undo()}
-        onRedo={() => board.current?.redo()}
-        onClear={() => board.current?.replaceWith(new Uint8Array(props.map.classes.length))}
-        steps={steps}
-      />
-      <div class="stage">
-        <div class="board" ref={host} role="img" aria-label={t.annotate.canvas} />
-      </div>
-    </div>
   );
 }
 
