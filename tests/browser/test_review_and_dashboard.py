@@ -101,7 +101,7 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.get_by_role("button", name="Retrain now").click()
     running = page.locator('[data-job][data-state="running"]')
     running.wait_for(timeout=30_000)
-    expect(running).to_contain_text(re.compile(r"epoch \d+ of 60"))
+    expect(running).to_contain_text(re.compile(r"epoch \d+ of 60"), timeout=30_000)
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=60_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)
     expect(page.get_by_text("Round 2, chosen by entropy-selective")).to_be_visible()
