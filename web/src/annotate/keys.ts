@@ -41,7 +41,7 @@ const NAMES: Record<string, string> = {
 };
 
 /** Whether the key belongs to a field that is typed in. */
-export function isTyping(event: KeyboardEvent): boolean {
+function isTyping(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (target?.closest("dialog")) return true;
   return target instanceof HTMLInputElement
@@ -121,7 +121,7 @@ export function bindingsOf(classes: string[], act: Actions): Binding[] {
 /** Listen to the keyboard while the page is shown. */
 export function useKeys(
   bindings: Binding[],
-  page: { used: () => void; space: (held: boolean) => void },
+  page: { used?: () => void; space?: (held: boolean) => void } = {},
 ): void {
   const latest = useRef({ bindings, page });
   latest.current = { bindings, page };
@@ -130,7 +130,7 @@ export function useKeys(
       if (isTyping(event)) return;
       const onButton = event.target instanceof HTMLButtonElement;
       if (event.key === " " && !onButton) {
-        latest.current.page.space(true);
+        latest.current.page.space?.(true);
         event.preventDefault();
         return;
       }
@@ -140,11 +140,11 @@ export function useKeys(
       const binding = latest.current.bindings.find(({ keys }) => keys.includes(name));
       if (!binding) return;
       event.preventDefault();
-      latest.current.page.used();
+      latest.current.page.used?.();
       binding.run();
     };
     const released = (event: KeyboardEvent) => {
-      if (event.key === " ") latest.current.page.space(false);
+      if (event.key === " ") latest.current.page.space?.(false);
     };
     window.addEventListener("keydown", pressed);
     window.addEventListener("keyup", released);

@@ -1,7 +1,7 @@
 /** The reviewer's queue: readings of a slice beside or over each other, and what is said of them. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { isTyping } from "../annotate/keys";
+import { type Binding, useKeys } from "../annotate/keys";
 import { reason } from "../annotate/parts";
 import {
   api,
@@ -137,22 +137,21 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     }
   };
 
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (isTyping(event) || editing || selected === null) return;
-      if (event.ctrlKey || event.metaKey) return;
-      const key = event.key.toLowerCase();
-      if (key === "a") void judge(selected, "accepted", "");
-      else if (key === "x") setRejecting(true);
-      else if (key === "e") edit();
-      else if (key === "n") void goOn(opened?.item.slice ?? null);
-      else if (key === "v") setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]);
-      else return;
-      event.preventDefault();
-    };
-    window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
-  });
+  const bindings: Binding[] =
+    editing || selected === null
+      ? []
+      : [
+          { keys: ["a"], text: text.accept, run: () => void judge(selected, "accepted", "") },
+          { keys: ["x"], text: text.reject, run: () => setRejecting(true) },
+          { keys: ["e"], text: text.edit, run: edit },
+          { keys: ["n"], text: text.later, run: () => void goOn(opened?.item.slice ?? null) },
+          {
+            keys: ["v"],
+            text: text.layout,
+            run: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
+          },
+        ];
+  useKeys(bindings);
 
   if (!queue)
     return error ? (
