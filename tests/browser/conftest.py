@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import update
 
 from app.loop.access import create_token
@@ -21,6 +21,8 @@ from tests.conftest import png_of
 from worker.simulation.service import running_service
 
 SIZE = 64
+# A slow machine that does something else besides is no fault of the page.
+expect.set_options(timeout=20_000)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -62,6 +62,70 @@ def test_keys_mean_the_drawing_again_after_a_button_was_clicked(service, sign_in
     assert (service.mask_of(first)[10:20, 10:20] == 1).all()
 
 
+def test_a_pen_draws_and_the_hand_that_rests_beside_it_does_not(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("pen"), project)
+    first = tab.slice
+    tab.press("2", *["["] * 8)
+    tablet = tab.page.context.new_cdp_session(tab.page)
+
+    def pen(kind: str, x: float, y: float, **more) -> None:
+        place = dict(zip("xy", tab.at(x, y), strict=True))
+        event = {"type": kind, "pointerType": "pen", "button": "left", "buttons": 1, **place}
+        tablet.send("Input.dispatchMouseEvent", {**event, "clickCount": 1, **more})
+
+    def palm(kind: str, *places: tuple[float, float]) -> None:
+        points = [dict(zip("xy", tab.at(*place), strict=True)) for place in places]
+        tablet.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    pen("mousePressed", 10.5, 40.5)
+    pen("mouseMoved", 30.5, 40.5)
+    pen("mouseReleased", 30.5, 40.5, buttons=0)
+    where = tab.at(0, 0)
+    palm("touchStart", (50, 50))
+    palm("touchMove", (40, 45))
+    palm("touchEnd")
+    # The picture went with the hand, and nothing was drawn there.
+    tab.page.wait_for_timeout(100)
+    assert tab.at(0, 0) != where
+    tab.submit()
+    expected = blank()
+    expected[40, 10:31] = 2
+    np.testing.assert_array_equal(service.mask_of(first), expected)
+
+
+def test_a_finger_draws_and_two_zoom(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("touch"), project, has_touch=True)
+    first = tab.slice
+    tab.press(*["["] * 8)
+    screen = tab.page.context.new_cdp_session(tab.page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def scale() -> float:
+        left, right = tab.at(0, 0)[0], tab.at(1, 0)[0]
+        return right - left
+
+    touch("touchStart", tab.at(10.5, 40.5))
+    touch("touchMove", tab.at(20.5, 40.5))
+    touch("touchEnd")
+    before = scale()
+    (left, top), (right, _) = tab.at(20, 30), tab.at(40, 30)
+    touch("touchStart", (left, top))
+    touch("touchStart", (left, top), (right, top))
+    touch("touchMove", (left - 50, top), (right + 50, top))
+    touch("touchEnd")
+    tab.page.wait_for_timeout(100)
+    assert scale() > 1.2 * before
+    tab.submit()
+    expected = blank()
+    expected[40, 10:21] = 1
+    np.testing.assert_array_equal(service.mask_of(first), expected)
+
+
 def test_a_slice_without_a_finding_is_one_key_and_can_be_taken_back(service, sign_in):
     project = service.project()
     tab = sign_in(service.token("blank"), project)

@@ -3,6 +3,8 @@
 import { encode } from "fast-png";
 import { describe, expect, it } from "vitest";
 import { ActiveClock } from "../src/annotate/clock";
+import { Fingers } from "../src/draw/fingers";
+import { adjusted, type Hand } from "../src/draw/hand";
 import { History } from "../src/draw/history";
 import { type ClassMap, decodeClasses, decodeGray, encodeClasses } from "../src/draw/pixels";
 import {
@@ -245,4 +247,42 @@ describe("clock", () => {
 
 it("names the whole map", () => {
   expect(whole(blank(7, 5))).toEqual({ left: 0, top: 0, right: 7, bottom: 5 });
+});
+
+describe("fingers", () => {
+  const view = { scale: 1, x: 0, y: 0 };
+
+  it("carry the picture along one by one", () => {
+    const fingers = new Fingers();
+    fingers.down(1, { x: 10, y: 10 });
+    expect(fingers.move(1, { x: 15, y: 8 }, view)).toEqual({ scale: 1, x: 5, y: -2 });
+  });
+
+  it("zoom by two: twice as far apart is twice as large, about what lies between them", () => {
+    const fingers = new Fingers();
+    fingers.down(1, { x: 10, y: 20 });
+    fingers.down(2, { x: 30, y: 20 });
+    const halfway = fingers.move(1, { x: 0, y: 20 }, view);
+    const zoomed = fingers.move(2, { x: 40, y: 20 }, halfway);
+    expect(zoomed.scale).toBeCloseTo(2);
+    expect(toScreen(zoomed, { x: 20, y: 20 })).toEqual({
+      x: expect.closeTo(20),
+      y: expect.closeTo(20),
+    });
+  });
+
+  it("that are not on the board move nothing", () => {
+    expect(new Fingers().move(7, { x: 1, y: 1 }, view)).toBe(view);
+  });
+});
+
+describe("the hand", () => {
+  const hand: Hand = { tool: "brush", value: 1, size: 20, tolerance: 0.1 };
+
+  it("grows and shrinks by a share of its size, within limits", () => {
+    expect(adjusted(hand, 1)).toEqual({ size: 23 });
+    expect(adjusted({ ...hand, size: 1 }, -1)).toEqual({ size: 1 });
+    expect(adjusted({ ...hand, size: 199 }, 1)).toEqual({ size: 200 });
+    expect(adjusted({ ...hand, tool: "grow", tolerance: 0.9 }, 1)).toEqual({ tolerance: 1 });
+  });
 });

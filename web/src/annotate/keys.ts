@@ -1,8 +1,9 @@
 /** Which key does what; the help lists exactly these. */
 
 import { useEffect, useRef } from "preact/hooks";
-import type { Hand } from "../draw/board";
+import type { Hand } from "../draw/hand";
 import { t } from "../texts";
+import type { Desk } from "./desk";
 
 export interface Binding {
   /** As `event.key` says it, lower case; "mod+" for Ctrl or Cmd, "shift+" for Shift. */
@@ -49,72 +50,91 @@ function isTyping(event: KeyboardEvent): boolean {
     : target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }
 
-/** What keys can ask the annotator's page for. */
-export interface Actions {
-  hand: (change: Partial<Hand>) => void;
-  /** Make the brush or the tolerance smaller (-1) or larger (1). */
-  adjust: (direction: number) => void;
-  acceptAll: () => void;
-  undo: () => void;
-  redo: () => void;
-  copy: () => void;
-  clear: () => void;
-  blank: () => void;
-  skip: () => void;
-  /** Close the polygon that is begun; without one, submit. */
-  finish: () => void;
-  back: () => void;
-  escape: () => void;
-  /** Look at a neighbour, so many slices on; 0 is the slice that is drawn on. */
-  look: (by: number) => void;
-  fit: () => void;
-  zoom: (factor: number) => void;
-  nextPreset: () => void;
-  toggleMask: () => void;
-  toggleSuggestion: () => void;
-  toggleUncertainty: () => void;
-  help: () => void;
-}
-
-/** The keys of the annotator's page; classes are the project's, background first. */
-export function bindingsOf(classes: string[], act: Actions): Binding[] {
+/** Keys for the tools and classes of a hand; classes are the project's, background first. */
+export function handBindings(
+  classes: string[],
+  change: (change: Partial<Hand>) => void,
+  adjust: (direction: number) => void,
+): Binding[] {
   const { tools, toolHints, keys } = t.annotate;
   return [
-    { keys: ["b"], text: tools.brush, run: () => act.hand({ tool: "brush" }) },
-    { keys: ["e"], text: tools.eraser, run: () => act.hand({ tool: "eraser" }) },
-    { keys: ["p"], text: toolHints.polygon, run: () => act.hand({ tool: "polygon" }) },
-    { keys: ["l"], text: tools.lasso, run: () => act.hand({ tool: "lasso" }) },
-    { keys: ["f"], text: toolHints.fill, run: () => act.hand({ tool: "fill" }) },
-    { keys: ["g"], text: toolHints.grow, run: () => act.hand({ tool: "grow" }) },
-    { keys: ["a"], text: toolHints.accept, run: () => act.hand({ tool: "accept" }) },
-    { keys: ["shift+a"], text: t.annotate.acceptAll, run: act.acceptAll },
+    { keys: ["b"], text: tools.brush, run: () => change({ tool: "brush" }) },
+    { keys: ["e"], text: tools.eraser, run: () => change({ tool: "eraser" }) },
+    { keys: ["p"], text: toolHints.polygon, run: () => change({ tool: "polygon" }) },
+    { keys: ["l"], text: tools.lasso, run: () => change({ tool: "lasso" }) },
+    { keys: ["f"], text: toolHints.fill, run: () => change({ tool: "fill" }) },
+    { keys: ["g"], text: toolHints.grow, run: () => change({ tool: "grow" }) },
     ...classes.slice(1, 10).map((name, place) => ({
       keys: [String(place + 1)],
       text: name,
-      run: () => act.hand({ value: place + 1 }),
+      run: () => change({ value: place + 1 }),
     })),
-    { keys: ["["], text: keys.smaller, run: () => act.adjust(-1) },
-    { keys: ["]"], text: keys.larger, run: () => act.adjust(1) },
-    { keys: ["z", "mod+z"], text: t.annotate.undo, run: act.undo },
-    { keys: ["y", "mod+y", "mod+shift+z", "shift+z"], text: t.annotate.redo, run: act.redo },
-    { keys: ["c"], text: t.annotate.copy, run: act.copy },
-    { keys: ["delete"], text: t.annotate.clear, run: act.clear },
-    { keys: ["n"], text: keys.blank, run: act.blank },
-    { keys: ["s"], text: t.annotate.skip, run: act.skip },
-    { keys: ["enter"], text: keys.finish, run: act.finish },
-    { keys: ["backspace"], text: t.annotate.back, run: act.back },
-    { keys: ["escape"], text: keys.escape, run: act.escape },
-    { keys: ["arrowup"], text: keys.previous, run: () => act.look(-1) },
-    { keys: ["arrowdown"], text: keys.next, run: () => act.look(1) },
-    { keys: ["0"], text: keys.home, run: () => act.look(0) },
-    { keys: ["r"], text: keys.fit, run: act.fit },
-    { keys: ["+", "="], text: keys.zoomIn, run: () => act.zoom(1.25) },
-    { keys: ["-"], text: keys.zoomOut, run: () => act.zoom(0.8) },
-    { keys: ["w"], text: keys.nextPreset, run: act.nextPreset },
-    { keys: ["h"], text: keys.toggleMask, run: act.toggleMask },
-    { keys: ["o"], text: keys.toggleSuggestion, run: act.toggleSuggestion },
-    { keys: ["u"], text: keys.toggleUncertainty, run: act.toggleUncertainty },
-    { keys: ["?"], text: t.annotate.help, run: act.help },
+    { keys: ["["], text: keys.smaller, run: () => adjust(-1) },
+    { keys: ["]"], text: keys.larger, run: () => adjust(1) },
+  ];
+}
+
+/** Keys for the steps of a drawing. */
+export function stepBindings(drawing: {
+  undo(): void;
+  redo(): void;
+  clear(): void;
+  escape(): void;
+}): Binding[] {
+  const { undo, redo, clear, keys } = t.annotate;
+  return [
+    { keys: ["z", "mod+z"], text: undo, run: () => drawing.undo() },
+    { keys: ["y", "mod+y", "mod+shift+z", "shift+z"], text: redo, run: () => drawing.redo() },
+    { keys: ["delete"], text: clear, run: () => drawing.clear() },
+    { keys: ["escape"], text: keys.escape, run: () => drawing.escape() },
+  ];
+}
+
+/** Keys for the view of a picture. */
+export function viewBindings(view: {
+  look(by: number): void;
+  fit(): void;
+  zoom(factor: number): void;
+  nextPreset(): void;
+}): Binding[] {
+  const { keys } = t.annotate;
+  return [
+    { keys: ["arrowup"], text: keys.previous, run: () => view.look(-1) },
+    { keys: ["arrowdown"], text: keys.next, run: () => view.look(1) },
+    { keys: ["0"], text: keys.home, run: () => view.look(0) },
+    { keys: ["r"], text: keys.fit, run: () => view.fit() },
+    { keys: ["+", "="], text: keys.zoomIn, run: () => view.zoom(1.25) },
+    { keys: ["-"], text: keys.zoomOut, run: () => view.zoom(0.8) },
+    { keys: ["w"], text: keys.nextPreset, run: () => view.nextPreset() },
+  ];
+}
+
+/** The keys of the annotator's page. */
+export function deskBindings(
+  classes: string[],
+  desk: Desk,
+  open: (dialog: "help" | "skip") => void,
+): Binding[] {
+  const { keys, toolHints, acceptAll, copy, skip, back, help } = t.annotate;
+  return [
+    ...handBindings(
+      classes,
+      (change) => desk.changeHand(change),
+      (direction) => desk.adjust(direction),
+    ),
+    { keys: ["a"], text: toolHints.accept, run: () => desk.changeHand({ tool: "accept" }) },
+    { keys: ["shift+a"], text: acceptAll, run: () => desk.acceptAll() },
+    { keys: ["c"], text: copy, run: () => void desk.copyFromNeighbour() },
+    ...stepBindings(desk),
+    { keys: ["n"], text: keys.blank, run: () => void desk.markBlank() },
+    { keys: ["s"], text: skip, run: () => open("skip") },
+    { keys: ["enter"], text: keys.finish, run: () => void desk.finish() },
+    { keys: ["backspace"], text: back, run: () => void desk.goBack() },
+    ...viewBindings(desk),
+    { keys: ["h"], text: keys.toggleMask, run: () => desk.toggleMask() },
+    { keys: ["o"], text: keys.toggleSuggestion, run: () => desk.toggleSuggestion() },
+    { keys: ["u"], text: keys.toggleUncertainty, run: () => desk.toggleUncertainty() },
+    { keys: ["?"], text: help, run: () => open("help") },
   ];
 }
 

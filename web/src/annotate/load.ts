@@ -85,7 +85,8 @@ export class Loader {
     };
   }
 
-  private slicesOf(name: string): Promise<Map<number, SliceInfo>> {
+  /** The slices of a case by their index; the second time at no cost. */
+  slicesOf(name: string): Promise<Map<number, SliceInfo>> {
     const known = this.cases.get(name);
     if (known) return known;
     const loading = all((page) =>

@@ -2,14 +2,14 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Batch, Item, Project } from "../api/client";
-import { type Hand, TOOLS } from "../draw/board";
-import { colourOf, type Looks } from "../draw/compose";
+import type { Can } from "../draw/board";
+import { colourOf } from "../draw/compose";
+import { type Hand, TOOLS } from "../draw/hand";
 import { PRESETS } from "../draw/window";
 import { t } from "../texts";
 import { Dialog, figure } from "../ui";
+import type { Desk, DeskState } from "./desk";
 import { type Binding, printed } from "./keys";
-import type { OutboxState } from "./outbox";
-import type { Current } from "./page";
 
 const text = t.annotate;
 const TOOL_KEYS = {
@@ -26,19 +26,14 @@ export function Toolbar(props: {
   hand: Hand;
   onHand: (change: Partial<Hand>) => void;
   disabled: boolean;
-  canUndo: boolean;
-  canRedo: boolean;
-  hasSuggestion: boolean;
-  onUndo: () => void;
-  onRedo: () => void;
-  onClear: () => void;
+  can: Can;
+  drawing: { undo(): void; redo(): void; clear(): void };
+  hasSuggestion?: boolean;
   onCopy?: () => void;
   onAcceptAll?: () => void;
   onHelp?: () => void;
-  /** Steps drawn so far: they decide what can be undone. */
-  steps: number;
 }) {
-  const { hand, disabled } = props;
+  const { hand, disabled, can, drawing } = props;
   const tools = TOOLS.filter((tool) => tool !== "accept" || props.onAcceptAll);
   return (
     <div class="toolbar" role="toolbar" aria-label={text.toolbox} aria-orientation="vertical">
@@ -64,10 +59,10 @@ export function Toolbar(props: {
           {text.acceptAll} <kbd>⇧A</kbd>
         </button>
       )}
-      <button type="button" disabled={disabled || !props.canUndo} onClick={props.onUndo}>
+      <button type="button" disabled={disabled || !can.undo} onClick={() => drawing.undo()}>
         {text.undo} <kbd>Z</kbd>
       </button>
-      <button type="button" disabled={disabled || !props.canRedo} onClick={props.onRedo}>
+      <button type="button" disabled={disabled || !can.redo} onClick={() => drawing.redo()}>
         {text.redo} <kbd>Y</kbd>
       </button>
       {props.onCopy && (
@@ -75,7 +70,7 @@ export function Toolbar(props: {
           {text.copy} <kbd>C</kbd>
         </button>
       )}
-      <button type="button" disabled={disabled} onClick={props.onClear}>
+      <button type="button" disabled={disabled} onClick={() => drawing.clear()}>
         {text.clear} <kbd>Del</kbd>
       </button>
       {props.onHelp && (
@@ -120,30 +115,18 @@ function Slider(props: {
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-export function SidePanel(props: {
-  project: Project;
-  current: Current | null;
-  batch: Batch | null;
+/** The class that is painted, and how large or how far. */
+export function HandPanel(props: {
+  classes: string[];
   hand: Hand;
   onHand: (change: Partial<Hand>) => void;
-  looks: Looks;
-  onLooks: (change: Partial<Looks>) => void;
-  preset: string;
-  onPreset: (name: string) => void;
-  disabled: boolean;
-  canGoBack: boolean;
-  onBack: () => void;
-  onBlank: () => void;
-  onSkip: () => void;
-  onSubmit: () => void;
 }) {
-  const { project, current, batch, hand, looks, disabled } = props;
-  const item = current?.ready.item;
+  const { classes, hand } = props;
   return (
-    <aside class="side" aria-label={text.title}>
+    <>
       <fieldset>
         <legend>{text.classes}</legend>
-        {project.classes.slice(1).map((name, place) => (
+        {classes.slice(1).map((name, place) => (
           <label key={name} class="choice">
             <input
               type="radio"
@@ -177,6 +160,27 @@ export function SidePanel(props: {
           onInput={(size) => props.onHand({ size })}
         />
       )}
+    </>
+  );
+}
+
+export function SidePanel(props: {
+  project: Project;
+  state: DeskState;
+  desk: Desk;
+  disabled: boolean;
+  onSkip: () => void;
+}) {
+  const { state, desk, disabled } = props;
+  const { current, batch, hand, looks } = state;
+  const item = current?.ready.item;
+  return (
+    <aside class="side" aria-label={text.title}>
+      <HandPanel
+        classes={props.project.classes}
+        hand={hand}
+        onHand={(change) => desk.changeHand(change)}
+      />
       <fieldset>
         <legend>{text.window}</legend>
         <div class="presets">
@@ -184,9 +188,9 @@ export function SidePanel(props: {
             <button
               key={name}
               type="button"
-              aria-pressed={props.preset === name}
+              aria-pressed={state.preset === name}
               disabled={!current}
-              onClick={() => props.onPreset(name)}
+              onClick={() => desk.usePreset(name)}
             >
               {text.presets[name as keyof typeof text.presets]}
             </button>
@@ -206,14 +210,14 @@ export function SidePanel(props: {
           max={1}
           step={0.05}
           shown={percent(looks.maskOpacity)}
-          onInput={(maskOpacity) => props.onLooks({ maskOpacity })}
+          onInput={(maskOpacity) => desk.changeLooks({ maskOpacity })}
         />
         <label class="choice">
           <input
             type="checkbox"
             checked={looks.suggestion}
             disabled={!current?.ready.suggestion}
-            onChange={(event) => props.onLooks({ suggestion: event.currentTarget.checked })}
+            onChange={(event) => desk.changeLooks({ suggestion: event.currentTarget.checked })}
           />
           {text.suggestion} <kbd>O</kbd>
         </label>
@@ -225,22 +229,22 @@ export function SidePanel(props: {
           step={0.05}
           shown={percent(looks.uncertaintyOpacity)}
           disabled={!current?.ready.uncertainty}
-          onInput={(uncertaintyOpacity) => props.onLooks({ uncertaintyOpacity })}
+          onInput={(uncertaintyOpacity) => desk.changeLooks({ uncertaintyOpacity })}
         />
         {current && !current.ready.suggestion && <p class="small">{text.noSuggestion}</p>}
       </fieldset>
       {item && <Why item={item} batch={batch} seconds={current.clock.seconds} />}
       <div class="actions">
-        <button type="button" disabled={disabled} onClick={props.onBlank}>
+        <button type="button" disabled={disabled} onClick={() => void desk.markBlank()}>
           {text.blank} <kbd>N</kbd>
         </button>
         <button type="button" disabled={disabled || current?.revised} onClick={props.onSkip}>
           {text.skip} <kbd>S</kbd>
         </button>
-        <button type="button" disabled={!props.canGoBack} onClick={props.onBack}>
+        <button type="button" disabled={!state.canGoBack} onClick={() => void desk.goBack()}>
           {text.back} <kbd>⌫</kbd>
         </button>
-        <button type="button" class="main" disabled={disabled} onClick={props.onSubmit}>
+        <button type="button" class="main" disabled={disabled} onClick={() => void desk.submit()}>
           {current?.revised ? text.submitRevision : text.submit} <kbd>Enter</kbd>
         </button>
       </div>
@@ -289,37 +293,34 @@ function Why(props: { item: Item; batch: Batch | null; seconds: number }) {
 }
 
 export function Notices(props: {
-  notice: string | null;
-  restoredAt: number | null;
+  state: DeskState;
   onDiscard: () => void;
-  leaseLost: boolean;
-  outbox: OutboxState;
-  refusals: string[];
   onRefusalsRead: () => void;
-  returned: Item["returned"] | null;
 }) {
-  const { outbox } = props;
+  const { outbox, offset, restoredAt, leaseLost, refusals } = props.state;
+  const returned = props.state.current?.ready.item.returned;
+  const notice = offset !== 0 ? text.neighbour(offset) : props.state.notice;
   return (
     <div class="notices" aria-live="polite" data-unsent={outbox.waiting}>
-      {props.returned && (
+      {returned && (
         <p class="warning">
-          <strong>{text.returned}</strong> {props.returned.comment}
+          <strong>{text.returned}</strong> {returned.comment}
           <br />
           {text.returnedDrawing}
         </p>
       )}
-      {props.restoredAt !== null && (
+      {restoredAt !== null && (
         <p>
-          {text.restored(new Date(props.restoredAt).toLocaleTimeString())}{" "}
+          {text.restored(new Date(restoredAt).toLocaleTimeString())}{" "}
           <button type="button" onClick={props.onDiscard}>
             {text.discard}
           </button>
         </p>
       )}
-      {props.leaseLost && <p class="warning">{text.leaseLost}</p>}
+      {leaseLost && <p class="warning">{text.leaseLost}</p>}
       {!outbox.reachable && <p class="warning">{text.offline}</p>}
       {outbox.waiting > 0 && !outbox.reachable && <p>{text.unsent(outbox.waiting)}</p>}
-      {props.refusals.map((refusal) => (
+      {refusals.map((refusal) => (
         <p key={refusal} class="warning" role="alert">
           {refusal}{" "}
           <button type="button" onClick={props.onRefusalsRead}>
@@ -327,7 +328,7 @@ export function Notices(props: {
           </button>
         </p>
       ))}
-      {props.notice && <p>{props.notice}</p>}
+      {notice && <p>{notice}</p>}
     </div>
   );
 }

@@ -18,6 +18,14 @@ export interface ClassMap {
   classes: Uint8Array;
 }
 
+/** A map of a picture's size: of background, where no classes are given. */
+export function blankMap(
+  { width, height }: { width: number; height: number },
+  classes: Uint8Array = new Uint8Array(width * height),
+): ClassMap {
+  return { width, height, classes };
+}
+
 /** Decode a greyscale PNG of 8 or 16 bits. Throws an `Error` for any other. */
 export function decodeGray(bytes: Uint8Array): GrayPicture {
   const png = decode(bytes);

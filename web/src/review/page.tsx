@@ -1,8 +1,9 @@
 /** The reviewer's queue: readings of a slice beside or over each other, and what is said of them. */
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { type Binding, useKeys } from "../annotate/keys";
-import { reason } from "../annotate/parts";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { type Binding, useKeys, viewBindings } from "../annotate/keys";
+import { Loader } from "../annotate/load";
+import { HelpDialog, reason } from "../annotate/parts";
 import {
   api,
   bytes,
@@ -13,38 +14,42 @@ import {
   type Session,
   type ToReview,
 } from "../api/client";
-import { type ClassMap, decodeClasses, decodeGray, encodeClasses } from "../draw/pixels";
+import { type ClassMap, decodeClasses, encodeClasses } from "../draw/pixels";
 import { meanDice } from "../draw/tools";
 import { t } from "../texts";
 import { Dialog, Failure, figure, words } from "../ui";
-import { EditPane, LAYOUTS, type Layout, type Opened, Panes } from "./panes";
+import { Editing } from "./editing";
+import { LAYOUTS, type Layout, type Opened, Panes } from "./panes";
+import { useSight } from "./sight";
 
 const text = t.review;
 
-async function open(item: ToReview): Promise<Opened> {
+async function open(item: ToReview, loader: Loader): Promise<Opened> {
   const gone = (): never => {
     throw new Error(t.review.nothing);
   };
-  const [picture, ...masks] = await Promise.all([
-    bytes(item.image).then((png) => (png ? decodeGray(png) : gone())),
+  const [picture, neighbours, ...masks] = await Promise.all([
+    loader.picture(item.image),
+    loader.slicesOf(item.case),
     ...item.readings.map(async (reading) => {
       const png = await bytes(reading.image);
       return [reading.id, png ? decodeClasses(png) : gone()] as [number, ClassMap];
     }),
   ]);
-  return { item, picture, maps: new Map(masks) };
+  return { item, picture, neighbours, index: item.index, maps: new Map(masks) };
 }
 
 export function ReviewPage(props: { session: Session; project: Project }) {
   const { project } = props;
+  const loader = useMemo(() => new Loader(project.name), [project.name]);
   const [queue, setQueue] = useState<{ count: number; more: boolean } | null>(null);
   const [opened, setOpened] = useState<Opened | null>(null);
   const [selected, setSelected] = useState<number | null>(null);
   const [layout, setLayout] = useState<Layout>("overlay");
-  const [rejecting, setRejecting] = useState(false);
+  const [dialog, setDialog] = useState<"reject" | "help" | null>(null);
   const [editing, setEditing] = useState<ClassMap | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const started = useRef(0);
+  const sight = useSight(opened, loader);
 
   /** The queue behind a slice; at its end, from its start. */
   const load = useCallback(
@@ -72,22 +77,25 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     [project.name],
   );
 
-  const show = useCallback(async (item: ToReview | undefined) => {
-    setEditing(null);
-    if (!item) {
-      setOpened(null);
-      return;
-    }
-    try {
-      const found = await open(item);
-      setOpened(found);
-      const consensus = item.readings.find((one) => one.source === "consensus");
-      const pending = item.readings.filter((one) => one.review_state === "pending");
-      setSelected((consensus ?? pending[0] ?? item.readings[0]).id);
-    } catch (failure) {
-      setError(words(failure));
-    }
-  }, []);
+  const show = useCallback(
+    async (item: ToReview | undefined) => {
+      setEditing(null);
+      if (!item) {
+        setOpened(null);
+        return;
+      }
+      try {
+        const found = await open(item, loader);
+        setOpened(found);
+        const consensus = item.readings.find((one) => one.source === "consensus");
+        const pending = item.readings.filter((one) => one.review_state === "pending");
+        setSelected((consensus ?? pending[0] ?? item.readings[0]).id);
+      } catch (failure) {
+        setError(words(failure));
+      }
+    },
+    [loader],
+  );
 
   /** The slice behind one that was judged or put off. */
   const goOn = useCallback(
@@ -102,39 +110,31 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     void goOn(null);
   }, [goOn]);
 
+  const send = (mask: number, verdict: "accepted" | "rejected", comment: string) =>
+    data(
+      api.POST("/masks/{mask_id}/review", {
+        params: { path: { mask_id: mask } },
+        body: { verdict, comment },
+      }),
+    );
+
   const judge = async (mask: number, verdict: "accepted" | "rejected", comment: string) => {
     try {
-      await data(
-        api.POST("/masks/{mask_id}/review", {
-          params: { path: { mask_id: mask } },
-          body: { verdict, comment },
-        }),
-      );
-      setRejecting(false);
+      await send(mask, verdict, comment);
+      setDialog(null);
       await goOn(opened?.item.slice ?? null);
     } catch (failure) {
       setError(words(failure));
     }
   };
 
-  const edit = () => {
-    const map = selected !== null && opened?.maps.get(selected);
-    if (map) {
-      started.current = performance.now();
-      setEditing({ ...map, classes: map.classes.slice() });
-    }
-  };
+  const edit = () => setEditing((selected !== null && opened?.maps.get(selected)) || null);
 
-  const submitEdit = async () => {
-    if (!editing || !opened) return;
-    try {
-      const seconds = ((performance.now() - started.current) / 1000).toFixed(1);
-      const path = `/slices/${opened.item.slice}/masks?seconds=${seconds}`;
-      const mask = await post<MaskInfo>(path, encodeClasses(editing), "image/png");
-      await judge(mask.id, "accepted", "");
-    } catch (failure) {
-      setError(words(failure));
-    }
+  const submitEdit = async (slice: number, map: ClassMap, seconds: number) => {
+    const path = `/slices/${slice}/masks?seconds=${seconds.toFixed(1)}`;
+    const mask = await post<MaskInfo>(path, encodeClasses(map), "image/png");
+    await send(mask.id, "accepted", "");
+    await goOn(slice);
   };
 
   const bindings: Binding[] =
@@ -142,7 +142,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
       ? []
       : [
           { keys: ["a"], text: text.accept, run: () => void judge(selected, "accepted", "") },
-          { keys: ["x"], text: text.reject, run: () => setRejecting(true) },
+          { keys: ["x"], text: text.reject, run: () => setDialog("reject") },
           { keys: ["e"], text: text.edit, run: edit },
           { keys: ["n"], text: text.later, run: () => void goOn(opened?.item.slice ?? null) },
           {
@@ -150,6 +150,8 @@ export function ReviewPage(props: { session: Session; project: Project }) {
             text: text.layout,
             run: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
           },
+          ...viewBindings(sight),
+          { keys: ["?"], text: t.annotate.help, run: () => setDialog("help") },
         ];
   useKeys(bindings);
 
@@ -171,87 +173,79 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     );
   }
   const { item } = opened;
+  if (editing) {
+    return (
+      <Editing
+        key={item.slice}
+        account={props.session.account}
+        opened={opened}
+        map={editing}
+        classes={project.classes}
+        sight={sight}
+        onSubmit={(map, seconds) => submitEdit(item.slice, map, seconds)}
+        onClose={() => setEditing(null)}
+      />
+    );
+  }
   return (
     <main class="review">
       <div class="panes" data-slice={item.slice}>
-        {editing ? (
-          <EditPane opened={opened} map={editing} classCount={project.classes.length} />
-        ) : (
-          <Panes
-            opened={opened}
-            selected={selected}
-            layout={layout}
-            classCount={project.classes.length}
-          />
-        )}
+        <Panes
+          opened={opened}
+          selected={selected}
+          layout={layout}
+          classCount={project.classes.length}
+          sight={sight}
+        />
       </div>
       <aside class="side" aria-label={text.title}>
         <p class="small">{text.queue(queue.count, queue.more)}</p>
         <h2>{t.annotate.slice(item.case, item.index)}</h2>
         {item.stream && <p>{reason(item.stream)}</p>}
         {error && <Failure error={error} />}
-        {editing ? (
-          <>
-            <p>{text.editing}</p>
-            <div class="actions">
-              <button type="button" onClick={() => setEditing(null)}>
-                {t.cancel}
-              </button>
-              <button type="button" class="main" onClick={() => void submitEdit()}>
-                {text.submitEdit}
-              </button>
-            </div>
-          </>
-        ) : (
-          <>
-            <fieldset>
-              <legend>
-                {text.layout} <kbd>V</kbd>
-              </legend>
-              <div class="presets">
-                {LAYOUTS.map((one) => (
-                  <button
-                    key={one}
-                    type="button"
-                    aria-pressed={layout === one}
-                    onClick={() => setLayout(one)}
-                  >
-                    {text[one]}
-                  </button>
-                ))}
-              </div>
-            </fieldset>
-            <Readings opened={opened} selected={selected} onSelect={setSelected} />
-            {item.comments.map((one) => (
-              <p key={`${one.mask}-${one.at}`} class="small">
-                {text.said(text.states[one.verdict], one.comment)}
-              </p>
-            ))}
-            <div class="actions">
-              <button type="button" onClick={edit}>
-                {text.edit} <kbd>E</kbd>
-              </button>
-              <button type="button" onClick={() => void goOn(item.slice)}>
-                {text.later} <kbd>N</kbd>
-              </button>
-              <button type="button" onClick={() => setRejecting(true)}>
-                {text.reject} <kbd>X</kbd>
-              </button>
+        <fieldset>
+          <legend>
+            {text.layout} <kbd>V</kbd>
+          </legend>
+          <div class="presets">
+            {LAYOUTS.map((one) => (
               <button
+                key={one}
                 type="button"
-                class="main"
-                onClick={() => void judge(selected, "accepted", "")}
+                aria-pressed={layout === one}
+                onClick={() => setLayout(one)}
               >
-                {text.accept} <kbd>A</kbd>
+                {text[one]}
               </button>
-            </div>
-          </>
-        )}
+            ))}
+          </div>
+        </fieldset>
+        <Readings opened={opened} selected={selected} onSelect={setSelected} />
+        {item.comments.map((one) => (
+          <p key={`${one.mask}-${one.at}`} class="small">
+            {text.said(text.states[one.verdict], one.comment)}
+          </p>
+        ))}
+        <div class="actions">
+          <button type="button" onClick={edit}>
+            {text.edit} <kbd>E</kbd>
+          </button>
+          <button type="button" onClick={() => void goOn(item.slice)}>
+            {text.later} <kbd>N</kbd>
+          </button>
+          <button type="button" onClick={() => setDialog("reject")}>
+            {text.reject} <kbd>X</kbd>
+          </button>
+          <button type="button" class="main" onClick={() => void judge(selected, "accepted", "")}>
+            {text.accept} <kbd>A</kbd>
+          </button>
+        </div>
       </aside>
-      {rejecting && (
+      {dialog === "help" && <HelpDialog bindings={bindings} onClose={() => setDialog(null)} />}
+      {dialog === "reject" && (
         <RejectDialog
           onReject={(comment) => void judge(selected, "rejected", comment)}
-          onClose={() => setRejecting(false)}
+          onClose={() => setDialog(null)}
         />
       )}
     </main>

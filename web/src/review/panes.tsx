@@ -1,97 +1,98 @@
-/** How readings are shown: one over the others, beside each other, where they differ, or in hand. */
+/** How readings are shown: one over the others, beside each other, or where they differ. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { Toolbar } from "../annotate/parts";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { MaskInfo, ToReview } from "../api/client";
-import { Board, type Hand, type Subject } from "../draw/board";
+import { Board, type Subject } from "../draw/board";
 import type { Looks } from "../draw/compose";
-import type { ClassMap, GrayPicture } from "../draw/pixels";
+import type { Hand } from "../draw/hand";
+import type { ClassMap } from "../draw/pixels";
 import { outline } from "../draw/tools";
-import { PRESETS } from "../draw/window";
 import { t } from "../texts";
+import type { Scene, Sight } from "./sight";
 
 const text = t.review;
 
 /** A slice to review with everything that is shown of it. */
-export interface Opened {
+export interface Opened extends Scene {
   item: ToReview;
-  picture: GrayPicture;
   maps: Map<number, ClassMap>;
 }
 
 export type Layout = "overlay" | "sideBySide" | "disagreement";
 export const LAYOUTS: Layout[] = ["overlay", "sideBySide", "disagreement"];
 
-const LOOKS: Omit<Looks, "window"> = { maskOpacity: 0.4, suggestion: true, uncertaintyOpacity: 0 };
-const NO_HAND: Hand = { tool: "brush", value: 1, size: 5, tolerance: 0.1 };
-const NO_LISTENER = {
-  drawn: () => {},
-  active: () => {},
-  windowed: () => {},
-  scrolled: () => {},
-  sized: () => {},
+export const LOOKS: Omit<Looks, "window"> = {
+  maskOpacity: 0.4,
+  suggestion: true,
+  uncertaintyOpacity: 0,
 };
+const HEAT_LOOKS: typeof LOOKS = { maskOpacity: 0, suggestion: false, uncertaintyOpacity: 0.9 };
+const NO_HAND: Hand = { tool: "brush", value: 1, size: 5, tolerance: 0.1 };
 
 export function Panes(props: {
   opened: Opened;
   selected: number;
   layout: Layout;
   classCount: number;
+  sight: Sight;
 }) {
-  const { opened, selected, layout, classCount } = props;
+  const { opened, selected, layout, classCount, sight } = props;
   const { item, picture, maps } = opened;
-  const name = (reading: MaskInfo): string =>
-    reading.source === "consensus" ? text.consensus : reading.author;
-  const base = { picture, suggestion: null, classCount, locked: true };
+  const common = { picture, classCount, sight };
   if (layout === "sideBySide") {
     return (
       <>
         {item.readings.map((reading) => (
           <Pane
             key={reading.id}
-            caption={name(reading)}
-            subject={{
-              ...base,
-              mask: maps.get(reading.id)!,
-              suggestionOutline: null,
-              uncertainty: null,
-            }}
+            {...common}
+            caption={nameOf(reading)}
+            mask={maps.get(reading.id)!}
             looks={LOOKS}
           />
         ))}
       </>
     );
   }
-  const others = item.readings.filter(({ id }) => id !== selected).map(({ id }) => maps.get(id)!);
+  return <OnePane {...common} opened={opened} selected={selected} layout={layout} />;
+}
+
+/** All readings in one pane. */
+function OnePane(props: {
+  opened: Opened;
+  selected: number;
+  layout: Layout;
+  classCount: number;
+  sight: Sight;
+}) {
+  const { opened, selected, layout, classCount, sight } = props;
+  const { item, picture, maps } = opened;
+  const edges = useMemo(
+    () => joined([...maps].filter(([id]) => id !== selected).map(([, map]) => map)),
+    [maps, selected],
+  );
+  const heat = useMemo(
+    () => disagreement([...maps.values()].map(({ classes }) => classes)),
+    [maps],
+  );
+  const common = { picture, classCount, sight, mask: maps.get(selected)! };
   if (layout === "disagreement") {
-    const everybody = item.readings.map(({ id }) => maps.get(id)!.classes);
-    const heat = disagreement(everybody);
     const differing = heat.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
     return (
       <Pane
+        {...common}
         caption={text.disagreementPixels(differing)}
-        subject={{
-          ...base,
-          mask: maps.get(selected)!,
-          suggestionOutline: null,
-          uncertainty: heat,
-        }}
-        looks={{ maskOpacity: 0, suggestion: false, uncertaintyOpacity: 0.9 }}
+        heat={heat}
+        looks={HEAT_LOOKS}
       />
     );
   }
-  return (
-    <Pane
-      caption={name(item.readings.find(({ id }) => id === selected)!)}
-      subject={{
-        ...base,
-        mask: maps.get(selected)!,
-        suggestionOutline: joined(others),
-        uncertainty: null,
-      }}
-      looks={LOOKS}
-    />
-  );
+  const caption = nameOf(item.readings.find(({ id }) => id === selected)!);
+  return <Pane {...common} caption={caption} edges={edges} looks={LOOKS} />;
+}
+
+function nameOf(reading: MaskInfo): string {
+  return reading.source === "consensus" ? text.consensus : reading.author;
 }
 
 /** Where readings differ: 255 times the share of readings that are not of the commonest class. */
@@ -118,74 +119,55 @@ function joined(maps: ClassMap[]): Uint8Array | null {
   return edge;
 }
 
-function Pane(props: { caption: string; subject: Subject; looks: Omit<Looks, "window"> }) {
+function Pane(props: {
+  caption: string;
+  picture: Subject["picture"];
+  mask: ClassMap;
+  edges?: Uint8Array | null;
+  heat?: Uint8Array;
+  classCount: number;
+  looks: Omit<Looks, "window">;
+  sight: Sight;
+}) {
+  const { picture, mask, edges, heat, classCount, looks, sight } = props;
   const host = useRef<HTMLDivElement>(null);
   const board = useRef<Board | null>(null);
-  const window = PRESETS.tissue(props.subject.picture);
+  const latest = useRef(sight);
+  latest.current = sight;
+  const { window, other, boards, offset } = sight;
   useEffect(() => {
-    const made = new Board(host.current!, { ...props.looks, window }, NO_HAND, NO_LISTENER);
+    const made: Board = new Board(host.current!, { ...looks, window }, NO_HAND, {
+      windowed: (window) => latest.current.setWindow(window),
+      scrolled: (by) => latest.current.look(by),
+      viewed: (view) => boards.follow(made, view),
+    });
     board.current = made;
-    return () => made.remove();
-  }, []);
+    boards.add(made);
+    return () => {
+      boards.remove(made);
+      made.remove();
+    };
+  }, [boards]);
   useEffect(() => {
-    board.current?.setLooks({ ...props.looks, window });
-    board.current?.show(props.subject);
-  });
+    board.current?.setLooks({ ...looks, window });
+  }, [looks, window]);
+  useEffect(() => {
+    board.current?.show({
+      picture,
+      mask,
+      suggestion: null,
+      suggestionOutline: edges ?? null,
+      uncertainty: heat ?? null,
+      classCount,
+      locked: true,
+    });
+  }, [picture, mask, edges, heat, classCount]);
+  // Whatever is shown anew begins at home; the neighbour stays in sight.
+  useEffect(() => board.current?.lookAt(other), [other, picture, mask, edges, heat]);
   return (
     <figure class="pane">
-      <figcaption>{props.caption}</figcaption>
-      <div class="board" ref={host} role="img" aria-label={props.caption} />
+      <figcaption>{offset === 0 ? props.caption : t.annotate.neighbour(offset)}</figcaption>
+      <div class="board" ref={host} role="img" aria-label={props.caption} data-offset={offset} />
     </figure>
-  );
-}
-
-export function EditPane(props: { opened: Opened; map: ClassMap; classCount: number }) {
-  const host = useRef<HTMLDivElement>(null);
-  const board = useRef<Board | null>(null);
-  const [hand, setHand] = useState<Hand>({ ...NO_HAND, size: 7 });
-  const [steps, setSteps] = useState(0);
-  const { picture } = props.opened;
-  useEffect(() => {
-    const looks = { ...LOOKS, window: PRESETS.tissue(picture) };
-    const made = new Board(host.current!, looks, hand, {
-      ...NO_LISTENER,
-      drawn: () => setSteps((n) => n + 1),
-      sized: (size) => change({ size }),
-    });
-    made.show({
-      picture,
-      mask: props.map,
-      suggestion: null,
-      suggestionOutline: null,
-      uncertainty: null,
-      classCount: props.classCount,
-    });
-    board.current = made;
-    return () => made.remove();
-  }, []);
-  const change = (part: Partial<Hand>) =>
-    setHand((old) => {
-      const next = { ...old, ...part };
-      board.current?.setHand(next);
-      return next;
-    });
-  return (
-    <div class="pane edit">
-      <Toolbar
-        hand={hand}
-        onHand={change}
-        disabled={false}
-        canUndo={board.current?.canUndo ?? false}
-        canRedo={board.current?.canRedo ?? false}
-        hasSuggestion={false}
-        onUndo={() => board.current?.undo()}
-        onRedo={() => board.current?.redo()}
-        onClear={() => board.current?.replaceWith(new Uint8Array(props.map.classes.length))}
-        steps={steps}
-      />
-      <div class="stage">
-        <div class="board" ref={host} role="img" aria-label={t.annotate.canvas} />
-      </div>
-    </div>
   );
 }
