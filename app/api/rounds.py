@@ -12,10 +12,11 @@ from app.api.dependencies import (
     Limit,
     NamedProject,
     Reading,
+    Reviewer,
     Writing,
 )
 from app.api.images import Id
-from app.api.schemas import MapOut, ModelOut, Page, RoundItemOut, RoundOut, as_page
+from app.api.schemas import MapOut, ModelOut, Page, RoundItemOut, RoundOut, TrainingMaskOut, as_page
 from app.loop import learning, progress
 
 router = APIRouter(tags=["rounds"])
@@ -64,6 +65,18 @@ def list_models(
 ) -> Any:
     """The models of a project: parent, training masks, Dice."""
     return as_page(progress.list_models(session, project, cursor, limit))
+
+
+@router.get("/models/{model_id}/masks", response_model=Page[TrainingMaskOut])
+def list_training_masks(
+    model_id: Id,
+    session: Reading,
+    reviewer: Reviewer,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Any:
+    """The masks that a model was trained on: of which slices, and by whom."""
+    return as_page(progress.training_masks(session, model_id, cursor, limit))
 
 
 @router.get(

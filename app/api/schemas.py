@@ -323,6 +323,17 @@ class ModelOut(BaseModel):
     promoted_at: datetime | None = Field(description="When an admin made it the current model.")
 
 
+class TrainingMaskOut(BaseModel):
+    """A mask that a model was trained on."""
+
+    mask: int
+    slice: int
+    case: str
+    index: int
+    author: str
+    foreground_pixels: int
+
+
 class CurvePoint(BaseModel):
     """One model on the learning curve."""
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from app.errors import NotFound
 from app.loop import jobs
+from app.loop.learning import find_model
 from app.loop.options import query_settings
 from app.loop.paging import Page, page_of, paginate
 from app.loop.reviews import count_to_review
@@ -263,6 +264,37 @@ def list_models(
     """A page of the project's models."""
     query = select(ModelVersion).where(ModelVersion.project_id == project.id)
     return paginate(session, query, ModelVersion.id, cursor, limit, model_view)
+
+
+def training_masks(
+    session: Session, model_id: int, cursor: int | None, limit: int
+) -> Page[dict[str, Any]]:
+    """A page of the masks that a model was trained on, with the slices that they are of.
+
+    Raises ``NotFound``.
+    """
+    ids = sorted(id_ for id_ in find_model(session, model_id).mask_ids if id_ > (cursor or 0))
+    rows = session.execute(
+        select(Mask, Case.name, Slice.index)
+        .join(Slice, Slice.id == Mask.slice_id)
+        .join(Case, Case.id == Slice.case_id)
+        .where(Mask.id.in_(ids[: limit + 1]))
+        .options(joinedload(Mask.author))
+        .order_by(Mask.id)
+    ).all()
+    return page_of(
+        rows,
+        limit,
+        key=lambda row: row[0].id,
+        view=lambda row: {
+            "mask": row[0].id,
+            "slice": row[0].slice_id,
+            "case": row[1],
+            "index": row[2],
+            "author": row[0].author.name,
+            "foreground_pixels": row[0].foreground_pixels,
+        },
+    )
 
 
 def model_view(model: ModelVersion) -> dict[str, Any]:

@@ -135,6 +135,8 @@ def test_a_mask_with_a_class_that_the_project_lacks(api):
         ("GET", "/jobs/999/events"),
         ("POST", "/jobs/999/cancel"),
         ("GET", "/models/999/weights"),
+        ("GET", "/models/999/masks"),
+        ("POST", "/models/999/promote"),
         ("POST", "/leases/999/renew"),
         ("DELETE", "/leases/999"),
         ("GET", "/projects/nobody"),

@@ -218,7 +218,7 @@ def test_a_rejected_mask_goes_back_to_its_author_first(api):
     assert first not in [item["slice"] for item in take(ann, 4)]
 
 
-def open_second_round(database) -> None:
+def open_second_round(database, trained_on: tuple[int, ...] = ()) -> None:
     """As a retraining does, without the training."""
     with database.writing() as session:
         project = session.scalars(select(Project)).one()
@@ -229,7 +229,7 @@ def open_second_round(database) -> None:
             number=1,
             job_id=job.id,
             architecture={},
-            mask_ids=[],
+            mask_ids=list(trained_on),
             scores={},
             seed=0,
             seconds=0.0,
@@ -262,6 +262,21 @@ def test_a_rejection_after_the_round_asks_again_in_the_open_round(api):
     assert admin.post(f"/masks/{kept[0]['id']}/review", json=words).status_code == 200
     again = take(ann, 1)[0]
     assert (again["slice"], again["stream"]) == (items[0]["slice"], "returned")
+
+
+def test_a_model_tells_which_masks_made_it_page_by_page(api):
+    admin = api.project(slices=6, size=2)
+    ann = api.as_("ann")
+    kept = [post(ann, item["slice"]) for item in take(ann, 2)]
+    open_second_round(api.database, trained_on=(kept[1]["id"], kept[0]["id"]))
+    first = admin.get("/models/1/masks", params={"limit": 1}).json()
+    second = admin.get("/models/1/masks", params={"limit": 1, "cursor": first["next"]}).json()
+    assert second["next"] is None
+    listed = first["items"] + second["items"]
+    assert [one["mask"] for one in listed] == sorted(mask["id"] for mask in kept)
+    assert {(one["author"], one["foreground_pixels"]) for one in listed} == {("ann", 64)}
+    assert {one["slice"] for one in listed} == {mask["slice"] for mask in kept}
+    assert ann.get("/models/1/masks").status_code == 403
 
 
 def test_the_review_queue_holds_what_is_complete_and_not_accepted(api):

@@ -141,6 +141,11 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.get_by_role("button", name="Retrain now").click()
     page.locator('[data-points="2"]').wait_for(state="attached", timeout=150_000)
     first = page.locator('tr[data-model="1"]')
+    first.get_by_role("button", name="3", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Model 1 was trained on 3 masks")
+    expect(dialog.get_by_text("worker")).to_have_count(3)
+    expect(dialog.locator("canvas").first).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
     first.get_by_role("button", name="Make current").click()
     expect(first.get_by_text("current")).to_be_visible()
     for number in (1, 2):

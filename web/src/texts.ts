@@ -215,6 +215,7 @@ const english = {
     compareHint: "Choose two models.",
     modelColumns: ["Model", "Trained on", "Dice per case", "Dice per slice", "Seconds", ""],
     difference: "Difference",
+    trainedOn: (number: number, masks: number) => `Model ${number} was trained on ${masks} masks`,
     newMasks: (n: number) => `${n} masks more`,
     gallery: "The current batch",
     galleryHint: "Outline: what the model suggests. Click to see it large.",

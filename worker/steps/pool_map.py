@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 # Fewer points have no neighbours to be near to.
 _FEWEST = 3
+# Annotators wait for it: the map of some hundred points hardly changes after these.
+_ITERATIONS = 500
 
 
 def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
@@ -23,6 +25,7 @@ def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float
     places = TSNE(
         perplexity=min(30.0, max(1.0, (count - 1) / 3)),
         init="random" if scaled.shape[1] < 2 else "pca",
+        max_iter=_ITERATIONS,
         random_state=seed % 2**31,
     ).fit_transform(scaled)
     return np.asarray(places, dtype=np.float32)

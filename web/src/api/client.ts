@@ -12,6 +12,7 @@ export type MaskInfo = Schemas["MaskOut"];
 export type Progress = Schemas["ProgressOut"];
 export type Job = Schemas["JobOut"];
 export type Model = Schemas["ModelOut"];
+export type TrainingMask = Schemas["TrainingMaskOut"];
 export type Round = Schemas["RoundOut"];
 export type RoundItem = Schemas["RoundItemOut"];
 export type SliceInfo = Schemas["SliceOut"];

@@ -3,7 +3,8 @@
 import { useState } from "preact/hooks";
 import { all, api, data, type Model } from "../api/client";
 import { t } from "../texts";
-import { Failure, figure, Panel, useLoaded, words } from "../ui";
+import { Dialog, Failure, figure, Panel, useLoaded, words } from "../ui";
+import { Thumbnail } from "./batch";
 
 const text = t.dashboard;
 
@@ -21,7 +22,13 @@ export function currentOf(models: Model[]): Model | undefined {
   );
 }
 
-export function ModelsPanel(props: { project: string; version: string; admin: boolean }) {
+export function ModelsPanel(props: {
+  project: string;
+  version: string;
+  admin: boolean;
+  /** Reviewers and admins may see whose masks a model was trained on. */
+  reviewer: boolean;
+}) {
   const models = useLoaded(
     () =>
       all((page) =>
@@ -39,6 +46,7 @@ export function ModelsPanel(props: { project: string; version: string; admin: bo
     props.version,
   );
   const [compared, setCompared] = useState<number[]>([]);
+  const [opened, setOpened] = useState<Model | null>(null);
   const [error, setError] = useState<string | null>(null);
   const promote = async (id: number) => {
     try {
@@ -89,7 +97,20 @@ export function ModelsPanel(props: { project: string; version: string; admin: bo
                   <td>
                     {text.model(model.number)} {model.id === current?.id && <em>{text.current}</em>}
                   </td>
-                  <td class="number">{model.training_masks.length}</td>
+                  <td class="number">
+                    {props.reviewer ? (
+                      <button
+                        type="button"
+                        class="quiet"
+                        aria-haspopup="dialog"
+                        onClick={() => setOpened(model)}
+                      >
+                        {model.training_masks.length}
+                      </button>
+                    ) : (
+                      model.training_masks.length
+                    )}
+                  </td>
                   <td class="number">{figure(diceOf(model).dice_case)}</td>
                   <td class="number">{figure(diceOf(model).dice_slice)}</td>
                   <td class="number">{figure(model.seconds, 0)}</td>
@@ -109,7 +130,45 @@ export function ModelsPanel(props: { project: string; version: string; admin: bo
       )}
       {pair.length === 2 && <Comparison one={pair[0]!} other={pair[1]!} />}
       {found.length > 1 && pair.length < 2 && <p class="small">{text.compareHint}</p>}
+      {opened && <TrainingMasks model={opened} onClose={() => setOpened(null)} />}
     </Panel>
+  );
+}
+
+function TrainingMasks(props: { model: Model; onClose: () => void }) {
+  const { id, number, training_masks } = props.model;
+  const masks = useLoaded(
+    () =>
+      all((page) =>
+        data(
+          api.GET("/models/{model_id}/masks", {
+            params: { path: { model_id: id }, query: { ...page } },
+          }),
+        ),
+      ),
+    id,
+  );
+  return (
+    <Dialog title={text.trainedOn(number, training_masks.length)} onClose={props.onClose}>
+      {masks.error && <Failure error={masks.error} retry={() => void masks.reload()} />}
+      <div class="gallery">
+        {(masks.value ?? []).map((one) => (
+          <figure key={one.mask}>
+            <Thumbnail
+              slice={one.slice}
+              mask={one.mask}
+              suggested={false}
+              label={t.annotate.slice(one.case, one.index)}
+            />
+            <figcaption class="small">
+              {one.case} · {one.index}
+              <br />
+              {one.author}
+            </figcaption>
+          </figure>
+        ))}
+      </div>
+    </Dialog>
   );
 }
 

@@ -46,7 +46,12 @@ export function DashboardPage(props: {
       <CurvePanel progress={value} />
       <RoundPanel progress={value} project={name} admin={admin} onChange={progress.reload} />
       <JobsPanel project={name} active={value.job} admin={admin} onChange={progress.reload} />
-      <ModelsPanel project={name} version={version} admin={admin} />
+      <ModelsPanel
+        project={name}
+        version={version}
+        admin={admin}
+        reviewer={session.role !== "annotator"}
+      />
       {value.round && (
         <GalleryPanel round={value.round} version={`${version}/${value.round.labelled}`} />
       )}
