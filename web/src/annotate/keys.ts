@@ -9,6 +9,8 @@ export interface Binding {
   /** As `event.key` says it, lower case; "mod+" for Ctrl or Cmd, "shift+" for Shift. */
   keys: string[];
   text: string;
+  /** Held down, it counts once: what it does to a slice must not be done to the next unseen. */
+  once?: true;
   run: () => void;
 }
 
@@ -126,10 +128,10 @@ export function deskBindings(
     { keys: ["shift+a"], text: acceptAll, run: () => desk.acceptAll() },
     { keys: ["c"], text: copy, run: () => void desk.copyFromNeighbour() },
     ...stepBindings(desk),
-    { keys: ["n"], text: keys.blank, run: () => void desk.markBlank() },
+    { keys: ["n"], text: keys.blank, once: true, run: () => void desk.markBlank() },
     { keys: ["s"], text: skip, run: () => open("skip") },
-    { keys: ["enter"], text: keys.finish, run: () => void desk.finish() },
-    { keys: ["backspace"], text: back, run: () => void desk.goBack() },
+    { keys: ["enter"], text: keys.finish, once: true, run: () => void desk.finish() },
+    { keys: ["backspace"], text: back, once: true, run: () => void desk.goBack() },
     ...viewBindings(desk),
     { keys: ["h"], text: keys.toggleMask, run: () => desk.toggleMask() },
     { keys: ["o"], text: keys.toggleSuggestion, run: () => desk.toggleSuggestion() },
@@ -160,6 +162,7 @@ export function useKeys(
       const binding = latest.current.bindings.find(({ keys }) => keys.includes(name));
       if (!binding) return;
       event.preventDefault();
+      if (event.repeat && binding.once) return;
       latest.current.page.used?.();
       binding.run();
     };

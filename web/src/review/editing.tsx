@@ -115,7 +115,7 @@ export function Editing(props: {
       ),
       ...stepBindings(drawing),
       ...viewBindings(sight),
-      { keys: ["enter"], text: text.submitEdit, run: finish },
+      { keys: ["enter"], text: text.submitEdit, once: true, run: finish },
     ],
     {
       used: () => clock.tick(performance.now()),

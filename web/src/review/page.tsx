@@ -1,48 +1,27 @@
 /** The reviewer's queue: readings of a slice beside or over each other, and what is said of them. */
 
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Binding, useKeys, viewBindings } from "../annotate/keys";
 import { Loader } from "../annotate/load";
 import { HelpDialog, reason } from "../annotate/parts";
-import {
-  api,
-  bytes,
-  data,
-  type MaskInfo,
-  type Project,
-  post,
-  type Session,
-  type ToReview,
-} from "../api/client";
-import { type ClassMap, decodeClasses, encodeClasses } from "../draw/pixels";
+import { api, data, type MaskInfo, type Project, post, type Session } from "../api/client";
+import { type ClassMap, encodeClasses } from "../draw/pixels";
 import { meanDice } from "../draw/tools";
 import { t } from "../texts";
 import { Dialog, Failure, figure, words } from "../ui";
 import { Editing } from "./editing";
 import { LAYOUTS, type Layout, type Opened, Panes } from "./panes";
+import { ReviewQueue } from "./queue";
 import { useSight } from "./sight";
 
 const text = t.review;
 
-async function open(item: ToReview, loader: Loader): Promise<Opened> {
-  const gone = (): never => {
-    throw new Error(t.review.nothing);
-  };
-  const [picture, neighbours, ...masks] = await Promise.all([
-    loader.picture(item.image),
-    loader.slicesOf(item.case),
-    ...item.readings.map(async (reading) => {
-      const png = await bytes(reading.image);
-      return [reading.id, png ? decodeClasses(png) : gone()] as [number, ClassMap];
-    }),
-  ]);
-  return { item, picture, neighbours, index: item.index, maps: new Map(masks) };
-}
-
 export function ReviewPage(props: { session: Session; project: Project }) {
   const { project } = props;
   const loader = useMemo(() => new Loader(project.name), [project.name]);
-  const [queue, setQueue] = useState<{ count: number; more: boolean } | null>(null);
+  const queue = useMemo(() => new ReviewQueue(project.name, loader), [project.name, loader]);
+  const turn = useRef(0);
+  const [waiting, setWaiting] = useState<{ count: number; more: boolean } | null>(null);
   const [opened, setOpened] = useState<Opened | null>(null);
   const [selected, setSelected] = useState<number | null>(null);
   const [layout, setLayout] = useState<Layout>("overlay");
@@ -51,59 +30,40 @@ export function ReviewPage(props: { session: Session; project: Project }) {
   const [error, setError] = useState<string | null>(null);
   const sight = useSight(opened, loader);
 
-  /** The queue behind a slice; at its end, from its start. */
-  const load = useCallback(
-    async (after: number | null) => {
-      const page = (cursor: number | null) =>
-        data(
-          api.GET("/projects/{name}/reviews", {
-            params: {
-              path: { name: project.name },
-              query: { limit: 20, ...(cursor === null ? {} : { cursor }) },
-            },
-          }),
-        );
-      try {
-        let found = await page(after);
-        if (found.items.length === 0 && after !== null) found = await page(null);
-        setQueue({ count: found.items.length, more: typeof found.next === "number" });
-        setError(null);
-        return found.items;
-      } catch (failure) {
-        setError(words(failure));
-        return null;
-      }
-    },
-    [project.name],
-  );
-
   const show = useCallback(
-    async (item: ToReview | undefined) => {
+    async (mine: number) => {
+      const item = queue.first;
+      const found = item && (await queue.open(item));
+      if (mine !== turn.current) return;
       setEditing(null);
-      if (!item) {
-        setOpened(null);
-        return;
-      }
-      try {
-        const found = await open(item, loader);
-        setOpened(found);
-        const consensus = item.readings.find((one) => one.source === "consensus");
-        const pending = item.readings.filter((one) => one.review_state === "pending");
-        setSelected((consensus ?? pending[0] ?? item.readings[0]).id);
-      } catch (failure) {
-        setError(words(failure));
-      }
+      setOpened(found ?? null);
+      if (!found) return;
+      const consensus = found.item.readings.find((one) => one.source === "consensus");
+      const pending = found.item.readings.find((one) => one.review_state === "pending");
+      setSelected((consensus ?? pending ?? found.item.readings[0]).id);
     },
-    [loader],
+    [queue],
   );
 
-  /** The slice behind one that was judged or put off. */
+  /** The slice behind one that was judged or put off: at once if it is known, then as it stands. */
   const goOn = useCallback(
     async (after: number | null) => {
-      const found = await load(after);
-      if (found) await show(found[0]);
+      const mine = ++turn.current;
+      try {
+        if (after !== null) queue.pass(after);
+        const shown = queue.first?.slice;
+        if (shown !== undefined) await show(mine);
+        await queue.refresh(after);
+        if (mine !== turn.current) return;
+        // Another reviewer may have been quicker.
+        if (shown === undefined || !queue.has(shown)) await show(mine);
+        setWaiting({ count: queue.count, more: queue.more });
+        setError(null);
+      } catch (failure) {
+        setError(words(failure));
+      }
     },
-    [load, show],
+    [queue, show],
   );
 
   useEffect(() => {
@@ -141,10 +101,20 @@ export function ReviewPage(props: { session: Session; project: Project }) {
     editing || selected === null
       ? []
       : [
-          { keys: ["a"], text: text.accept, run: () => void judge(selected, "accepted", "") },
+          {
+            keys: ["a"],
+            text: text.accept,
+            once: true,
+            run: () => void judge(selected, "accepted", ""),
+          },
           { keys: ["x"], text: text.reject, run: () => setDialog("reject") },
           { keys: ["e"], text: text.edit, run: edit },
-          { keys: ["n"], text: text.later, run: () => void goOn(opened?.item.slice ?? null) },
+          {
+            keys: ["n"],
+            text: text.later,
+            once: true,
+            run: () => void goOn(opened?.item.slice ?? null),
+          },
           {
             keys: ["v"],
             text: text.layout,
@@ -155,7 +125,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         ];
   useKeys(bindings);
 
-  if (!queue)
+  if (!waiting)
     return error ? (
       <Failure error={error} retry={() => void goOn(null)} />
     ) : (
@@ -199,7 +169,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         />
       </div>
       <aside class="side" aria-label={text.title}>
-        <p class="small">{text.queue(queue.count, queue.more)}</p>
+        <p class="small">{text.queue(waiting.count, waiting.more)}</p>
         <h2>{t.annotate.slice(item.case, item.index)}</h2>
         {item.stream && <p>{reason(item.stream)}</p>}
         {error && <Failure error={error} />}
