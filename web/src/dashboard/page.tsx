@@ -1,14 +1,17 @@
 /** How a project fares, and for admins the levers. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { all, api, data, type Job, type Progress, type Project, type Session } from "../api/client";
+import { useMemo, useState } from "preact/hooks";
+import { api, data, type Progress, type Project, type Session } from "../api/client";
 import { t } from "../texts";
 import { Failure, figure, Panel, useLoaded, useRepeat, words } from "../ui";
-import { ExportPanel, ImportPanel, SettingsPanel, TokensPanel } from "./admin";
 import { GalleryPanel, MapPanel } from "./batch";
 import { ChartView, markOf, PALETTE } from "./chart";
+import { JobsPanel } from "./jobs";
 import { ModelsPanel } from "./models";
 import { PeoplePanel } from "./people";
+import { SettingsPanel } from "./settings";
+import { TokensPanel } from "./tokens";
+import { ExportPanel, ImportPanel } from "./transfers";
 
 const text = t.dashboard;
 const REFRESH_SECONDS = 5;
@@ -192,117 +195,5 @@ export function Figure(props: { name: string; value: number | string }) {
       <dt>{props.name}</dt>
       <dd>{props.value}</dd>
     </div>
-  );
-}
-
-/** A running job as its events tell of it, from one to the next. */
-function useJob(active: Job | null, onEnd: () => void): Job | null {
-  const [job, setJob] = useState<Job | null>(active);
-  const id = active?.id;
-  useEffect(() => {
-    setJob(active);
-    if (id === undefined) return;
-    const source = new EventSource(`/jobs/${id}/events`);
-    source.addEventListener("job", (event) => {
-      const seen = JSON.parse((event as MessageEvent).data) as Job;
-      setJob(seen);
-      if (!["queued", "running", "waiting"].includes(seen.state)) {
-        source.close();
-        onEnd();
-      }
-    });
-    return () => source.close();
-  }, [id]);
-  return job;
-}
-
-function JobsPanel(props: {
-  project: string;
-  active: Job | null;
-  admin: boolean;
-  onChange: () => Promise<void>;
-}) {
-  const jobs = useLoaded(
-    () =>
-      all((page) =>
-        data(
-          api.GET("/jobs", {
-            params: {
-              query: {
-                project: props.project,
-                ...page,
-              },
-            },
-          }),
-        ),
-      ),
-    `${props.project}/${props.active?.id ?? 0}`,
-  );
-  const live = useJob(props.active, () => {
-    void jobs.reload();
-    void props.onChange();
-  });
-  const [error, setError] = useState<string | null>(null);
-  const cancel = async (id: number) => {
-    try {
-      await data(api.POST("/jobs/{job_id}/cancel", { params: { path: { job_id: id } } }));
-      await jobs.reload();
-    } catch (failure) {
-      setError(words(failure));
-    }
-  };
-  const shown = (jobs.value ?? [])
-    .map((job) => (live?.id === job.id ? live : job))
-    .reverse()
-    .slice(0, 8);
-  return (
-    <Panel title={text.jobs}>
-      {jobs.error && <Failure error={jobs.error} retry={() => void jobs.reload()} />}
-      {error && <Failure error={error} />}
-      {shown.length === 0 && <p>{text.noJobs}</p>}
-      {shown.map((job) => (
-        <JobView key={job.id} job={job} onCancel={props.admin ? () => void cancel(job.id) : null} />
-      ))}
-    </Panel>
-  );
-}
-
-function JobView(props: { job: Job; onCancel: (() => void) | null }) {
-  const { job } = props;
-  const {
-    epoch,
-    epochs,
-    slices_scored: scored,
-  } = job.progress as Record<string, number | undefined>;
-  const active = ["queued", "running", "waiting"].includes(job.state);
-  return (
-    <article data-job={job.id} data-state={job.state}>
-      <p>
-        {text.jobState(job.id, job.state, job.step)}{" "}
-        <span class="small">
-          {epoch !== undefined && epochs !== undefined && text.epoch(epoch, epochs)}
-          {scored !== undefined && ` · ${text.scored(scored)}`}
-        </span>{" "}
-        {active && props.onCancel && (
-          <button type="button" onClick={props.onCancel} disabled={job.cancel_requested}>
-            {text.cancelJob}
-          </button>
-        )}
-      </p>
-      {active && (
-        <progress
-          aria-label={text.jobState(job.id, job.state, job.step)}
-          {...(epoch !== undefined && epochs !== undefined && job.step === "train"
-            ? { max: epochs, value: epoch }
-            : {})}
-        />
-      )}
-      {job.error && (
-        <details>
-          <summary>{text.jobError}</summary>
-          <pre>{job.error}</pre>
-        </details>
-      )}
-    </article>
   );
 }

@@ -1,0 +1,188 @@
+/** The settings that the next round follows, as the server describes them. */
+
+import { useState } from "preact/hooks";
+import { api, data, type Project } from "../api/client";
+import { t } from "../texts";
+import { Failure, Panel, useLoaded, words } from "../ui";
+
+const text = t.dashboard;
+
+interface Field {
+  section: "query" | "training";
+  name: string;
+  label: string;
+  hint?: string;
+  choices?: string[];
+  kind: "string" | "number" | "boolean";
+  nullable: boolean;
+}
+
+interface JsonSchema {
+  type?: string;
+  enum?: string[];
+  anyOf?: JsonSchema[];
+  description?: string;
+  properties?: Record<string, JsonSchema>;
+}
+
+/** The fields of the settings as the server's own document describes them. */
+export function fieldsOf(document: {
+  components: { schemas: Record<string, JsonSchema> };
+}): Field[] {
+  const sections = { query: "QuerySettings", training: "TrainingSettings" } as const;
+  return (["query", "training"] as const).flatMap((section) => {
+    const properties = document.components.schemas[sections[section]]?.properties ?? {};
+    return Object.entries(properties).map(([name, schema]) => {
+      const kinds = (schema.anyOf ?? [schema]).map((one) => one.type);
+      const kind = kinds.includes("boolean")
+        ? "boolean"
+        : kinds.some((one) => one === "integer" || one === "number")
+          ? "number"
+          : "string";
+      return {
+        section,
+        name,
+        label: name.replaceAll("_", " "),
+        ...(schema.description ? { hint: schema.description } : {}),
+        ...(schema.enum ? { choices: schema.enum } : {}),
+        kind,
+        nullable: kinds.includes("null"),
+      };
+    });
+  });
+}
+
+export function SettingsPanel(props: { project: Project }) {
+  const name = props.project.name;
+  const settings = useLoaded(async () => {
+    const [project, document, strategies] = await Promise.all([
+      data(api.GET("/projects/{name}", { params: { path: { name } } })),
+      fetch("/openapi.json").then((reply) => reply.json()),
+      data(api.GET("/strategies")),
+    ]);
+    const fields = fieldsOf(document).map((field) =>
+      field.section === "query" && field.name === "strategy"
+        ? { ...field, choices: strategies }
+        : field,
+    );
+    return { project, fields };
+  }, name);
+  const [changes, setChanges] = useState<Record<string, unknown>>({});
+  const [said, setSaid] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const save = async () => {
+    const body: { query: Record<string, unknown>; training: Record<string, unknown> } = {
+      query: {},
+      training: {},
+    };
+    for (const [key, value] of Object.entries(changes)) {
+      const [section, field] = key.split(".") as ["query" | "training", string];
+      body[section][field] = value;
+    }
+    try {
+      await data(api.PATCH("/projects/{name}", { params: { path: { name } }, body }));
+      setChanges({});
+      setError(null);
+      setSaid(text.saved);
+      await settings.reload();
+    } catch (failure) {
+      setSaid(null);
+      setError(words(failure));
+    }
+  };
+  if (!settings.value) {
+    return (
+      <Panel title={text.settings}>
+        {settings.error && <Failure error={settings.error} retry={() => void settings.reload()} />}
+      </Panel>
+    );
+  }
+  const { project, fields } = settings.value;
+  return (
+    <Panel title={text.settings}>
+      <p class="small">{text.settingsHint}</p>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        {(["query", "training"] as const).map((section) => (
+          <fieldset key={section}>
+            <legend>{text.sections[section]}</legend>
+            <div class="fields">
+              {fields
+                .filter((field) => field.section === section)
+                .map((field) => {
+                  const key = `${section}.${field.name}`;
+                  return (
+                    <SettingField
+                      key={key}
+                      field={field}
+                      value={key in changes ? changes[key] : project[section][field.name]}
+                      onChange={(to) => setChanges({ ...changes, [key]: to })}
+                    />
+                  );
+                })}
+            </div>
+          </fieldset>
+        ))}
+        <button type="submit" class="main" disabled={Object.keys(changes).length === 0}>
+          {text.save}
+        </button>{" "}
+        <output>{said}</output>
+        {error && <Failure error={error} />}
+      </form>
+    </Panel>
+  );
+}
+
+function SettingField(props: { field: Field; value: unknown; onChange: (to: unknown) => void }) {
+  const { field, value } = props;
+  const name = `${field.section}.${field.name}`;
+  if (field.choices) {
+    return (
+      <label title={field.hint}>
+        <span class="small">{field.label}</span>
+        <select
+          name={name}
+          value={String(value)}
+          onChange={(event) => props.onChange(event.currentTarget.value)}
+        >
+          {field.choices.map((choice) => (
+            <option key={choice}>{choice}</option>
+          ))}
+        </select>
+      </label>
+    );
+  }
+  if (field.kind === "boolean") {
+    return (
+      <label class="choice" title={field.hint}>
+        <input
+          type="checkbox"
+          name={name}
+          checked={Boolean(value)}
+          onChange={(event) => props.onChange(event.currentTarget.checked)}
+        />
+        <span class="small">{field.label}</span>
+      </label>
+    );
+  }
+  return (
+    <label title={field.hint}>
+      <span class="small">{field.label}</span>
+      <input
+        name={name}
+        type={field.kind === "number" ? "number" : "text"}
+        step="any"
+        value={value === null || value === undefined ? "" : String(value)}
+        onInput={(event) => {
+          const given = event.currentTarget.value;
+          if (given === "") props.onChange(field.nullable ? null : given);
+          else props.onChange(field.kind === "number" ? Number(given) : given);
+        }}
+      />
+    </label>
+  );
+}
