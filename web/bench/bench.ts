@@ -47,7 +47,7 @@ function ours(size: number, uncertaintyOpacity = 0): Rival {
     host(),
     looks,
     { tool: "brush", value: 1, size: Math.round(size / 20), tolerance: 0.1 },
-    { drawn: nothing, active: nothing, windowed: nothing, scrolled: nothing, sized: nothing },
+    {},
   );
   board.show({
     picture: pictures[0],

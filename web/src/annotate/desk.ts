@@ -14,7 +14,7 @@ import { PRESETS } from "../draw/window";
 import { t } from "../texts";
 import { words } from "../ui";
 import { ActiveClock } from "./clock";
-import { Keep } from "./keep";
+import { type Draft, Keep } from "./keep";
 import { Loader, type Ready } from "./load";
 import { Outbox, type OutboxState } from "./outbox";
 import { Queue, settleReleases } from "./queue";
@@ -92,6 +92,8 @@ export class Desk {
   private lastSubmitted: { ready: Ready; mask: ClassMap; seconds: number } | null = null;
   private lastActive = Date.now();
   private submitting = false;
+  /** Slices on their way to the desk: whoever asks meanwhile need not fetch another. */
+  private coming = 0;
   /** Steps to neighbours that were asked for; only the last one's picture is shown. */
   private lookTurn = 0;
   /** Where the steps to neighbours have led, also while the picture is still on its way. */
@@ -178,7 +180,7 @@ export class Desk {
       const { current } = this.state;
       const item = current && this.queue.find(current.ready.item.slice);
       if (item) this.set({ current: { ...current, ready: { ...current.ready, item } } });
-      if (!current) await this.showNext();
+      if (!current && this.coming === 0) await this.showNext();
     } catch (failure) {
       this.set({ error: t.annotate.failed(words(failure)) });
     }
@@ -207,18 +209,19 @@ export class Desk {
       this.set({ current: null });
       return;
     }
-    // It was loaded when it was first handed out; its lease may have been renewed since.
-    await this.show({ ...(await this.loader.item(item)), item });
+    this.coming++;
+    try {
+      // It was loaded when it was first handed out; its lease may have been renewed since.
+      await this.show({ ...(await this.loader.item(item)), item });
+    } finally {
+      this.coming--;
+    }
   }
 
   /** Show a slice to be drawn on: with its draft, or what came back from a reviewer, or blank. */
   private async show(ready: Ready, again?: { mask: ClassMap; seconds: number }): Promise<void> {
-    const { item, picture } = ready;
-    const found = again ? undefined : await this.keep.findDraft(item.slice);
-    const fits = found?.width === picture.width && found?.height === picture.height;
-    const draft = fits ? found : undefined;
-    const before = item.returned && !draft ? await this.loader.ownMask(item.slice) : null;
-    const mask = again?.mask ?? blankMap(picture, (draft ?? before)?.classes.slice());
+    const { draft, before } = again ? {} : await this.begunOf(ready);
+    const mask = again?.mask ?? blankMap(ready.picture, (draft ?? before)?.classes.slice());
     const clock = new ActiveClock(again?.seconds ?? draft?.seconds);
     this.lookTurn++;
     this.lookedAt = 0;
@@ -233,6 +236,19 @@ export class Desk {
     });
     this.board?.setLooks(this.state.looks);
     this.board?.show({ ...ready, mask, classCount: this.project.classes.length });
+  }
+
+  /** What was drawn of a slice already: a draft here, or before that a mask that came back. */
+  private async begunOf({ item, picture }: Ready): Promise<{ draft?: Draft; before?: ClassMap }> {
+    this.coming++;
+    try {
+      const draft = await this.keep.findDraft(item.slice);
+      if (draft?.width === picture.width && draft.height === picture.height) return { draft };
+      const before = item.returned && (await this.loader.ownMask(item.slice));
+      return before ? { before } : {};
+    } finally {
+      this.coming--;
+    }
   }
 
   /** A window that was set by hand holds for the case: others have other intensities. */
