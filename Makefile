@@ -59,7 +59,7 @@ test: dev web  ## Format, lint, types, import rules, tests: all of it
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	$(NPM) run --silent lint
 	$(NPM) run --silent test -- --reporter=dot
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: dev web  ## Time the drawing of slices against NiiVue and Cornerstone3D
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts

@@ -1,6 +1,7 @@
 """What the tests share: real databases, the real application, small pictures."""
 
 import io
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,8 +23,9 @@ from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
 
-# Tiny networks: more threads only wait for each other, and worse beside another busy process.
+# Tiny networks: more threads only wait for each other, here and in the processes of tests.
 torch.set_num_threads(1)
+os.environ.setdefault("SFUMATO_THREADS", "1")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 TTL = timedelta(minutes=30)

@@ -79,7 +79,9 @@ def test_the_walk_runs_from_the_first_line_to_the_last(folder):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     up = START.splitlines()[1]
-    service = start(f"{up} --port {port}", folder, url, SFUMATO_RESEND_SECONDS="1")
+    service = start(
+        f"{up} --port {port}", folder, url, SFUMATO_RESEND_SECONDS="1", SFUMATO_THREADS="1"
+    )
     try:
         script = "set -euo pipefail\n" + "\n".join(WALK).replace(
             "127.0.0.1:8000", f"127.0.0.1:{port}"

@@ -17,6 +17,9 @@ from app.store import Database, Job, JobState, ModelVersion, Project, Round
 from app.sweep import sweep_once
 from tests.worker.test_steps import job_of, label_batch, make_project
 
+# Processes and signals are at test here; what they do to the tables is tested on both engines.
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
 
 class Workers:
     """Worker processes of this test, all ended with it."""
@@ -105,6 +108,7 @@ def test_a_killed_workers_job_finishes_once_on_another(database, database_url, v
     assert {name.rsplit(":", 1)[1] for name in ran_by} == {str(second.pid)}
 
 
+@on_postgresql
 def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     project = make_project(database)
     long_training(database, epochs=10_000)
@@ -120,6 +124,7 @@ def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     assert worker.poll() is None
 
 
+@on_postgresql
 def test_a_worker_that_is_told_to_end_gives_its_job_to_another(database, workers):
     project = make_project(database)
     long_training(database, epochs=10_000)
@@ -132,6 +137,7 @@ def test_a_worker_that_is_told_to_end_gives_its_job_to_another(database, workers
     assert (job.state, job.lost) == (JobState.QUEUED, 0)
 
 
+@on_postgresql
 def test_a_job_is_accepted_while_the_broker_is_down_and_found_later(
     database, database_url, valkey_url, workers
 ):

@@ -21,6 +21,7 @@ from worker.simulation.service import running_service
 def sfumato(*arguments: str, seconds: float = 120, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
+    environment["SFUMATO_THREADS"] = "1"
     return subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=seconds, **options
     )
