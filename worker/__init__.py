@@ -4,5 +4,5 @@ import os
 
 # Read by OpenMP when torch is loaded. Its threads wait for each other by spinning, and where
 # another process wants the same cores (the server, a second worker, a browser), a small network's
-# steps took a hundred times longer so. Sleeping costs next to nothing on idle cores.
+# steps take many times as long so. Sleeping costs next to nothing on idle cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -102,7 +102,9 @@ def test_a_reviewer_looks_at_neighbours_and_edits_by_keys_without_losing_it(serv
     expect(page.locator(".board")).not_to_have_attribute("data-offset", "0")
     reviewer.press("0")
     expect(page.locator(".board")).to_have_attribute("data-offset", "0")
-    reviewer.press("e", "2")
+    reviewer.press("e")
+    page.locator(".edit .board[data-view]").wait_for()
+    reviewer.press("2")
     expect(page.get_by_role("radio", name="rim")).to_be_checked()
     reviewer.rectangle(30, 30, 40, 40)
     expect(page.get_by_role("button", name="Undo")).to_be_enabled()
@@ -121,7 +123,7 @@ def test_a_reviewer_looks_at_neighbours_and_edits_by_keys_without_losing_it(serv
 
 def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, sign_in):
     # Long enough to be seen at work.
-    project = service.project(slices=12, epochs=60, size=4)
+    project = service.project(slices=12, epochs=40, size=4)
     answer(service, project, "worker", 10, count=3)
     admin = sign_in(service.token("boss", Role.ADMIN), project, "/dashboard")
     page = admin.page
@@ -129,7 +131,7 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.get_by_role("button", name="Retrain now").click()
     running = page.locator('[data-job][data-state="running"]')
     running.wait_for(timeout=30_000)
-    expect(running).to_contain_text(re.compile(r"epoch \d+ of 60"), timeout=30_000)
+    expect(running).to_contain_text(re.compile(r"epoch \d+ of 40"), timeout=30_000)
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=150_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)
     expect(page.get_by_text("Round 2, chosen by entropy-selective")).to_be_visible()
@@ -141,9 +143,11 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.get_by_role("button", name="Retrain now").click()
     page.locator('[data-points="2"]').wait_for(state="attached", timeout=150_000)
     first = page.locator('tr[data-model="1"]')
-    first.get_by_role("button", name="3", exact=True).click()
-    dialog = page.get_by_role("dialog", name="Model 1 was trained on 3 masks")
-    expect(dialog.get_by_text("worker")).to_have_count(3)
+    models = service.admin.get("/models", params={"project": project}).json()["items"]
+    used = len(models[0]["training_masks"])
+    first.get_by_role("button", name=str(used), exact=True).click()
+    dialog = page.get_by_role("dialog", name=f"Model 1 was trained on {used} masks")
+    expect(dialog.get_by_text("worker")).to_have_count(used)
     expect(dialog.locator("canvas").first).to_be_visible()
     dialog.get_by_role("button", name="Close").click()
     first.get_by_role("button", name="Make current").click()
