@@ -5,8 +5,8 @@
  * methods; nothing here knows how the page looks.
  */
 
-import { api, type Batch, csrfHeaders, data, type Item, type Project } from "../api/client";
-import { Board, type Can } from "../draw/board";
+import { api, csrfHeaders, data, type Item, type Project } from "../api/client";
+import { Board } from "../draw/board";
 import type { Looks } from "../draw/compose";
 import { adjusted, type Hand } from "../draw/hand";
 import { blankMap, type ClassMap, decodeClasses, encodeClasses } from "../draw/pixels";
@@ -16,8 +16,9 @@ import { words } from "../ui";
 import { ActiveClock } from "./clock";
 import { type Draft, Keep } from "./keep";
 import { Loader, type Ready } from "./load";
-import { Outbox, type OutboxState } from "./outbox";
+import { Outbox } from "./outbox";
 import { Queue, settleReleases } from "./queue";
+import { type DeskState, EMPTY_DESK, FIRST_PRESET } from "./state";
 import { Tabs } from "./tabs";
 
 const RENEW_MS = 120_000;
@@ -25,61 +26,6 @@ const RENEW_MS = 120_000;
 const WAITING_MS = 5000;
 /** Somebody who did nothing for so long has gone; the slice may go to others. */
 const IDLE_MS = 10 * 60_000;
-const FIRST_PRESET = "tissue";
-
-/** The slice that is drawn on. */
-export interface Current {
-  ready: Ready;
-  mask: ClassMap;
-  clock: ActiveClock;
-  /** Set when it was submitted before and is drawn again. */
-  revised: boolean;
-}
-
-export interface DeskState {
-  current: Current | null;
-  batch: Batch | null;
-  hand: Hand;
-  looks: Looks;
-  /** The window's preset; "" where the window was set by hand. */
-  preset: string;
-  /** How far the neighbour that is looked at lies from the slice that is drawn on. */
-  offset: number;
-  can: Can;
-  canGoBack: boolean;
-  /** When the draft that was taken up again was drawn (milliseconds since 1970). */
-  restoredAt: number | null;
-  notice: string | null;
-  error: string | null;
-  refusals: string[];
-  leaseLost: boolean;
-  outbox: OutboxState;
-  /** Another tab is drawn in. */
-  passive: boolean;
-}
-
-export const EMPTY_DESK: DeskState = {
-  current: null,
-  batch: null,
-  hand: { tool: "brush", value: 1, size: 9, tolerance: 0.1 },
-  looks: {
-    window: { level: 128, width: 256 },
-    maskOpacity: 0.4,
-    suggestion: true,
-    uncertaintyOpacity: 0,
-  },
-  preset: FIRST_PRESET,
-  offset: 0,
-  can: { undo: false, redo: false },
-  canGoBack: false,
-  restoredAt: null,
-  notice: null,
-  error: null,
-  refusals: [],
-  leaseLost: false,
-  outbox: { waiting: 0, reachable: true },
-  passive: false,
-};
 
 export class Desk {
   private state = EMPTY_DESK;

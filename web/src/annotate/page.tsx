@@ -4,9 +4,10 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Project, Session } from "../api/client";
 import { t } from "../texts";
 import { Failure } from "../ui";
-import { Desk, EMPTY_DESK } from "./desk";
+import { Desk } from "./desk";
 import { deskBindings, useKeys } from "./keys";
 import { HelpDialog, Notices, SidePanel, SkipDialog, Toolbar } from "./parts";
+import { EMPTY_DESK } from "./state";
 
 export function AnnotatePage(props: { session: Session; project: Project }) {
   const { project } = props;

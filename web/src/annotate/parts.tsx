@@ -8,8 +8,9 @@ import { type Hand, TOOLS } from "../draw/hand";
 import { PRESETS } from "../draw/window";
 import { t } from "../texts";
 import { Dialog, figure } from "../ui";
-import type { Desk, DeskState } from "./desk";
+import type { Desk } from "./desk";
 import { type Binding, printed } from "./keys";
+import type { DeskState } from "./state";
 
 const text = t.annotate;
 const TOOL_KEYS = {
