@@ -10,7 +10,7 @@ import { Board } from "../draw/board";
 import type { Looks } from "../draw/compose";
 import { adjusted, type Hand } from "../draw/hand";
 import { blankMap, type ClassMap, decodeClasses, encodeClasses } from "../draw/pixels";
-import { PRESETS } from "../draw/window";
+import { FIRST_PRESET, PRESETS, presetAfter } from "../draw/window";
 import { t } from "../texts";
 import { words } from "../ui";
 import { ActiveClock } from "./clock";
@@ -18,7 +18,7 @@ import { type Draft, Keep } from "./keep";
 import { Loader, type Ready } from "./load";
 import { Outbox } from "./outbox";
 import { Queue, settleReleases } from "./queue";
-import { type DeskState, EMPTY_DESK, FIRST_PRESET } from "./state";
+import { type DeskState, EMPTY_DESK } from "./state";
 import { Tabs } from "./tabs";
 
 const RENEW_MS = 120_000;
@@ -303,14 +303,17 @@ export class Desk {
   async look(by: number): Promise<void> {
     const ready = this.state.current?.ready;
     if (!ready) return;
-    const turn = ++this.lookTurn;
     const to = by === 0 ? 0 : this.lookedAt + by;
-    const slice = ready.neighbours.get(ready.item.index + to);
-    if (to === 0 || !slice) {
-      if (to === 0) this.goHome();
-      else this.set({ notice: t.annotate.noNeighbour });
+    if (to === 0) {
+      this.goHome();
       return;
     }
+    const slice = ready.neighbours.get(ready.item.index + to);
+    if (!slice) {
+      this.set({ notice: t.annotate.noNeighbour });
+      return;
+    }
+    const turn = ++this.lookTurn;
     this.lookedAt = to;
     try {
       const picture = await this.loader.picture(slice.image);
@@ -327,6 +330,7 @@ export class Desk {
   }
 
   private goHome(): void {
+    this.lookTurn++;
     this.lookedAt = 0;
     this.board?.lookAt(null);
     this.set({ notice: null, offset: 0 });
@@ -438,8 +442,7 @@ export class Desk {
   }
 
   nextPreset(): void {
-    const names = Object.keys(PRESETS);
-    this.usePreset(names[(names.indexOf(this.state.preset) + 1) % names.length]);
+    this.usePreset(presetAfter(this.state.preset));
   }
 
   readRefusals(): void {

@@ -5,11 +5,10 @@ import type { Can } from "../draw/board";
 import type { Looks } from "../draw/compose";
 import type { Hand } from "../draw/hand";
 import type { ClassMap } from "../draw/pixels";
+import { FIRST_PRESET } from "../draw/window";
 import type { ActiveClock } from "./clock";
 import type { Ready } from "./load";
 import type { OutboxState } from "./outbox";
-
-export const FIRST_PRESET = "tissue";
 
 /** The slice that is drawn on. */
 export interface Current {

@@ -57,3 +57,11 @@ export const PRESETS: Record<string, (picture: GrayPicture) => Window> = {
   soft: (picture) => percentileWindow(picture, 0.1, 0.9),
   bright: (picture) => percentileWindow(picture, 0.5, 0.999),
 };
+
+export const FIRST_PRESET = "tissue";
+
+/** The preset behind one, and the first behind the last or behind a window set by hand. */
+export function presetAfter(name: string): string {
+  const names = Object.keys(PRESETS);
+  return names[(names.indexOf(name) + 1) % names.length];
+}

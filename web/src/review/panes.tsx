@@ -29,14 +29,17 @@ export const LOOKS: Omit<Looks, "window"> = {
 const HEAT_LOOKS: typeof LOOKS = { maskOpacity: 0, suggestion: false, uncertaintyOpacity: 0.9 };
 const NO_HAND: Hand = { tool: "brush", value: 1, size: 5, tolerance: 0.1 };
 
-export function Panes(props: {
+/** A slice, and how its readings are looked at. */
+interface Shown {
   opened: Opened;
   selected: number;
   layout: Layout;
   classCount: number;
   sight: Sight;
-}) {
-  const { opened, selected, layout, classCount, sight } = props;
+}
+
+export function Panes(props: Shown) {
+  const { opened, layout, classCount, sight } = props;
   const { item, picture, maps } = opened;
   const common = { picture, classCount, sight };
   if (layout === "sideBySide") {
@@ -54,17 +57,11 @@ export function Panes(props: {
       </>
     );
   }
-  return <OnePane {...common} opened={opened} selected={selected} layout={layout} />;
+  return <OnePane {...props} />;
 }
 
 /** All readings in one pane. */
-function OnePane(props: {
-  opened: Opened;
-  selected: number;
-  layout: Layout;
-  classCount: number;
-  sight: Sight;
-}) {
+function OnePane(props: Shown) {
   const { opened, selected, layout, classCount, sight } = props;
   const { item, picture, maps } = opened;
   const edges = useMemo(

@@ -6,7 +6,7 @@ import type { SliceInfo } from "../api/client";
 import type { Board } from "../draw/board";
 import type { GrayPicture } from "../draw/pixels";
 import type { View } from "../draw/view";
-import { PRESETS, type Window } from "../draw/window";
+import { FIRST_PRESET, PRESETS, presetAfter, type Window } from "../draw/window";
 
 /** A picture to be looked at, and where it lies in its case. */
 export interface Scene {
@@ -14,8 +14,6 @@ export interface Scene {
   index: number;
   neighbours: Map<number, SliceInfo>;
 }
-
-const FIRST_PRESET = "tissue";
 
 /** The boards that show the same slice: what one does to its view, all do. */
 export class Boards {
@@ -97,9 +95,8 @@ export function useSight(scene: Scene | null, loader: Loader): Sight {
     boards,
     look: (by) => void look(by),
     nextPreset: () => {
-      const names = Object.keys(PRESETS);
       setByHand(null);
-      setPreset(names[(names.indexOf(preset) + 1) % names.length]);
+      setPreset(presetAfter(preset));
     },
     fit: () => boards.fit(),
     zoom: (factor) => boards.zoom(factor),
