@@ -38,7 +38,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json .venv/.insta
 	@touch $@
 
 $(PAGES): web/node_modules/.installed $(shell find web/src web/*.ts web/*.json web/index.html) \
-  $(shell find app/api app/loop/options.py -name '*.py')
+  $(shell find app/api app/core/project_settings.py -name '*.py')
 	$(BIN)/sfumato openapi > web/openapi.json
 	$(NPM) run --silent types >/dev/null
 	$(NPM) run --silent build -- --logLevel warn

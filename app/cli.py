@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from app.errors import SfumatoError
+from app.core.errors import SfumatoError
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def project_create(
     data: DataOption = None,
 ) -> None:
     """Make a project."""
-    from app.loop.options import ProjectSettings, with_assignments
+    from app.core.project_settings import ProjectSettings, with_assignments
     from app.loop.projects import create_project
 
     settings = ProjectSettings(classes=[c.strip() for c in classes.split(",")])

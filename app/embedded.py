@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from app.core.errors import DataFolderHeld, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
-from app.errors import DataFolderHeld, PortInUse
 from app.logs import configure_logs
 from app.loop.access import create_token
 from app.main import create_app

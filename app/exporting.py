@@ -9,12 +9,12 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidInput
+from app.core.errors import InvalidInput
+from app.core.pixels import decode
 from app.formats.volumes import to_file_orientation
 from app.loop.learning import current_model
 from app.loop.projects import find_project
 from app.store import Case, Database, Label, Mask, Project, Slice, SliceImage
-from app.store.pixels import decode
 
 # What a label map holds where nobody has drawn: no class, so that "unlabelled" is never
 # mistaken for background.

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import select
 
-from app.errors import InvalidInput, VolumeInvalid
+from app.core.errors import InvalidInput, VolumeInvalid
+from app.core.project_settings import ProjectSettings, with_assignments
+from app.core.splits import assign_splits
 from app.formats.layouts import LAYOUTS, DataSet
-from app.loop.importing import ImportReport, Masks, assign_splits, import_cases
-from app.loop.options import ProjectSettings, with_assignments
+from app.loop.importing import ImportReport, Masks, import_cases
 from app.loop.projects import create_project
 from app.store import Database, Project
 

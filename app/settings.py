@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Installation-wide settings. What belongs to one project is in ``loop.options``."""
+    """Installation-wide settings. What belongs to one project is in ``core.project_settings``."""
 
     model_config = SettingsConfigDict(env_prefix="SFUMATO_", extra="ignore")
 

@@ -27,7 +27,7 @@ from app.api.schemas import (
     TokenOut,
     as_page,
 )
-from app.errors import NotAuthenticated
+from app.core.errors import NotAuthenticated
 from app.loop import access
 from app.store import SignIn, utc_now
 

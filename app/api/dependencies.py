@@ -10,8 +10,8 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from sqlalchemy.orm import Session
 
 from app.api.gate import WriterGate
+from app.core.errors import BodyTooLarge, NotAuthenticated
 from app.dispatch import Dispatcher
-from app.errors import BodyTooLarge, NotAuthenticated
 from app.loop.access import authenticate, check_csrf, find_sign_in, require_role
 from app.loop.projects import find_project
 from app.settings import Settings

@@ -22,7 +22,8 @@ from app.api.schemas import (
     ProjectOut,
     as_page,
 )
-from app.loop.options import ProjectSettings, strategy_names
+from app.core import catalogue
+from app.core.project_settings import ProjectSettings
 from app.loop.progress import list_events, progress
 from app.loop.projects import (
     create_project,
@@ -90,4 +91,4 @@ def events(
 @strategies.get("/strategies")
 def list_strategies(reader: Annotator) -> list[str]:
     """The query strategies that a project may use, those of installed packages included."""
-    return list(strategy_names())
+    return list(catalogue.names("strategy"))

@@ -5,7 +5,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.loop.options import ProjectSettings
+from app.core.project_settings import ProjectSettings
+from app.core.splits import Split
 from app.loop.paging import Page as LoopPage
 from app.store import (
     JobKind,
@@ -15,7 +16,6 @@ from app.store import (
     ReviewState,
     Role,
     RoundState,
-    Split,
 )
 
 T = TypeVar("T")

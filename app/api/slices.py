@@ -21,12 +21,13 @@ from app.api.dependencies import (
 )
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.schemas import MaskOut, Page, SliceOut
+from app.core.pixels import decode_upload, digest
+from app.core.splits import Split
 from app.loop.ingest import add_slice, ensure_case, list_slices, slice_image
 from app.loop.leases import renewal_due, touch
 from app.loop.projects import find_project
 from app.loop.submit import find_suggestion, list_masks, shown_mask, submit_mask
-from app.store import Account, Database, MaskSource, Slice, Split, utc_now
-from app.store.pixels import decode_upload, digest
+from app.store import Account, Database, MaskSource, Slice, utc_now
 
 router = APIRouter(tags=["slices"])
 _BODY: dict[str, Any] = {

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings
 from app.api.projects import Name
 from app.api.schemas import ImportOut
-from app.errors import BodyTooLarge, InvalidInput, VolumeInvalid
+from app.core.errors import BodyTooLarge, InvalidInput, VolumeInvalid
 from app.exporting import export_project
 from app.importing import ImportOptions, import_folder
 from app.loop.importing import ImportReport

@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from app.errors import VolumeInvalid
+from app.core.errors import VolumeInvalid
 from app.formats.volumes import CaseVolume, to_unsigned
 
 

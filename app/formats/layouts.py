@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.errors import SfumatoError, VolumeInvalid
+from app.core.errors import SfumatoError, VolumeInvalid
+from app.core.pixels import Pixels, decode_upload
 from app.formats.dicom import read_series
 from app.formats.volumes import CaseVolume, read_nifti
-from app.store.pixels import Pixels, decode_upload
 
 _NIFTI = (".nii.gz", ".nii")
 _PICTURES = (".png", ".tif", ".tiff")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from app.store.pixels import encode
+from app.core.pixels import encode
 
 Volume = npt.NDArray[np.float64]
 

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import VolumeInvalid
-from app.store.pixels import Pixels
+from app.core.errors import VolumeInvalid
+from app.core.pixels import Pixels
 
 Voxels = npt.NDArray[Any]
 

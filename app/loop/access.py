@@ -9,11 +9,11 @@ from typing import Any, TypeGuard, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyExists, NotAllowed, NotAuthenticated, NotFound
-from app.loop.naming import checked_name
+from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated, NotFound
+from app.core.names import checked_name
+from app.core.pixels import digest
 from app.loop.paging import Page, paginate
 from app.store import Account, Event, Role, SignIn, Token, utc_now
-from app.store.pixels import digest
 
 _PREFIX = "sfu"
 _COOKIE_PREFIX = "web"

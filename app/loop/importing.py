@@ -1,6 +1,5 @@
 """A data set on its way into the store: a case at a time, so that it can stop and go on."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -9,10 +8,11 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidInput, SfumatoError, VolumeInvalid
+from app.core.errors import SfumatoError, VolumeInvalid
+from app.core.pixels import Pixels
+from app.core.splits import Split
 from app.loop.ingest import add_imported_mask, add_slice, add_truth, ensure_case
-from app.store import Case, Database, Project, Split
-from app.store.pixels import Pixels
+from app.store import Case, Database, Project
 
 Masks = Literal["pool", "oracle"]
 
@@ -41,22 +41,6 @@ class ImportReport:
     new_slices: int = 0
     known_slices: int = 0
     refused: dict[str, str] = field(default_factory=dict)
-
-
-def assign_splits(
-    names: Iterable[str], validation: float, test: float, seed: int
-) -> dict[str, Split]:
-    """A split for each case, by fractions, seeded: the same names always fall the same way."""
-    if not 0 <= validation + test < 1 or validation < 0 or test < 0:
-        raise InvalidInput(
-            f"validation {validation} and test {test} must be fractions that leave a pool"
-        )
-    ordered = sorted(names, key=lambda n: hashlib.sha256(f"{seed}/{n}".encode()).digest())
-    n_test, n_validation = round(test * len(ordered)), round(validation * len(ordered))
-    splits = dict.fromkeys(ordered, Split.POOL)
-    splits |= dict.fromkeys(ordered[:n_test], Split.TEST)
-    splits |= dict.fromkeys(ordered[n_test : n_test + n_validation], Split.VALIDATION)
-    return splits
 
 
 def import_cases(

@@ -5,11 +5,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
-from app.errors import AlreadyExists, InvalidInput, NotFound
+from app.core.errors import AlreadyExists, InvalidInput, NotFound
+from app.core.names import checked_name
+from app.core.pixels import Pixels, digest, encode, encode_image
+from app.core.splits import Split
+from app.core.variety import appearance
 from app.loop.access import named_account
-from app.loop.cold_start import appearance
 from app.loop.labels import elect_label
-from app.loop.naming import checked_name
 from app.loop.paging import Page, paginate
 from app.store import (
     Case,
@@ -21,10 +23,8 @@ from app.store import (
     Role,
     Slice,
     SliceImage,
-    Split,
     Truth,
 )
-from app.store.pixels import Pixels, digest, encode, encode_image
 
 
 def ensure_case(

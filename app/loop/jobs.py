@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from app.errors import JobFinished, NotFound, NothingLabelled
+from app.core.errors import JobFinished, NotFound, NothingLabelled
+from app.core.splits import Split
 from app.loop.access import record
 from app.loop.claims import STEP_TRAIN, TRAIN_QUEUE, cancel_children, end
 from app.loop.paging import Page, paginate
@@ -19,7 +20,6 @@ from app.store import (
     Label,
     Project,
     Slice,
-    Split,
     utc_now,
 )
 

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.loop.options import query_settings
+from app.core.project_settings import query_settings
 from app.loop.readings import form_consensus, stands
 from app.store import Label, Mask, MaskSource, Project, ReviewState, Slice
 

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
-from app.errors import NotFound
+from app.core.errors import NotFound
+from app.core.project_settings import job_query_settings
+from app.core.splits import Split
 from app.loop import claims
 from app.loop.access import record
 from app.loop.claims import Claim
-from app.loop.options import job_query_settings
 from app.loop.rounds import (
     add_items,
     ask_again,
@@ -34,7 +35,6 @@ from app.store import (
     Round,
     Score,
     Slice,
-    Split,
     Suggestion,
     Truth,
     utc_now,

@@ -6,7 +6,7 @@ from itertools import count
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.errors import LeaseLost, NotAllowed, NotFound
+from app.core.errors import LeaseLost, NotAllowed, NotFound
 from app.loop.access import record
 from app.loop.projects import lock_project
 from app.loop.rounds import retrain_if_due

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from app.errors import NotFound
+from app.core.errors import NotFound
+from app.core.project_settings import query_settings
+from app.core.splits import Split
 from app.loop import jobs
 from app.loop.learning import find_model
-from app.loop.options import query_settings
 from app.loop.paging import Page, page_of, paginate
 from app.loop.reviews import count_to_review
 from app.loop.rounds import batch_state
@@ -28,7 +29,6 @@ from app.store import (
     Round,
     RoundState,
     Slice,
-    Split,
 )
 
 

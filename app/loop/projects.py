@@ -6,11 +6,11 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyExists, InvalidInput, NotFound, ProjectAmbiguous
+from app.core.errors import AlreadyExists, InvalidInput, NotFound, ProjectAmbiguous
+from app.core.names import checked_name
+from app.core.project_settings import ProjectSettings, query_settings
 from app.loop.access import record
 from app.loop.labels import elect_all
-from app.loop.naming import checked_name
-from app.loop.options import ProjectSettings, query_settings
 from app.loop.paging import Page, paginate
 from app.store import Account, Project
 
@@ -22,6 +22,7 @@ def create_project(
     checked_name("project", name, longest=64)
     if session.scalar(select(Project.id).where(Project.name == name)) is not None:
         raise AlreadyExists(f"there is a project {name!r} already: choose another name")
+    settings.check_names()
     project = Project(
         name=name,
         classes=settings.classes,
@@ -57,6 +58,7 @@ def update_project(
         )
     except ValidationError as error:
         raise InvalidInput(f"these settings cannot be used: {error}") from error
+    changed.check_names()
     project.query = changed.query.model_dump()
     project.training = changed.training.model_dump()
     session.flush()

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
-from app.errors import InvalidInput
+from app.core.errors import InvalidInput
+from app.core.project_settings import query_settings
+from app.core.splits import Split
 from app.loop.leases import expire_leases, grant
-from app.loop.options import query_settings
 from app.loop.readings import answered, count_of, stands
 from app.loop.rounds import batch_state, ensure_round
 from app.store import (
@@ -25,7 +26,6 @@ from app.store import (
     ReviewState,
     Round,
     Slice,
-    Split,
     Suggestion,
 )
 

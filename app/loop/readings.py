@@ -6,8 +6,9 @@ import numpy as np
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from app.core.pixels import Pixels, decode, digest, encode
+from app.core.project_settings import Consensus, query_settings
 from app.loop.access import named_account
-from app.loop.options import Consensus, query_settings
 from app.store import (
     Agreement,
     Label,
@@ -18,7 +19,6 @@ from app.store import (
     Role,
     Slice,
 )
-from app.store.pixels import Pixels, decode, digest, encode
 
 _READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
 _CONSENSUS_ACCOUNT = "consensus"

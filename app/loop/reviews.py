@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
-from app.loop.options import query_settings
+from app.core.project_settings import query_settings
 from app.loop.paging import Page, paginate
 from app.loop.readings import count_of, superseded
 from app.store import (

@@ -8,9 +8,11 @@ import numpy as np
 from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from app.core.project_settings import QuerySettings, query_settings
+from app.core.splits import Split
+from app.core.streams import Stream
+from app.core.variety import Appearance, k_centre_of_appearances
 from app.loop import jobs
-from app.loop.cold_start import Appearance, k_centre_of_appearances
-from app.loop.options import QuerySettings, query_settings
 from app.loop.projects import lock_project
 from app.loop.readings import answered, stands
 from app.store import (
@@ -26,8 +28,6 @@ from app.store import (
     Round,
     RoundState,
     Slice,
-    Split,
-    Stream,
     utc_now,
 )
 

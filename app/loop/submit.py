@@ -7,13 +7,14 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import (
+from app.core.errors import (
     ClassUnknown,
     InvalidInput,
     MaskShapeMismatch,
     NotAllowed,
     NotFound,
 )
+from app.core.pixels import Pixels, digest, encode
 from app.loop.access import record
 from app.loop.ingest import find_slice
 from app.loop.labels import elect_label
@@ -35,7 +36,6 @@ from app.store import (
     Slice,
     Suggestion,
 )
-from app.store.pixels import Pixels, digest, encode
 
 
 @dataclass(frozen=True)

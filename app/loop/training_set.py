@@ -1,15 +1,15 @@
 """What a model learns from: which labelled slices are for what, and their pixels."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, null, select
 from sqlalchemy.orm import Session
 
-from app.loop.options import training_settings
-from app.store import Case, Label, Mask, Project, Slice, SliceImage, Split
-from app.store.pixels import Pixels, decode
+from app.core.pixels import Pixels, decode
+from app.core.project_settings import training_settings
+from app.core.splits import Split, held_out_cases
+from app.store import Case, Label, Mask, Project, Slice, SliceImage
 
 # Slices whose pixels are read at once: bounds memory, whatever the size of the pool.
 _PAGE = 64
@@ -76,16 +76,6 @@ def labelled_slices(session: Session, project: Project) -> LabelledSlices:
         mask_ids=[r.mask_id for r in training],
         validation_kind=kind,
     )
-
-
-def held_out_cases(cases: set[str], seed: int) -> set[str]:
-    """A seeded fifth of the cases, at least one of two or more.
-
-    Ordered by a hash of the name, so that a case that is held out tends to stay so as others
-    come, and Dice values of successive rounds are of much the same cases.
-    """
-    ordered = sorted(cases, key=lambda c: hashlib.sha256(f"{seed}/{c}".encode()).digest())
-    return set(ordered[: max(1, len(ordered) // 5)]) if len(ordered) > 1 else set()
 
 
 def load_slices(

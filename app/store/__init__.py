@@ -2,11 +2,11 @@
 
 from app.store.accounts import Account, Event, Role, SignIn, Token
 from app.store.base import Base, utc_now
-from app.store.cases import Case, Project, Slice, SliceImage, Split, Truth
+from app.store.cases import Case, Project, Slice, SliceImage, Truth
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState
 from app.store.masks import Agreement, Label, Mask, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Prediction, Score, Suggestion
-from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState, Stream
+from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState
 from app.store.session import Database
 
 __all__ = [
@@ -39,8 +39,6 @@ __all__ = [
     "SignIn",
     "Slice",
     "SliceImage",
-    "Split",
-    "Stream",
     "Suggestion",
     "Token",
     "Truth",

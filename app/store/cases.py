@@ -1,25 +1,17 @@
 """Projects, their cases (one patient or volume), the slices of a case and their pixels."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.core.splits import Split
 from app.store.base import Base, EnumText, utc_now
 
 
-class Split(StrEnum):
-    """What a case is for. Splits are by case, never by slice."""
-
-    POOL = "pool"
-    VALIDATION = "validation"
-    TEST = "test"
-
-
 class Project(Base):
-    """One segmentation task: its classes and its settings (validated by ``loop.options``)."""
+    """One segmentation task: its classes and its settings (see ``core.project_settings``)."""
 
     __tablename__ = "projects"
 

@@ -18,19 +18,6 @@ class RoundState(StrEnum):
     CLOSED = "closed"
 
 
-class Stream(StrEnum):
-    """Which ranked list asked for a slice; ClaSP PE adds one a class, ``class 1`` and so on."""
-
-    TARGET = "target"
-    BOUNDARY = "boundary"
-    TOTAL = "total"
-    RANDOM = "random"
-    FOREGROUND = "foreground"
-    DIVERSE = "diverse"
-    INITIAL = "initial"
-    RETURNED = "returned"
-
-
 class LeaseOutcome(StrEnum):
     """How a lease ended."""
 
@@ -81,7 +68,7 @@ class QueryItem(Base):
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
     rank: Mapped[int]
-    # A strategy of one's own may name its lists as it likes; ours are those of ``Stream``.
+    # A strategy of one's own may name its lists as it likes; ours are in ``core.streams``.
     stream: Mapped[str] = mapped_column(String(20))
     score: Mapped[float | None]
 

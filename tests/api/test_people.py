@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from app.loop.options import query_settings
+from app.core.project_settings import query_settings
 from app.loop.rounds import start_round
 from app.store import Job, JobState, ModelVersion, Project, Role
 from tests.conftest import mask, picture, pixels_of, problem_of

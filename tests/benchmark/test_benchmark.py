@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from app.errors import InvalidInput
+from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from tests.conftest import SHARED_DATA
 from worker.benchmark.bench import make_bench

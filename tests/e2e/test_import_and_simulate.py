@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from app.errors import VolumeInvalid
+from app.core.errors import VolumeInvalid
+from app.core.splits import Split
 from app.exporting import export_project
 from app.formats.phantom import write_phantom
 from app.importing import ImportOptions, import_data_set
 from app.settings import Settings
-from app.store import Database, Label, Mask, Slice, Split, Truth
+from app.store import Database, Label, Mask, Slice, Truth
 from worker.simulation.annotators import Behaviour
 from worker.simulation.oracle import disturb
 from worker.simulation.service import running_service

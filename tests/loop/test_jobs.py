@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.errors import JobFinished
+from app.core.errors import JobFinished
 from app.loop import claims, jobs
 from app.loop.access import named_account
 from app.loop.claims import ClaimLost

@@ -9,15 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.errors import LeaseLost
+from app.core.errors import LeaseLost
+from app.core.project_settings import ProjectSettings, QuerySettings
+from app.core.splits import Split
 from app.loop.access import named_account
 from app.loop.ingest import add_slice, ensure_case
 from app.loop.leases import renew, renewal_due, skip, touch
-from app.loop.options import ProjectSettings, QuerySettings
 from app.loop.projects import create_project
 from app.loop.query import next_batch
 from app.loop.submit import submit_mask
-from app.store import Job, Lease, Role, Slice, Split, utc_now
+from app.store import Job, Lease, Role, Slice, utc_now
 from tests.conftest import TTL, mask, picture, pixels_of
 
 NOW = utc_now()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.loop.cold_start import appearance, k_centre_of_appearances
+from app.core.variety import appearance, k_centre_of_appearances
 from worker.acquisition.diversity import inverse_temperature, k_centre, mean_nearest, power_rank
 from worker.acquisition.pool import PoolScores, pool_scores
 from worker.acquisition.strategies import STRATEGIES

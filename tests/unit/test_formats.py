@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from app.errors import VolumeInvalid
+from app.core.errors import VolumeInvalid
 from app.formats import layouts
 from app.formats.phantom import phantom_case, write_phantom
 from app.formats.volumes import read_nifti, to_file_orientation

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.loop.options import BUILT_IN_STRATEGIES, PAPER_STRATEGIES
+from app.core.catalogue import PAPER_STRATEGIES, own_names
 from worker.acquisition.strategies import STRATEGIES, PoolScores, Strategy, find_strategy
 
 SCORES = PoolScores(
@@ -29,7 +29,7 @@ def chosen(name: str, k: int = 4) -> list[tuple[int, str]]:
 
 
 def test_the_server_and_the_worker_know_the_same_names_and_the_paper_s_sixteen_come_first():
-    assert tuple(STRATEGIES) == BUILT_IN_STRATEGIES
+    assert tuple(STRATEGIES) == own_names("strategy")
     assert tuple(STRATEGIES)[:16] == PAPER_STRATEGIES
     assert len(PAPER_STRATEGIES) == 16
 
@@ -87,7 +87,7 @@ def test_an_installed_package_offers_its_strategy_to_server_and_worker(tmp_path)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[sfumato.strategies]\nmine = my_package:MINE\n")
     code = (
-        "from app.loop.options import QuerySettings\n"
+        "from app.core.project_settings import QuerySettings\n"
         "from worker.acquisition.strategies import find_strategy\n"
         "assert QuerySettings(strategy='mine').strategy == 'mine'\n"
         "assert find_strategy('mine').name == find_strategy('my_package:MINE').name == 'mine'\n"

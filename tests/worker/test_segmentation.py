@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from app.loop.options import TrainingSettings
+from app.core.project_settings import TrainingSettings
 from worker.acquisition import query, regions, uncertainty
 from worker.segmentation import weights
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
 from worker.segmentation.frames import Sample, batches, frame, standardise
+from worker.segmentation.network import active_dropout, probabilities
+from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision, choose_precision
 from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
 from worker.segmentation.training import TrainingDiverged, evaluate, train
-from worker.segmentation.unet import UNet, active_dropout, probabilities
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision(bfloat16=False)
@@ -35,7 +36,7 @@ def samples(count: int, size: int = 32, classes: int = 2, seed: int = 0) -> list
 
 def seeded(classes: int = 2, width: int = 2) -> UNet:
     torch.manual_seed(0)
-    return UNet(classes, width).eval()
+    return UNet(classes, width=width).eval()
 
 
 def opinionated(classes: int) -> UNet:
@@ -72,7 +73,7 @@ def test_dropout_is_at_work_only_where_it_is_asked_for():
 
 def test_weights_survive_as_safetensors():
     model = seeded()
-    description = weights.architecture(2, SMALL)
+    description = weights.architecture(2, 1, SMALL)
     again = weights.restore(description, weights.dump(model.state_dict()))
     image = torch.randn(1, 1, 32, 32)
     assert torch.equal(again(image), model(image))

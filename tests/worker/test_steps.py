@@ -5,9 +5,12 @@ import pytest
 from sqlalchemy import func, select
 
 from app.api.schemas import ProgressOut
+from app.core.pixels import decode
+from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
+from app.core.splits import Split, held_out_cases
+from app.core.streams import Stream
 from app.loop import claims, jobs, learning, training_set
 from app.loop.access import named_account
-from app.loop.options import ProjectSettings, QuerySettings, TrainingSettings
 from app.loop.progress import list_rounds, progress
 from app.loop.projects import create_project
 from app.settings import Settings
@@ -25,12 +28,9 @@ from app.store import (
     Round,
     Score,
     Slice,
-    Split,
-    Stream,
     Suggestion,
     utc_now,
 )
-from app.store.pixels import decode
 from tests.conftest import RecordingDispatcher
 from tests.loop.test_leases import annotator, ask, draw, slices_of
 from worker.runner import Runner
@@ -342,11 +342,11 @@ def test_the_validation_split_is_used_once_it_holds_enough(database):
 
 def test_a_fifth_of_the_cases_is_held_out_by_seed():
     cases = {f"c{n}" for n in range(10)}
-    held = training_set.held_out_cases(cases, seed=1)
+    held = held_out_cases(cases, seed=1)
     assert len(held) == 2
-    assert held == training_set.held_out_cases(cases, seed=1)
-    assert training_set.held_out_cases({"only"}, seed=1) == set()
-    assert len(training_set.held_out_cases({"a", "b"}, seed=1)) == 1
+    assert held == held_out_cases(cases, seed=1)
+    assert held_out_cases({"only"}, seed=1) == set()
+    assert len(held_out_cases({"a", "b"}, seed=1)) == 1
 
 
 def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database):

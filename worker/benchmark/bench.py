@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from app.core.seeds import derived_seed
 from worker.acquisition.diversity import mean_nearest
 from worker.benchmark.ground import Ground
 from worker.benchmark.record import Record, RoundRow
@@ -14,10 +15,9 @@ from worker.benchmark.settings import BenchmarkSettings
 from worker.benchmark.splits import Division, check_selected, divide
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
+from worker.segmentation.network import Network
 from worker.segmentation.precision import Precision
 from worker.segmentation.training import evaluate, seed_everything, train
-from worker.segmentation.unet import UNet
-from worker.steps.context import derived_seed
 
 # Without gradients, more at once is faster.
 SCORING_BATCH = 16
@@ -40,9 +40,9 @@ class Bench:
         """A seed that depends on what it is for and on nothing else."""
         return derived_seed("benchmark", self.seed, *what)
 
-    def network(self, state: bytes | None = None) -> UNet:
+    def network(self, state: bytes | None = None) -> Network:
         """The network with these weights, or with those that a seed starts from."""
-        description = weights.architecture(self.ground.classes, self.settings.training)
+        description = weights.architecture(self.ground.classes, 1, self.settings.training)
         if state is not None:
             return weights.restore(description, state).placed(self.device)
         seed_everything(self.seed_for("weights"))
@@ -57,7 +57,7 @@ class Bench:
 class Fit:
     """A trained network, and what its training and its test came to."""
 
-    network: UNet
+    network: Network
     state: bytes
     dice: dict[str, float | int]
     validation_loss: float
@@ -79,7 +79,7 @@ def make_bench(
     return Bench(ground, division, settings, record, seed, device, precision, check)
 
 
-def fit_network(bench: Bench, network: UNet, labelled: Sequence[int], round_: int) -> Fit:
+def fit_network(bench: Bench, network: Network, labelled: Sequence[int], round_: int) -> Fit:
     """Train on labelled slices, stop early by the validation cases alone, test."""
     check_selected(bench.division, labelled)
     started = time.monotonic()

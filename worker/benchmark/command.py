@@ -16,14 +16,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.errors import InvalidInput
-from app.formats.phantom import write_phantom
-from app.loop.options import (
-    BUILT_IN_STRATEGIES,
-    PAPER_STRATEGIES,
+from app.core import catalogue
+from app.core.errors import InvalidInput
+from app.core.project_settings import (
     ProjectSettings,
     with_assignments,
 )
+from app.formats.phantom import write_phantom
 from app.settings import Settings
 from worker.acquisition.strategies import find_strategy
 from worker.benchmark.crew import CeleryCrew, Crew, LocalCrew
@@ -124,7 +123,9 @@ def settings_of(asked: Asked) -> BenchmarkSettings:
 
 
 def _plan(asked: Asked, settings: BenchmarkSettings) -> Plan:
-    written = names_of(asked.strategies, PAPER_STRATEGIES, BUILT_IN_STRATEGIES)
+    written = names_of(
+        asked.strategies, catalogue.PAPER_STRATEGIES, catalogue.own_names("strategy")
+    )
     try:
         sources = {find_strategy(name).name: name for name in written}
     except KeyError as error:

@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from redis.exceptions import RedisError
 
+from app.core.errors import InvalidInput, SfumatoError
 from app.dispatch import BENCHMARK_QUEUE, BENCHMARK_TASK, celery_app
-from app.errors import InvalidInput, SfumatoError
 from app.orphans import end_with_parent
 from worker.benchmark.plan import Task
 from worker.benchmark.tasks import work

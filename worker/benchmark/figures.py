@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from app.loop.options import MEASURES
+from app.core.catalogue import PAPER_MEASURES as MEASURES
 from worker.benchmark import statistics
 from worker.benchmark.tables import METRICS, in_order
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import InvalidInput, VolumeInvalid
+from app.core.errors import InvalidInput, VolumeInvalid
 from app.formats.layouts import LAYOUTS
 from app.formats.volumes import CaseVolume
 from worker.benchmark.settings import GroundSettings

@@ -14,8 +14,8 @@ from worker.benchmark.bench import SCORING_BATCH, Bench, Fit, fit_network, row_o
 from worker.benchmark.ground import Ground
 from worker.benchmark.record import RoundFile, Selected, replace, round_path, write_json
 from worker.benchmark.splits import check_selected
+from worker.segmentation.network import Network
 from worker.segmentation.scoring import ScoringSettings, SliceScores, pooled_features, score
-from worker.segmentation.unet import UNet
 
 
 def run_strategy(bench: Bench, strategy: Strategy) -> None:
@@ -56,7 +56,7 @@ def _fit_round(bench: Bench, folder: Path, round_: int, labelled: list[int]) -> 
 
 
 def _select(
-    bench: Bench, strategy: Strategy, network: UNet, round_: int, labelled: Sequence[int]
+    bench: Bench, strategy: Strategy, network: Network, round_: int, labelled: Sequence[int]
 ) -> list[Selected]:
     """What the round's network asks for next; nothing in the last round."""
     if round_ == bench.settings.rounds:
@@ -82,7 +82,7 @@ def _selected(ground: Ground, number: int, pick: Pick) -> Selected:
 def _pool_scores(
     bench: Bench,
     strategy: Strategy,
-    network: UNet,
+    network: Network,
     round_: int,
     unlabelled: Sequence[int],
     labelled: Sequence[int],

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.loop.cold_start import appearance, k_centre_of_appearances
+from app.core.variety import appearance, k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
 from worker.benchmark.record import FULL, replace, write_json
+from worker.segmentation.pool_map import spread
 from worker.segmentation.scoring import Features, pooled_features
-from worker.steps.pool_map import spread
 
 
 def prepare_seed(bench: Bench) -> None:

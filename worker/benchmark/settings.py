@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.loop.options import QuerySettings, TrainingSettings
+from app.core.project_settings import QuerySettings, TrainingSettings
 
 _LIBRARIES = ("sfumato", "torch", "numpy", "scipy", "kornia", "statsmodels", "scikit-learn")
 

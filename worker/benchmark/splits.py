@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.errors import SfumatoError
-from app.loop.importing import assign_splits
-from app.store import Split
+from app.core.errors import SfumatoError
+from app.core.splits import Split, assign_splits
 from worker.benchmark.ground import Ground
 from worker.benchmark.settings import GroundSettings
 

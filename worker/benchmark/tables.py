@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from app.loop.options import BUILT_IN_STRATEGIES, MEASURES
+from app.core.catalogue import PAPER_MEASURES as MEASURES
+from app.core.catalogue import own_names
 from worker.benchmark import statistics
 
 METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
@@ -15,7 +16,7 @@ REFERENCES = ("random", "random-foreground", "entropy-selective", "clasp")
 
 def in_order(names: Sequence[str]) -> list[str]:
     """Built-in strategies as they are listed everywhere, then others by name."""
-    known = [name for name in BUILT_IN_STRATEGIES if name in names]
+    known = [name for name in own_names("strategy") if name in names]
     return known + sorted(set(names) - set(known))
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from app.errors import SfumatoError
+from app.core.errors import SfumatoError
 from worker.acquisition.strategies import find_strategy
 from worker.benchmark.bench import make_bench
 from worker.benchmark.ground import Ground, read_ground

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from worker.segmentation.unet import DOWNSAMPLING
+from worker.segmentation.networks.unet import UNet
 
 Image = npt.NDArray[np.float32]
 Classes = npt.NDArray[np.uint8]
@@ -86,7 +86,7 @@ def batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _padded(length: int) -> int:
-    return -(-length // DOWNSAMPLING) * DOWNSAMPLING
+    return -(-length // UNet.multiple_of) * UNet.multiple_of
 
 
 def _shape(sample: Sample) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from worker.segmentation.unet import UNet
+from worker.segmentation.networks.unet import UNet
 
 # A clear win only: on a machine where both are as fast, noise must not decide, or the same
 # seed would not give the same batch twice.

@@ -17,9 +17,9 @@ from worker.acquisition import uncertainty
 from worker.acquisition.query import aggregate
 from worker.acquisition.regions import boundary_region, target_region
 from worker.segmentation.frames import Sample, batches, frame
+from worker.segmentation.network import Network, active_dropout, probabilities
 from worker.segmentation.precision import Precision
 from worker.segmentation.training import predicted_classes
-from worker.segmentation.unet import UNet, active_dropout, probabilities
 
 Features = npt.NDArray[np.float32]
 
@@ -86,7 +86,7 @@ class Maps:
 
 
 def score(
-    model: UNet,
+    model: Network,
     samples: Iterable[Sample],
     measure: str,
     settings: ScoringSettings,
@@ -100,7 +100,7 @@ def score(
 
 @torch.inference_mode()
 def predict(
-    model: UNet,
+    model: Network,
     samples: Iterable[Sample],
     measure: str,
     settings: ScoringSettings,
@@ -138,7 +138,7 @@ def _pooled(deep: Tensor, valid: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def pooled_features(
-    model: UNet,
+    model: Network,
     samples: Iterable[Sample],
     batch_size: int,
     device: torch.device,
@@ -156,7 +156,7 @@ def pooled_features(
 
 
 def _stochastic_means(
-    model: UNet, features: tuple[Tensor, ...], passes: int
+    model: Network, features: tuple[Tensor, ...], passes: int
 ) -> tuple[Tensor, Tensor]:
     """Mean probability (N, C, H, W) and mean entropy (N, H, W) over passes with dropout."""
     mean_probability = mean_entropy = torch.zeros(())

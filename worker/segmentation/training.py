@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.loop.options import TrainingSettings
+from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
 from worker.segmentation.frames import Frame, Sample, batches, frame
-from worker.segmentation.unet import UNet, probabilities
+from worker.segmentation.network import Network, probabilities
 
 State = dict[str, Tensor]
 # Without gradients a larger batch is always faster.
@@ -52,7 +52,7 @@ def seed_everything(seed: int) -> None:
 
 
 def train(
-    model: UNet,
+    model: Network,
     training: Sequence[Sample],
     validation: Sequence[Sample],
     settings: TrainingSettings,
@@ -120,7 +120,7 @@ def _shuffled(
         yield frame([samples[i] for i in (batch if len(batch) > 1 else batch * 2)])
 
 
-def _step(model: UNet, optimiser: torch.optim.Optimizer, batch: Frame) -> float:
+def _step(model: Network, optimiser: torch.optim.Optimizer, batch: Frame) -> float:
     model.train()
     optimiser.zero_grad()
     loss = pixel_loss(model(batch.image), batch)
@@ -148,7 +148,7 @@ def pixel_loss(logits: Tensor, batch: Frame) -> Tensor:
 
 @torch.inference_mode()
 def evaluate(
-    model: UNet, samples: Sequence[Sample], batch_size: int, device: torch.device
+    model: Network, samples: Sequence[Sample], batch_size: int, device: torch.device
 ) -> dict[str, float | int]:
     """Loss and both forms of Dice over labelled samples, a batch at a time."""
     model.eval()
@@ -173,7 +173,7 @@ def predicted_classes(probability: Tensor) -> Tensor:
 
 
 def _assess(
-    model: UNet,
+    model: Network,
     validation: Sequence[Sample],
     number: int,
     settings: TrainingSettings,
@@ -190,5 +190,5 @@ def _loss(epoch: Epoch) -> float:
     return epoch.train_loss if epoch.validation_loss is None else epoch.validation_loss
 
 
-def _copy(model: UNet) -> State:
+def _copy(model: Network) -> State:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

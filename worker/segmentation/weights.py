@@ -5,23 +5,37 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from app.loop.options import TrainingSettings
-from worker.segmentation.unet import UNet
+from app.core import catalogue
+from app.core.project_settings import TrainingSettings
+from worker.segmentation.network import Network
 
 
-def architecture(classes: int, settings: TrainingSettings) -> dict[str, Any]:
+def architecture(classes: int, channels: int, settings: TrainingSettings) -> dict[str, Any]:
     """What is needed to build the network again."""
     return {
-        "name": "unet",
+        "name": settings.network,
         "classes": classes,
+        "channels": channels,
+        "context": settings.context,
         "width": settings.width,
         "dropout": settings.dropout,
     }
 
 
-def build(description: dict[str, Any]) -> UNet:
-    """A network of this description, with fresh weights from torch's generator."""
-    return UNet(description["classes"], description["width"], description["dropout"])
+def build(description: dict[str, Any]) -> Network:
+    """A network of this description, with fresh weights from torch's generator.
+
+    Raises ``UnknownName``, ``CannotLoad``.
+    """
+    # Models of before there were channels say nothing of them.
+    made: Network = catalogue.load(catalogue.find("network", description["name"]))(
+        description["classes"],
+        channels=description.get("channels", 1),
+        context=description.get("context", 0),
+        width=description["width"],
+        dropout=description["dropout"],
+    )
+    return made
 
 
 def dump(state: dict[str, Tensor]) -> bytes:
@@ -29,7 +43,7 @@ def dump(state: dict[str, Tensor]) -> bytes:
     return save({name: value.contiguous() for name, value in state.items()})
 
 
-def restore(description: dict[str, Any], weights: bytes) -> UNet:
+def restore(description: dict[str, Any], weights: bytes) -> Network:
     """The network with these weights."""
     model = build(description)
     model.load_state_dict(load(weights))

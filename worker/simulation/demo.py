@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.errors import InvalidInput
+from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from app.importing import ImportOptions, import_data_set
 from app.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from app.store.pixels import decode, encode
+from app.core.pixels import decode, encode
 
 Classes = npt.NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import SfumatoError
+from app.core.errors import SfumatoError
 
 
 @contextmanager

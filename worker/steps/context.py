@@ -1,6 +1,5 @@
 """What every step is handed, and how it draws its seeds."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -51,12 +50,6 @@ class Step:
         self._reported_at = now
         with self.database.writing() as session:
             claims.report(session, self.claim, progress)
-
-
-def derived_seed(*parts: object) -> int:
-    """A seed from a project's seed and what it is for: independent draws, all reproducible."""
-    text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from app.core.project_settings import QuerySettings, job_query_settings
+from app.core.seeds import derived_seed
 from app.loop import claims, learning, training_set
-from app.loop.options import QuerySettings, job_query_settings
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
-from worker.steps.context import FEATURES, Step, derived_seed, samples
+from worker.steps.context import FEATURES, Step, samples
 
 # Beyond it float16 is infinite, and a distance to infinity is no number.
 _LARGEST = float(np.finfo(FEATURES).max)

@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from sqlalchemy.orm import Session
 
+from app.core.pixels import encode
+from app.core.project_settings import QuerySettings, job_query_settings
+from app.core.seeds import derived_seed
 from app.loop import learning, training_set
 from app.loop.learning import Chosen
-from app.loop.options import QuerySettings, job_query_settings
 from app.store import Project
-from app.store.pixels import encode
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
+from worker.segmentation.network import Network
+from worker.segmentation.pool_map import spread
 from worker.segmentation.scoring import Maps, classes_of, pooled_features, predict
-from worker.segmentation.unet import UNet
-from worker.steps.context import FEATURES, Step, derived_seed, samples
-from worker.steps.pool_map import spread
+from worker.steps.context import FEATURES, Step, samples
 from worker.steps.score import scoring_settings
 
 # Without gradients and without a decoder, more at once is faster.
@@ -81,7 +82,7 @@ def _offered(
     settings: QuerySettings,
     model_id: int,
     strategy: Strategy,
-    network: UNet,
+    network: Network,
 ) -> _Offered:
     """What may be asked for, and what the strategy is told of it."""
     ids = learning.selectable(session, project)

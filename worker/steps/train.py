@@ -7,16 +7,17 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.core.project_settings import TrainingSettings, job_query_settings, training_settings
+from app.core.seeds import derived_seed
 from app.loop import claims, learning, training_set
-from app.loop.options import TrainingSettings, job_query_settings, training_settings
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
 from worker.acquisition.strategies import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
+from worker.segmentation.network import Network
 from worker.segmentation.training import Epoch, evaluate, seed_everything, train
-from worker.segmentation.unet import UNet
-from worker.steps.context import Step, derived_seed, samples
+from worker.steps.context import Step, samples
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
     divided = training_set.labelled_slices(session, project)
     last = learning.current_model(session, project_id)
     parent = None if settings.from_scratch else last
-    if parent and parent.architecture != weights.architecture(len(project.classes), settings):
+    if parent and parent.architecture != _architecture(project, settings):
         parent = None
 
     def load(ids: Sequence[int]) -> list[Sample]:
@@ -72,10 +73,14 @@ def _plan(session: Session, project_id: int) -> _Plan:
     )
 
 
+def _architecture(project: Project, settings: TrainingSettings) -> dict[str, Any]:
+    return weights.architecture(len(project.classes), 1, settings)
+
+
 def _train(step: Step, plan: _Plan) -> ModelVersion:
     started = time.monotonic()
     seed = derived_seed(plan.settings.seed, "train", plan.number)
-    description = weights.architecture(len(plan.project.classes), plan.settings)
+    description = _architecture(plan.project, plan.settings)
     seed_everything(seed)
     model = (
         weights.restore(description, plan.parent_weights)
@@ -105,7 +110,9 @@ def _train(step: Step, plan: _Plan) -> ModelVersion:
     )
 
 
-def _scores(step: Step, plan: _Plan, model: UNet, best: Epoch, epochs_run: int) -> dict[str, Any]:
+def _scores(
+    step: Step, plan: _Plan, model: Network, best: Epoch, epochs_run: int
+) -> dict[str, Any]:
     """Both forms of Dice on validation and test, and how training went."""
     scores: dict[str, Any] = {
         "labelled": len(plan.training)

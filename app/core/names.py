@@ -2,7 +2,7 @@
 
 import re
 
-from app.errors import InvalidInput
+from app.core.errors import InvalidInput
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,127}")
 

@@ -24,6 +24,14 @@ class InvalidInput(SfumatoError):
     """A value that cannot be right."""
 
 
+class UnknownName(InvalidInput):
+    """A measure, strategy, layout or network that nobody has registered."""
+
+
+class CannotLoad(InvalidInput):
+    """Something that is registered, but that cannot be used here."""
+
+
 class NotAuthenticated(SfumatoError):
     """No token, or one that is unknown or revoked."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from app.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadable
+from app.core.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadable
 
 # What Pillow calls one grey channel: 1, 8, 16 (either order) and 32 bits, and palette indices.
 _INTEGER_MODES = {"1", "L", "P", "I;16", "I;16B", "I;16L", "I"}

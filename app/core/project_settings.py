@@ -1,12 +1,8 @@
 """The settings of one project, validated wherever they come from."""
 
-from functools import cache
-from importlib.metadata import entry_points
-from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,37 +10,12 @@ from pydantic import (
     model_validator,
 )
 
-from app.errors import InvalidInput
-from app.store import Project
+from app.core import catalogue
+from app.core.errors import InvalidInput
 
 Consensus = Literal["staple", "majority"]
-MEASURES = ("entropy", "least-confidence", "margin", "mc-dropout", "bald")
-AGGREGATIONS = ("", "-target", "-selective")
-PAPER_STRATEGIES = ("random", *(m + a for m, a in product(MEASURES, AGGREGATIONS)))
-# The worker's registry holds the strategies themselves; a test keeps the two lists equal.
-BUILT_IN_STRATEGIES = (
-    *PAPER_STRATEGIES,
-    "random-foreground",
-    "clasp",
-    "stochastic-batches",
-    "core-set",
-    *(m + "-selective-power" for m in MEASURES),
-    *(m + "-selective-diverse" for m in MEASURES),
-)
-
-
-@cache
-def strategy_names() -> tuple[str, ...]:
-    """The built-in strategies and those that installed packages add by entry point."""
-    # Cached: looking through all installed packages costs more than a request should.
-    added = entry_points(group="sfumato.strategies")
-    return (*BUILT_IN_STRATEGIES, *(entry.name for entry in added))
-
-
-def _known_strategy(name: str) -> str:
-    if name not in strategy_names():
-        raise ValueError(f"unknown strategy {name!r}: choose one of {', '.join(strategy_names())}")
-    return name
+# Channels are named in addresses and file names.
+CHANNEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
 
 
 class QuerySettings(BaseModel):
@@ -52,7 +23,9 @@ class QuerySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    strategy: Annotated[str, AfterValidator(_known_strategy)] = "entropy-selective"
+    strategy: str = Field(
+        "entropy-selective", min_length=1, max_length=64, description="A name of the catalogue."
+    )
     size: int = Field(50, ge=1, le=10_000, description="Slices a round.")
     initial_size: int | None = Field(
         None,
@@ -90,6 +63,12 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    network: str = Field(
+        "unet", min_length=1, max_length=64, description="A name of the catalogue."
+    )
+    context: int = Field(
+        0, ge=0, le=8, description="Slices before and after that the network sees too."
+    )
     width: int = Field(32, ge=2, le=128, description="Channels of the first level.")
     dropout: float = Field(0.5, gt=0, lt=1)
     learning_rate: float = Field(1e-4, gt=0, le=1)
@@ -127,27 +106,46 @@ class ProjectSettings(BaseModel):
         max_length=64,
         description="Names by class index; index 0 is the background.",
     )
+    channels: list[Annotated[str, Field(pattern=CHANNEL_NAME)]] = Field(
+        ["image"],
+        min_length=1,
+        max_length=16,
+        description="Names of what a slice shows, such as the sequences of an MRI, in order.",
+    )
     query: QuerySettings = QuerySettings()
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
-    def _classes_differ(self) -> Self:
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"two classes have the same name: {', '.join(self.classes)}")
+    def _names_differ(self) -> Self:
+        for what, names in (("classes", self.classes), ("channels", self.channels)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two {what} have the same name: {', '.join(names)}")
         return self
 
+    def check_names(self) -> None:
+        """Raise ``UnknownName`` for a strategy or network that nobody has registered."""
+        catalogue.find("strategy", self.query.strategy)
+        catalogue.find("network", self.training.network)
 
-def query_settings(project: Project) -> QuerySettings:
+
+class _Kept(Protocol):
+    """A stored project: its settings as they lie in the database."""
+
+    query: Any
+    training: Any
+
+
+def query_settings(project: _Kept) -> QuerySettings:
     """A stored project's query settings."""
     return QuerySettings.model_validate(project.query)
 
 
-def job_query_settings(payload: dict[str, Any], project: Project) -> QuerySettings:
+def job_query_settings(payload: dict[str, Any], project: _Kept) -> QuerySettings:
     """The query settings that a retraining began with, whatever an admin has changed since."""
     return QuerySettings.model_validate(payload.get("query", project.query))
 
 
-def training_settings(project: Project) -> TrainingSettings:
+def training_settings(project: _Kept) -> TrainingSettings:
     """A stored project's training settings."""
     return TrainingSettings.model_validate(project.training)
 

@@ -1,0 +1,4 @@
+"""Words that all share: settings of a project, names, splits, seeds, errors, pixels, geometry.
+
+Knows no database, no HTTP and no torch.
+"""

@@ -1,0 +1,65 @@
+"""The way back from stored integers to the values of the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """value = (stored + offset) · slope + intercept, in float64.
+
+    ``offset`` moves what the file stores as negative integers into an unsigned picture, so that
+    the file's own slope and intercept are applied to the file's own integers, bit for bit.
+    ``unit``: what the values are in, ``HU`` for CT; None for a scanner's arbitrary numbers.
+    """
+
+    offset: int = 0
+    slope: float = 1.0
+    intercept: float = 0.0
+    unit: str | None = None
+
+    def values(self, stored: npt.NDArray[np.generic]) -> Values:
+        """The file's values of stored integers of any shape."""
+        whole: npt.NDArray[Any] = stored.astype(np.float64) + self.offset
+        if self.slope == 1.0 and self.intercept == 0.0:
+            return np.asarray(whole)
+        return np.asarray(whole * self.slope + self.intercept)
+
+    @property
+    def base(self) -> float:
+        """The value of a stored 0: with ``slope`` the mapping in its short form."""
+        return self.offset * self.slope + self.intercept
+
+
+PLAIN = Rescale()
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and mean of squares of the file's values, from which a whole case is standardised."""
+
+    mean: float
+    mean_square: float
+
+    @classmethod
+    def of(cls, values: Values) -> "Moments":
+        """Of values of any shape."""
+        return cls(float(values.mean()), float(np.square(values).mean()))
+
+    @classmethod
+    def together(cls, parts: "Sequence[Moments]") -> "Moments":
+        """Of parts of equal size."""
+        return cls(
+            sum(p.mean for p in parts) / len(parts), sum(p.mean_square for p in parts) / len(parts)
+        )
+
+    @property
+    def std(self) -> float:
+        """The standard deviation."""
+        return float(max(self.mean_square - self.mean * self.mean, 0.0) ** 0.5)

@@ -1,0 +1,51 @@
+"""One case read from files: channels of stored integers, where it lies, and the way back."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.geometry import Geometry
+from app.core.pixels import Pixels
+from app.core.rescale import PLAIN, Rescale
+
+Classes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ChannelStack:
+    """One channel of a case.
+
+    pixels: (D, H, W) uint8 or uint16; ``rescale``: one for the stack, or one for each slice;
+    ``largest_error``: how far a value that comes back may lie from the file's, 0 for exact.
+    """
+
+    pixels: Pixels
+    rescale: tuple[Rescale, ...] = (PLAIN,)
+    largest_error: float = 0.0
+
+    def rescale_of(self, slice_: int) -> Rescale:
+        """The way back of one slice of the stack, from 0."""
+        return self.rescale[slice_ if len(self.rescale) > 1 else 0]
+
+
+@dataclass(frozen=True)
+class CaseVolume:
+    """A case as a stack: channels in the order of the project's, classes (D, H, W) or None.
+
+    ``geometry`` is of (column, row, ``first_index`` + slice of the stack); None where the files
+    do not say. ``source`` is what a writer needs to give the case back as it came.
+    """
+
+    channels: tuple[ChannelStack, ...]
+    classes: Classes | None = None
+    geometry: Geometry | None = None
+    first_index: int = 0
+    source: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How many slices it has."""
+        return len(self.channels[0].pixels)

@@ -1,0 +1,43 @@
+"""What other packages import of Sfumato, and nothing else. Each name is loaded when it is used.
+
+A measure, strategy, layout or network of one's own is named by an entry point of the group
+``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` or ``sfumato.networks``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.formats.layout import CaseFiles as CaseFiles
+    from app.formats.layout import DataSet as DataSet
+    from app.formats.layout import Layout as Layout
+    from app.formats.layout import ReadOptions as ReadOptions
+    from worker.acquisition.measure import Measure as Measure
+    from worker.acquisition.pool import Pick as Pick
+    from worker.acquisition.pool import PoolScores as PoolScores
+    from worker.acquisition.pool import Strategy as Strategy
+    from worker.segmentation.network import Network as Network
+
+_HOMES = {
+    "CaseFiles": "app.formats.layout",
+    "DataSet": "app.formats.layout",
+    "Layout": "app.formats.layout",
+    "Measure": "worker.acquisition.measure",
+    "Network": "worker.segmentation.network",
+    "Pick": "worker.acquisition.pool",
+    "PoolScores": "worker.acquisition.pool",
+    "ReadOptions": "app.formats.layout",
+    "Strategy": "worker.acquisition.pool",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sfumato' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,91 @@
+"""What a network is to everything else: built from a few numbers, run in two halves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+Features = tuple[Tensor, ...]
+
+
+class Network(nn.Module, ABC):
+    """A segmentation network.
+
+    Input (N, P, H, W) with P = (2 · context + 1) · channels planes, the slice before first and
+    each slice's channels side by side; H and W multiples of ``multiple_of``. Output logits
+    (N, L, H, W), where L is 1 for two classes and C for more.
+
+    ``prefix`` runs what is the same in every stochastic pass, ``suffix`` the rest: dropout
+    belongs there. The last of the features that ``prefix`` gives, (N, F, h, w), is what slices
+    are compared by. A network that has no dropout answers every pass alike.
+    """
+
+    multiple_of: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        channels: int = 1,
+        context: int = 0,
+        width: int = 32,
+        dropout: float = 0.5,
+    ) -> None:
+        """``width`` and ``dropout`` are the project's; a network may read them as it likes."""
+        super().__init__()
+        self.classes = classes
+        self.channels = channels
+        self.context = context
+        self.width = width
+        self.dropout_rate = dropout
+
+    @property
+    def planes(self) -> int:
+        """Input planes."""
+        return (2 * self.context + 1) * self.channels
+
+    @property
+    def logits(self) -> int:
+        """Output channels."""
+        return 1 if self.classes == 2 else self.classes
+
+    @abstractmethod
+    def prefix(self, image: Tensor) -> Features:
+        """All before the first dropout."""
+
+    @abstractmethod
+    def suffix(self, features: Features) -> Tensor:
+        """From the features to logits."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, L, H, W) of images (N, P, H, W)."""
+        return self.suffix(self.prefix(image))
+
+    def placed(self, device: torch.device) -> Self:
+        """Moved to a device, in the layout that convolutions are fastest in."""
+        moved: Self = self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return moved
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Class probabilities (N, C, H, W) in float32; one sigmoid channel is widened to two."""
+    logits = logits.float()
+    if logits.shape[1] > 1:
+        return logits.softmax(dim=1)
+    return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+
+
+@contextmanager
+def active_dropout(model: nn.Module) -> Iterator[None]:
+    """Dropout at work while batch-norm keeps its running statistics: for MC-dropout and BALD."""
+    layers = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    for layer in layers:
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.eval()
