@@ -9,6 +9,9 @@ from app.core import catalogue
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.network import Network
 
+# Models of before there were channels say nothing of them.
+_EARLIER = {"channels": 1, "context": 0}
+
 
 def architecture(classes: int, channels: int, settings: TrainingSettings) -> dict[str, Any]:
     """What is needed to build the network again."""
@@ -27,15 +30,20 @@ def build(description: dict[str, Any]) -> Network:
 
     Raises ``UnknownName``, ``CannotLoad``.
     """
-    # Models of before there were channels say nothing of them.
-    made: Network = catalogue.load(catalogue.find("network", description["name"]))(
-        description["classes"],
-        channels=description.get("channels", 1),
-        context=description.get("context", 0),
-        width=description["width"],
-        dropout=description["dropout"],
+    known = {**_EARLIER, **description}
+    made: Network = catalogue.load(catalogue.find("network", known["name"]))(
+        known["classes"],
+        channels=known["channels"],
+        context=known["context"],
+        width=known["width"],
+        dropout=known["dropout"],
     )
     return made
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two descriptions are of one network, so that the weights of either fit both."""
+    return {**_EARLIER, **one} == {**_EARLIER, **other}
 
 
 def dump(state: dict[str, Tensor]) -> bytes:
