@@ -53,6 +53,12 @@ class Ground:
         case = self.cases[self.case_of[number]]
         return case.name, case.first_index + int(number - self._start[self.case_of[number]])
 
+    def way_through(self, number: int) -> float:
+        """How far through its case a slice lies, from 0 at the first to 1 at the last."""
+        case = self.case_of[number]
+        first, past = self._start[case], self._start[case + 1]
+        return float((number - first) / max(past - first - 1, 1))
+
     def samples(self, numbers: Sequence[int], labelled: bool = False) -> Iterator[Sample]:
         """These slices for the network, one at a time; with masks where ``labelled``."""
         for number in numbers:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.core.streams import Stream
+from app.core.variety import appearance, explore, reason_to_explore
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.benchmark.bench import SCORING_BATCH, Bench, Fit, fit_network, row_of
 from worker.benchmark.ground import Ground
@@ -67,10 +69,36 @@ def _select(
         return []
     query = bench.settings.query
     pool = _pool_scores(bench, strategy, network, round_, unlabelled, labelled)
-    picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
+    if strategy.measure is not None and _nothing_found(bench, pool, labelled):
+        picks = _explore(bench, round_, unlabelled, labelled)
+    else:
+        picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
     chosen = [_selected(bench.ground, unlabelled[pick.index], pick) for pick in picks]
     check_selected(bench.division, [*labelled, *(one.slice for one in chosen)])
     return chosen
+
+
+def _nothing_found(bench: Bench, pool: PoolScores, labelled: Sequence[int]) -> bool:
+    """Whether there is no target yet that an uncertainty could be about."""
+    known = int(bench.ground.foreground[list(labelled)].sum())
+    predicted = 0 if pool.foreground is None else int(pool.foreground.sum())
+    return reason_to_explore(known, predicted) is not None
+
+
+def _explore(
+    bench: Bench, round_: int, unlabelled: Sequence[int], labelled: Sequence[int]
+) -> list[Pick]:
+    """A batch for variety, as the service draws it then."""
+    ground, numbers = bench.ground, [*unlabelled, *labelled]
+    picked = explore(
+        np.stack([appearance(sample.image) for sample in ground.samples(numbers)]),
+        ground.case_of[numbers],
+        np.array([ground.way_through(number) for number in numbers]),
+        bench.settings.query.size,
+        np.random.default_rng(bench.seed_for("explore", round_)),
+        taken=range(len(unlabelled), len(numbers)),
+    )
+    return [Pick(index, Stream.EXPLORE, None) for index in picked]
 
 
 def _selected(ground: Ground, number: int, pick: Pick) -> Selected:
