@@ -79,7 +79,7 @@ def _with_task(celery: Celery, runner: Runner) -> Celery:
     @celery.task(name=BENCHMARK_TASK)  # type: ignore[untyped-decorator]
     def benchmark(folder: str, strategy: str | None, seed: int, device: str) -> None:
         # Not before it is needed: its libraries would slow the start of every worker.
-        from worker.benchmark.crew import work_noted
+        from worker.benchmark.executors import work_noted
 
         work_noted(Path(folder), strategy, seed, device)
 

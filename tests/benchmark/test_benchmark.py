@@ -18,15 +18,16 @@ import torch
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from tests.conftest import SHARED_DATA
-from worker.acquisition.strategies import find_strategy
+from worker.benchmark.asked import Asked, settings_of
 from worker.benchmark.bench import make_bench
-from worker.benchmark.command import Asked, benchmark, redraw, settings_of
+from worker.benchmark.command import benchmark, redraw
 from worker.benchmark.ground import read_ground
 from worker.benchmark.record import FULL, Record
 from worker.benchmark.runs import run_strategy
 from worker.benchmark.seeds import initial_slices, prepare_seed
 from worker.benchmark.settings import PRESETS, GroundSettings
 from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
+from worker.registry import find_strategy
 from worker.segmentation.precision import Precision
 
 CPU = torch.device("cpu")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from app.loop import claims
@@ -57,4 +58,4 @@ def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:
     for one in loaded:
         image = standardise(one.image, one.moments.mean, one.moments.std)
         classes = None if one.classes is None else one.classes.astype("uint8")
-        yield Sample(one.case, one.index, image, classes)
+        yield Sample(one.case, one.index, image[np.newaxis], classes)

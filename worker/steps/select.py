@@ -16,7 +16,8 @@ from app.loop.learning import Chosen
 from app.store import Project
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
-from worker.acquisition.strategies import find_strategy
+from worker.picks import check_picks
+from worker.registry import find_measure, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.network import Network
 from worker.segmentation.pool_map import spread
@@ -44,6 +45,7 @@ def run(step: Step) -> tuple[str, ...]:
         offered = _offered(session, step, project, settings, model.id, strategy, network)
         ids, pool = offered.ids, offered.pool
         picks = strategy.select(pool, settings.size, seed) if ids else []
+        picks = check_picks(strategy.name, picks, settings.size, len(ids))
         loaded = list(training_set.load_slices(session, [ids[pick.index] for pick in picks]))
     measure = strategy.measure or "entropy"
     streamed = predict(
@@ -140,12 +142,12 @@ def _nearest(pool: PoolScores, picks: Sequence[Pick]) -> float | None:
 
 def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:
     """For each slice of the batch its predicted mask and its uncertainty map, as PNG."""
-    scale = 255 / _highest(measure, maps.probability.shape[1])
+    scale = 255 / find_measure(measure).highest(maps.probability.shape[1])
     classes = classes_of(maps).to(torch.uint8).cpu().numpy()
     shades = (maps.measures[measure] * scale).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
     drawings = []
     for n, sample in enumerate(maps.samples):
-        h, w = sample.image.shape
+        h, w = sample.size
         crop = (n, slice(h), slice(w))
         drawings.append(
             (
@@ -154,8 +156,3 @@ def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:
             )
         )
     return drawings
-
-
-def _highest(measure: str, classes: int) -> float:
-    """The highest value that a measure can take in a pixel."""
-    return {"least-confidence": 1 - 1 / classes, "margin": 1.0}.get(measure, math.log(classes))

@@ -12,7 +12,7 @@ from app.core.seeds import derived_seed
 from app.loop import claims, learning, training_set
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
-from worker.acquisition.strategies import find_strategy
+from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
