@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+import numpy as np
+import numpy.typing as npt
 
 from app.core.errors import InvalidInput
-from app.formats.writing import label_image, value_image
+from app.formats.case import CaseVolume
+from app.formats.writing import to_nifti
 from app.loop.datasets import UNLABELLED, KeptCase, labelled_cases, read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
@@ -40,14 +43,29 @@ def export_project(database: Database, name: str, folder: Path) -> int:
 
 def _export_case(case: KeptCase, folder: Path) -> dict[str, Any]:
     file = f"{case.name}.nii.gz"
-    nib.save(value_image(case.volume), folder / "imagesTr" / file)
-    nib.save(label_image(case.volume), folder / "labelsTr" / file)
+    nib.save(_values(case.volume), folder / "imagesTr" / file)
+    nib.save(_written(case.volume, case.volume.classes), folder / "labelsTr" / file)
     return {
         "image": f"./imagesTr/{file}",
         "label": f"./labelsTr/{file}",
         "split": case.split.value,
         "labelled_slices": case.labelled,
     }
+
+
+def _values(volume: CaseVolume) -> nib.Nifti1Image:
+    """The file's own values, channels along the fourth dimension where there are several."""
+    images = [
+        _written(volume, np.stack([c.rescale_of(n).values(p) for n, p in enumerate(c.pixels)]))
+        for c in volume.channels
+    ]
+    return images[0] if len(images) == 1 else nib.concat_images(images)
+
+
+def _written(volume: CaseVolume, stack: npt.NDArray[Any] | None) -> nib.Nifti1Image:
+    if stack is None:
+        raise InvalidInput("the case has no label map")
+    return to_nifti(stack, volume.geometry, volume.source, volume.first_index)
 
 
 def _describe(

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import JobFinished
 from app.loop import claims, jobs
-from app.loop.access import named_account
+from app.loop.accounts import named_account
 from app.loop.claims import ClaimLost
 from app.store import Job, JobKind, JobState, Project, Role, utc_now
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from app.api.schemas import ProgressOut
+from app.api.schemas.rounds import ProgressOut
 from app.core.pixels import decode
 from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
 from app.core.splits import Split, held_out_cases
 from app.core.streams import Stream
-from app.loop import claims, jobs, learning, training_set
-from app.loop.access import named_account
-from app.loop.progress import list_rounds, progress
+from app.loop import claims, jobs, next_round, training_set
+from app.loop.accounts import named_account
+from app.loop.progress import progress
 from app.loop.projects import create_project
+from app.loop.round_history import list_rounds
 from app.settings import Settings
 from app.store import (
     Database,
@@ -21,14 +22,15 @@ from app.store import (
     Label,
     Mask,
     ModelVersion,
-    Prediction,
     Project,
     QueryItem,
     Role,
     Round,
     Score,
     Slice,
+    SliceFeatures,
     Suggestion,
+    blobs,
     utc_now,
 )
 from tests.conftest import RecordingDispatcher
@@ -40,7 +42,8 @@ from worker.steps import train as train_step
 
 def make_project(database: Database, classes=("background", "lesion"), **query) -> Project:
     """Four pool cases and one test case, three slices each, bright squares on noise."""
-    from app.loop.ingest import add_imported_mask, add_slice, ensure_case
+    from app.loop.masks import add_imported_mask, prepare_mask
+    from app.loop.slices import add_slice, ensure_case, prepare_image
 
     settings = ProjectSettings(
         classes=list(classes),
@@ -56,11 +59,12 @@ def make_project(database: Database, classes=("background", "lesion"), **query) 
             for index in range(3):
                 image = rng.integers(0, 900, (32, 32))
                 image[4:12, 6:14] += 2000
-                slice_, _ = add_slice(session, case, index, image.astype(np.uint16))
+                image = prepare_image(image.astype(np.uint16))
+                slice_ = add_slice(session, case, index, {0: image}).slice
                 if split is Split.TEST:
                     marks = np.zeros((32, 32), dtype=np.uint8)
                     marks[4:12, 6:14] = 1
-                    add_imported_mask(session, slice_, marks)
+                    add_imported_mask(session, slice_, prepare_mask(marks))
     return project
 
 
@@ -105,12 +109,14 @@ def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(databas
             (1, "closed", None),
             (2, "open", model.id),
         ]
-        items = session.scalars(select(QueryItem).where(QueryItem.round_id == rounds[1].id)).all()
+        items = session.scalars(
+            select(QueryItem).where(QueryItem.round_id == rounds[1].id).order_by(QueryItem.rank)
+        ).all()
         assert [item.rank for item in items] == [1, 2, 3]
         assert [item.stream for item in items] == [Stream.TARGET, Stream.BOUNDARY, Stream.TARGET]
         suggestion = session.get_one(Suggestion, (model.id, items[0].slice_id))
-        assert decode(suggestion.mask_png).shape == (32, 32)
-        assert decode(suggestion.uncertainty_png).dtype == np.uint8
+        assert decode(blobs.get(session, suggestion.mask_sha256)).shape == (32, 32)
+        assert decode(blobs.get(session, suggestion.uncertainty_sha256)).dtype == np.uint8
     assert count(database, Score) == 9 * 3
     batch = ask(database, project, annotator(database, "one"), 3, utc_now())
     assert all(handed.suggested for handed in batch.items)
@@ -153,10 +159,10 @@ def test_every_kind_of_strategy_is_told_what_it_needs(database, strategy):
     with database.reading() as session:
         rounds = session.scalars(select(Round).order_by(Round.number)).all()
         assert len(rounds) == 3
-        assert all(r.figures["nearest"] > 0 for r in rounds[1:])
+        assert all(r.nearest > 0 for r in rounds[1:])
         # Features are kept of the newest model alone.
         newest = session.scalars(select(ModelVersion.id).order_by(ModelVersion.id.desc())).first()
-        assert set(session.scalars(select(Prediction.model_id))) == {newest}
+        assert set(session.scalars(select(SliceFeatures.model_id))) == {newest}
 
 
 def test_the_first_batch_can_be_varied_by_how_slices_look(database):
@@ -166,7 +172,7 @@ def test_the_first_batch_can_be_varied_by_how_slices_look(database):
         with database.writing() as session:
             one = annotator(database, name)
             held = ask(database, project, one, 2, utc_now())
-            batches.append([i.item.slice_id for i in held.items])
+            batches.append([i.slice.id for i in held.items])
             session.rollback()
     with database.reading() as session:
         round_ = session.scalars(select(Round)).one()
@@ -308,7 +314,7 @@ def test_slices_answered_since_the_selection_are_left_out(database, monkeypatch)
 
 
 def learning_pool(project):
-    from app.loop.rounds import unlabelled_pool
+    from app.loop.batches import unlabelled_pool
 
     return unlabelled_pool(project)
 
@@ -322,7 +328,7 @@ def test_test_cases_never_train_validate_or_enter_the_pool(database):
         test = set(session.scalars(select(Slice.id).where(Slice.split == Split.TEST)))
         assert set(divided.test) == test
         assert not test & set(divided.training + divided.validation)
-        assert not test & set(learning.selectable(session, project))
+        assert not test & set(next_round.selectable(session, project))
 
 
 def test_the_validation_split_is_used_once_it_holds_enough(database):
@@ -368,13 +374,13 @@ def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database
     assert seen.stopping.gain_per_100_labels == pytest.approx(gain)
     # No gain per label is as large as this threshold.
     assert seen.stopping.stop
-    assert seen.stopping.evidence[0]["labelled"] == 6
-    pool = [r["foreground_pixels"] for r in rounds]
+    assert seen.stopping.evidence[0].labelled == 6
+    pool = [r.foreground_pixels for r in rounds]
     test_slices = 3 * 64
     assert sum(pool) == sum(spent) - test_slices
-    assert [r["blank"] for r in rounds] == [0, 0, 0]
-    assert all(1 <= r["cases"] <= 3 for r in rounds)
-    assert rounds[0]["streams"] == {"initial": 3}
-    assert rounds[1]["streams"] == {"target": 2, "boundary": 1}
-    assert rounds[0]["nearest"] is None
-    assert rounds[1]["nearest"] > 0
+    assert [r.blank for r in rounds] == [0, 0, 0]
+    assert all(1 <= r.cases <= 3 for r in rounds)
+    assert rounds[0].streams == {"initial": 3}
+    assert rounds[1].streams == {"target": 2, "boundary": 1}
+    assert rounds[0].nearest is None
+    assert rounds[1].nearest > 0

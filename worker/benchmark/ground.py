@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.core.context import context_indices
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.formats.layouts import LAYOUTS
 from app.formats.volumes import CaseVolume
@@ -34,9 +35,12 @@ class Ground:
     ``case_of``: (N,) number of each slice's case; ``foreground``: (N,) its foreground pixels.
     """
 
-    def __init__(self, cases: Sequence[GroundCase], classes: int) -> None:
+    def __init__(
+        self, cases: Sequence[GroundCase], classes: int, channels: Sequence[str] = ("image",)
+    ) -> None:
         self.cases = list(cases)
         self.classes = classes
+        self.channels = list(channels)
         self._start = np.cumsum([0, *(len(case.image) for case in cases)])
         self.case_of = np.repeat(np.arange(len(cases)), np.diff(self._start))
         self.foreground = np.concatenate([(c.classes > 0).sum(axis=(1, 2)) for c in self.cases])
@@ -53,15 +57,27 @@ class Ground:
         case = self.cases[self.case_of[number]]
         return case.name, case.first_index + int(number - self._start[self.case_of[number]])
 
-    def samples(self, numbers: Sequence[int], labelled: bool = False) -> Iterator[Sample]:
-        """These slices for the network, one at a time; with masks where ``labelled``."""
+    def way_through(self, number: int) -> float:
+        """How far through its case a slice lies, from 0 at the first to 1 at the last."""
+        case = self.case_of[number]
+        first, past = self._start[case], self._start[case + 1]
+        return float((number - first) / max(past - first - 1, 1))
+
+    def samples(
+        self, numbers: Sequence[int], labelled: bool = False, context: int = 0
+    ) -> Iterator[Sample]:
+        """These slices for the network, one at a time; with masks where ``labelled``.
+
+        ``context``: how many slices before and after a sample shows too.
+        """
         for number in numbers:
             case = self.cases[self.case_of[number]]
             offset = int(number - self._start[self.case_of[number]])
+            shown = context_indices(offset, context, range(len(case.image)))
             yield Sample(
                 case.name,
                 case.first_index + offset,
-                standardise(case.image[offset], case.mean, case.std),
+                standardise(case.image[shown], case.mean, case.std),
                 case.classes[offset] if labelled else None,
             )
 

@@ -5,12 +5,9 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from app.core import catalogue
 from app.core.project_settings import TrainingSettings
+from worker.registry import find_network
 from worker.segmentation.network import Network
-
-# Models of before there were channels say nothing of them.
-_EARLIER = {"channels": 1, "context": 0}
 
 
 def architecture(classes: int, channels: int, settings: TrainingSettings) -> dict[str, Any]:
@@ -30,20 +27,19 @@ def build(description: dict[str, Any]) -> Network:
 
     Raises ``UnknownName``, ``CannotLoad``.
     """
-    known = {**_EARLIER, **description}
-    made: Network = catalogue.load(catalogue.find("network", known["name"]))(
+    known = completed(description)
+    return find_network(known["name"])(
         known["classes"],
         channels=known["channels"],
         context=known["context"],
         width=known["width"],
         dropout=known["dropout"],
     )
-    return made
 
 
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two descriptions are of one network, so that the weights of either fit both."""
-    return {**_EARLIER, **one} == {**_EARLIER, **other}
+def completed(description: dict[str, Any]) -> dict[str, Any]:
+    """A description with what models of earlier versions left out; to compare two of them."""
+    return {"channels": 1, "context": 0, **description}
 
 
 def dump(state: dict[str, Tensor]) -> bytes:

@@ -9,7 +9,7 @@ from app.core.project_settings import QuerySettings, job_query_settings
 from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.store import ModelVersion, Project
-from worker.acquisition.strategies import find_strategy
+from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
 from worker.steps.context import FEATURES, Step, samples

@@ -21,6 +21,7 @@ from app.loop.variety import looks_of
 from app.store import Project
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
+from worker.picks import check_picks
 from worker.registry import find_measure, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.network import Network
@@ -146,7 +147,8 @@ def _picks(
     if not offered.ids:
         return []
     if offered.exploring is None:
-        return strategy.pick(offered.pool, k, seed)
+        picks = strategy.select(offered.pool, k, seed)
+        return check_picks(strategy.name, picks, k, len(offered.ids))
     looks = looks_of(session, [*offered.ids, *offered.labelled])
     at = {slice_id: place for place, slice_id in enumerate(looks.ids)}
     picked = explore(

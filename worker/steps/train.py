@@ -13,7 +13,7 @@ from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
-from worker.acquisition.strategies import find_strategy
+from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
@@ -65,7 +65,7 @@ def _plan(session: Session, project_id: int) -> _Plan:
     divided = training_set.labelled_slices(session, project)
     last = models.current_model(session, project_id)
     parent = None if settings.from_scratch else last
-    if parent and not weights.same(parent.architecture, _architecture(project, settings)):
+    if parent and weights.completed(parent.architecture) != _architecture(project, settings):
         parent = None
 
     def load(ids: Sequence[int]) -> list[Sample]:
