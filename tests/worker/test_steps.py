@@ -1,5 +1,7 @@
 """A retraining from its row to the next round, on both databases, without a broker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import func, select
@@ -21,9 +23,11 @@ from app.store import (
     JobState,
     Label,
     Mask,
+    MaskSource,
     ModelVersion,
     Project,
     QueryItem,
+    ReviewState,
     Role,
     Round,
     Score,
@@ -92,7 +96,13 @@ def job_of(database: Database) -> Job:
         ).first()
 
 
-def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(database):
+@pytest.fixture
+def sees_targets(monkeypatch):
+    """As if the model predicted targets: what two epochs come to hangs on the processor."""
+    monkeypatch.setattr(select_step, "reason_to_explore", lambda *found: None)
+
+
+def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(database, sees_targets):
     project = make_project(database)
     label_batch(database, project)
     # Train, three shards of up to 4 of the 9 slices left, select.
@@ -119,7 +129,7 @@ def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(databas
         assert decode(blobs.get(session, suggestion.uncertainty_sha256)).dtype == np.uint8
     assert count(database, Score) == 9 * 3
     batch = ask(database, project, annotator(database, "one"), 3, utc_now())
-    assert all(handed.suggested for handed in batch.items)
+    assert all(handed.suggestion_model for handed in batch.items)
 
 
 def test_the_next_round_starts_from_the_last_weights(database):
@@ -355,7 +365,7 @@ def test_a_fifth_of_the_cases_is_held_out_by_seed():
     assert len(held_out_cases({"a", "b"}, seed=1)) == 1
 
 
-def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database):
+def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database, sees_targets):
     project = make_project(database, stop_rounds=1, stop_below=1000.0)
     for _ in range(2):
         label_batch(database, project)
@@ -384,3 +394,123 @@ def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database
     assert rounds[1].streams == {"target": 2, "boundary": 1}
     assert rounds[0].nearest is None
     assert rounds[1].nearest > 0
+
+
+def draw_blank(database: Database, project: Project) -> None:
+    """Answer the whole batch with masks that hold nothing."""
+    one = annotator(database, "one")
+    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
+        draw(database, one, slice_id, utc_now(), corner=0)
+
+
+@pytest.mark.parametrize("strategy", ["entropy-selective", "clasp"])
+def test_while_no_target_is_labelled_batches_are_drawn_for_variety_over_cases(database, strategy):
+    project = make_project(database, strategy=strategy, size=4)
+    draw_blank(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+        assert opened.exploring == "no labelled slice holds any target yet"
+        items = session.scalars(select(QueryItem).where(QueryItem.round_id == opened.id)).all()
+        assert {item.stream for item in items} == {Stream.EXPLORE}
+        # Four cases, and every one of them has given as many as the others in the end.
+        given = select(Slice.case_id, func.count()).join(QueryItem).group_by(Slice.case_id)
+        assert [count for _, count in session.execute(given)] == [2, 2, 2, 2]
+    assert job_of(database).progress["exploring"] == opened.exploring
+    batch = ask(database, project, annotator(database, "two"), 1, utc_now())
+    assert batch.round.exploring == opened.exploring
+
+
+def test_a_model_that_predicts_nothing_makes_the_loop_explore(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    scored = next_round.scores_of
+
+    def nothing_seen(*arguments):
+        return [replace(one, foreground_pixels=0) for one in scored(*arguments)]
+
+    monkeypatch.setattr(next_round, "scores_of", nothing_seen)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+    assert opened.exploring == "the model predicts no target anywhere in the pool"
+
+
+def test_random_stays_random_whatever_the_model_sees(database):
+    project = make_project(database, strategy="random")
+    draw_blank(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+        streams = set(
+            session.scalars(select(QueryItem.stream).where(QueryItem.round_id == opened.id))
+        )
+    assert (opened.exploring, streams) == (None, {Stream.RANDOM})
+
+
+def test_slices_that_come_after_the_end_are_asked_for(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    assert (
+        "nothing left" in ask(database, project, annotator(database, "one"), 1, utc_now()).message
+    )
+    added = add_slices(database, project, "late", 2)
+    # The addition has made a retraining due, and the message says so meanwhile.
+    assert job_of(database).state is JobState.QUEUED
+    assert "is retraining" in ask(database, project, one, 1, utc_now()).message
+    runner(database).work()
+    assert set(slices_of(ask(database, project, one, 5, utc_now()))) == set(added)
+
+
+def add_slices(database: Database, project: Project, case: str, count: int) -> list[int]:
+    """Slices of a new case of the pool, as an import adds them."""
+    from app.loop.retraining import retrain_if_due
+    from app.loop.slices import add_slice, ensure_case, prepare_image
+
+    with database.writing() as session:
+        project = session.get_one(Project, project.id)
+        made = ensure_case(session, project, case, Split.POOL)
+        images = [prepare_image(np.full((32, 32), 7 * n, dtype=np.uint8)) for n in range(count)]
+        added = [add_slice(session, made, n, {0: image}) for n, image in enumerate(images)]
+        retrain_if_due(session, project)
+        return [one.slice.id for one in added]
+
+
+def test_a_rejection_after_the_end_makes_a_retraining_due(database):
+    from app.loop.reviews import review_mask
+
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    with database.writing() as session:
+        mask = session.scalars(select(Mask).where(Mask.source == MaskSource.HUMAN)).first()
+        reviewer = named_account(session, "eve", Role.REVIEWER)
+        review_mask(session, reviewer, mask.id, ReviewState.REJECTED, "too small")
+    runner(database).work()
+    batch = ask(database, project, annotator(database, "one"), 5, utc_now())
+    assert slices_of(batch) == [mask.slice_id]
+
+
+def test_a_batch_for_which_nothing_was_scored_fails_its_job_and_says_why(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    monkeypatch.setattr(next_round, "scores_of", lambda *arguments: [])
+    runner(database).work()
+    job = job_of(database)
+    assert job.state is JobState.FAILED
+    assert "none of the 9 slices that are left was scored" in job.error
+    assert "Traceback" not in job.error
+
+
+def test_a_strategy_that_cannot_be_loaded_fails_before_training(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    with database.writing() as session:
+        # As if its package had been taken away since the job was asked for.
+        job = session.scalars(select(Job)).one()
+        job.payload = {"query": {**job.payload["query"], "strategy": "gone"}}
+    runner(database).work()
+    assert job_of(database).state is JobState.FAILED
+    assert "there is no strategy 'gone'" in job_of(database).error
+    assert count(database, ModelVersion) == 0
