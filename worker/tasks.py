@@ -38,6 +38,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     runner = Runner(database, dispatcher, settings, queues, name)
     celery = _with_task(celery_app(settings.broker_url), runner)
     stop = threading.Event()
+
     def show() -> None:
         with database.writing() as session:
             capabilities.see_worker(session, name, utc_now())
