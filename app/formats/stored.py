@@ -22,6 +22,8 @@ Voxels = npt.NDArray[Any]
 _LARGEST = 65535
 # Whole numbers beyond this are not exact in float64, in which values come back.
 _EXACT = 2**53
+# Beyond this, the arithmetic of the way back leaves float64.
+_WIDEST = 1e300
 # How far two steps of a grid may differ, as a part of a step: the rounding of float32 values.
 _UNEVEN = 0.02
 # Voxels that are looked at to see that a volume lies on no grid.
@@ -38,7 +40,7 @@ def to_stored(
     """Store what a file holds, (D, H, W), where its values are ``voxels`` · slope + intercept.
 
     The file's own slope and intercept are kept with its own integers. Raises ``VolumeInvalid``
-    for what is no number, or spans more than float64 holds.
+    for what is no number, or spans more than float64 can compute with.
     """
     if voxels.dtype.kind not in "iufb":
         raise VolumeInvalid(f"{path} holds {voxels.dtype}: one grey value a voxel is expected")
@@ -51,12 +53,12 @@ def to_stored(
         if (slope, intercept) != (1.0, 0.0):
             values = values * slope + intercept
         span = float(values.max() - values.min())
-    if not np.isfinite(span):
+    if not span < _WIDEST:
         raise VolumeInvalid(
             f"{path} holds values from {values.min():g} to {values.max():g}, "
             "which is more than can be stored: fix the file"
         )
-    return _nearest(values, unit)
+    return _nearest(values, voxels.dtype, unit)
 
 
 def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
@@ -74,11 +76,13 @@ def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
     return (voxels.astype(np.int64) - low).astype(np.uint16), low
 
 
-def _nearest(values: Values, unit: str | None) -> ChannelStack:
+def _nearest(values: Values, dtype: np.dtype[Any], unit: str | None) -> ChannelStack:
     """On a grid if there is one, else rounded: whichever comes back nearer."""
     low, high = float(values.min()), float(values.max())
     step = (high - low) / _LARGEST or 1.0
-    grid = _grid(values)
+    # A way back may be tried that leaves the range of its type: it is the worst, no more.
+    with np.errstate(over="ignore", invalid="ignore"):
+        grid = _grid(values, dtype)
     if grid is not None and grid[1] <= step / 2:
         rescale, error, step = grid
     else:
@@ -91,8 +95,11 @@ def _nearest(values: Values, unit: str | None) -> ChannelStack:
     return ChannelStack(pixels, (rescale,), error)
 
 
-def _grid(values: Values) -> tuple[Rescale, float, float] | None:
-    """The grid that all values lie on: the way back, its largest error, and the step."""
+def _grid(values: Values, dtype: np.dtype[Any]) -> tuple[Rescale, float, float] | None:
+    """The grid that all values lie on: the way back, its largest error, and the step.
+
+    Where no way back is exact, one whose values round to the file's in its own ``dtype`` is best.
+    """
     levels = _levels(values)
     if levels is None:
         return None
@@ -105,15 +112,23 @@ def _grid(values: Values) -> tuple[Rescale, float, float] | None:
     step = span / float(numbers[-1])
     if not np.array_equal(np.rint((levels - low) / step), numbers):
         return None
-    found = [(float(np.abs(r.values(numbers) - levels).max()), r) for r in _ways_back(low, step)]
-    error, rescale = min(found, key=lambda one: one[0])
-    return rescale, error, step
+
+    def worth(way: Rescale) -> tuple[bool, float]:
+        back = way.values(numbers)
+        lost = not np.array_equal(back.astype(dtype), levels.astype(dtype))
+        error = float(np.abs(back - levels).max())
+        return lost, error if np.isfinite(error) else np.inf
+
+    best = min(_ways_back(low, step), key=worth)
+    return best, worth(best)[1], step
 
 
 def _ways_back(low: float, step: float) -> Iterator[Rescale]:
     """Mappings of the steps' numbers that may give the values bit for bit, likeliest first."""
-    steps = dict.fromkeys([step, *(float(f"{step:.{digits}g}") for digits in range(1, 16))])
-    for one in steps:
+    short = [float(f"{step:.{digits}g}") for digits in range(1, 16)]
+    # Files of single precision were often computed with a step of single precision.
+    single = [float(np.float32(one)) for one in short[:8]]
+    for one in dict.fromkeys([step, *short, *single]):
         offset = round(low / one) if one and abs(low / one) < _EXACT else 0
         if abs(low - offset * one) <= _UNEVEN * step:
             yield Rescale(offset, one, 0.0)
