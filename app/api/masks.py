@@ -4,9 +4,10 @@ from fastapi import APIRouter, BackgroundTasks, Response
 
 from app.api.dependencies import Annotator, Reading, Reviewer, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
-from app.api.schemas import MaskOut, ReviewIn
-from app.loop.submit import find_mask, review_mask
-from app.store import ReviewState
+from app.api.schemas.masks import MaskOut, ReviewIn
+from app.loop.masks import find_mask
+from app.loop.reviews import review_mask
+from app.store import ReviewState, blobs
 
 router = APIRouter(prefix="/masks", tags=["masks"])
 
@@ -23,7 +24,7 @@ def image(
 ) -> Response:
     """The mask's class indices as PNG."""
     mask = find_mask(session, mask_id, reader)
-    return png_response(mask.png, mask.sha256, if_none_match)
+    return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
 @router.post("/{mask_id}/review")
