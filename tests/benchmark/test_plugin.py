@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from app.core import catalogue
-from app.core.errors import CannotLoad, UnknownName, VolumeInvalid
-from app.formats.layout import ReadOptions
+from app.core.errors import CannotLoad, UnknownName
 from tests.benchmark.tiny import TINY, asked
 from tests.plugins import EXAMPLE, installed, write_package
 from worker.benchmark.command import benchmark
@@ -25,22 +23,37 @@ def _example():
         yield
 
 
-def run(data: Path, out: Path, strategies: str, assignments: tuple[str, ...] = GENTLE) -> bool:
-    wanted = asked(data, strategies, seeds="1", assignments=assignments)
+def run(data: Path, out: Path, strategies: str, assignments=GENTLE, **changes) -> bool:
+    wanted = asked(data, strategies, seeds="1", assignments=assignments, **changes)
     return benchmark(wanted, out, "local", 1, 1, "cpu")
 
 
-def test_measure_strategy_and_network_of_a_package_work_with_context(phantom, tmp_path):
+@pytest.fixture
+def arrays(tmp_path) -> Path:
+    """Two channels of bright squares on noise, ten cases of six slices, as the layout has them."""
+    folder, rng = tmp_path / "arrays", np.random.default_rng(0)
+    folder.mkdir()
+    for n in range(10):
+        marks = np.zeros((6, 32, 32), dtype=np.uint8)
+        marks[1:5, 8:24, 4 + n : 20 + n] = 1
+        noise = rng.integers(0, 200, (2, 6, 32, 32))
+        np.save(folder / f"case-{n}.image.npy", (noise + 800 * marks.astype(int)).astype(np.uint16))
+        np.save(folder / f"case-{n}.mask.npy", marks)
+    return folder
+
+
+def test_all_of_a_package_works_together_with_two_channels_and_context(arrays, tmp_path):
     out = tmp_path / "out"
-    assert run(phantom, out, "tsallis-selective,one-a-case", (*GENTLE, "training.context=1"))
+    names = "tsallis-selective,one-a-case"
+    assert run(arrays, out, names, (*GENTLE, "training.context=1"), layout="npy-pairs")
     table = pd.read_csv(out / "rounds.csv")
     assert set(table["strategy"]) == {FULL, "tsallis-selective", "one-a-case"}
     picks = pd.read_csv(out / "selected.csv").groupby("strategy")["stream"].unique()
     assert set(picks["one-a-case"]) == {"one a case"}
     assert set(picks["tsallis-selective"]) == {"target", "boundary"}
     with safe_open(out / "seeds" / "0" / "first.safetensors", "pt") as weights:
-        # Three planes: the slice before, the slice, the slice after.
-        assert weights.get_slice("look.weight").get_shape() == [4, 3, 3, 3]
+        # Six planes: the slice before, the slice, the slice after, of two channels each.
+        assert weights.get_slice("look.weight").get_shape() == [4, 6, 3, 3]
 
 
 def test_a_strategy_that_picks_nonsense_fails_by_name(phantom, tmp_path, capfd):
@@ -62,12 +75,13 @@ def test_a_strategy_that_picks_nonsense_fails_by_name(phantom, tmp_path, capfd):
 
 def test_names_are_refused_before_anything_is_run(phantom, tmp_path):
     out = tmp_path / "out"
-    for strategies, assignments, error, message in (
-        ("tsalis", GENTLE, UnknownName, "there is no strategy 'tsalis'"),
-        ("random", (*TINY, "training.network=tinny"), UnknownName, "there is no network 'tinny'"),
+    for strategies, changes, message in (
+        ("tsalis", {}, "there is no strategy 'tsalis'"),
+        ("random", {"assignments": ("training.network=tinny",)}, "there is no network 'tinny'"),
+        ("random", {"layout": "npy"}, "there is no layout 'npy'"),
     ):
-        with pytest.raises(error, match=message):
-            run(phantom, out, strategies, assignments)
+        with pytest.raises(UnknownName, match=message):
+            run(phantom, out, strategies, **changes)
     write_package(
         tmp_path,
         {"broken": "import a_library_that_is_missing\n"},
@@ -79,17 +93,3 @@ def test_names_are_refused_before_anything_is_run(phantom, tmp_path):
     ):
         run(phantom, out, "random", (*TINY, "training.network=broken"))
     assert not out.exists()
-
-
-def test_the_layout_of_a_package_reads_its_arrays(tmp_path):
-    layout = catalogue.load(catalogue.find("layout", "npy-pairs"))
-    with pytest.raises(VolumeInvalid, match="no NAME"):
-        layout.read(tmp_path, ReadOptions())
-    stack = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
-    np.save(tmp_path / "a.image.npy", stack)
-    np.save(tmp_path / "a.mask.npy", np.ones((3, 4, 5), dtype=np.uint8))
-    found = layout.read(tmp_path, ReadOptions(masks=True))
-    case = found.cases[0].read()
-    assert (found.channels, case.depth) == (["channel-0", "channel-1"], 3)
-    assert np.array_equal(np.stack([one.pixels for one in case.channels]), stack)
-    assert case.classes.sum() == 60
