@@ -64,7 +64,7 @@ def read_image(path: Path) -> SeriesImage | None:
         number = int(dataset.get("InstanceNumber") or 0)
         rescale = _rescale(dataset)
         place = _place(dataset)
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # elements are converted when they are asked for
         raise VolumeInvalid(f"the header of {path} cannot be understood: {error}") from error
     if not (np.isfinite([rescale.slope, rescale.intercept]).all() and rescale.slope):
         raise VolumeInvalid(

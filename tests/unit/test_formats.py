@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import UnknownName, VolumeInvalid
 from app.formats.layout import DataSet, ReadOptions, find_layout
-from app.formats.nifti_files import read_nifti
+from app.formats.nifti_cases import read_nifti
 from app.formats.phantom import phantom_case, write_phantom
 from app.formats.writing import to_nifti
 from tests.conftest import SHARED_DATA, picture
