@@ -43,6 +43,7 @@ class SeriesImage:
 
     path: Path
     dataset: Any
+    series: str
     place: Place | None
     number: int
     rescale: Rescale
@@ -61,6 +62,7 @@ def read_image(path: Path) -> SeriesImage | None:
     if "PixelData" not in dataset:
         return None
     try:
+        series = str(dataset.get("SeriesInstanceUID"))
         number = int(dataset.get("InstanceNumber") or 0)
         rescale = _rescale(dataset)
         place = _place(dataset)
@@ -71,7 +73,7 @@ def read_image(path: Path) -> SeriesImage | None:
             f"{path} has the rescale slope {rescale.slope:g} and intercept "
             f"{rescale.intercept:g}, which give no values: fix the file"
         )
-    return SeriesImage(path, dataset, place, number, rescale)
+    return SeriesImage(path, dataset, series, place, number, rescale)
 
 
 def _rescale(dataset: Any) -> Rescale:
