@@ -15,7 +15,7 @@ from app.loop.projects import find_project
 from app.loop.training_set import load_slices
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs
 from tests.conftest import mask, pixels_of
-from tests.worker.test_steps import runner
+from tests.worker.projects import runner
 from worker.benchmark.command import Asked, benchmark
 from worker.benchmark.record import Record, read_rounds
 from worker.steps.context import samples

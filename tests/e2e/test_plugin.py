@@ -13,7 +13,7 @@ from app.loop.datasets import truths
 from app.loop.projects import find_project
 from app.store import Job, JobState, ModelVersion, QueryItem, Role, Round, Score
 from tests.plugins import EXAMPLE, installed, write_package
-from tests.worker.test_steps import runner
+from tests.worker.projects import runner
 from worker.tasks import report_capabilities
 
 SETTINGS = ["training.network=tiny", "training.epochs=3", "training.learning_rate=0.01"]

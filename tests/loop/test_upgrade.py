@@ -21,7 +21,7 @@ from app.loop.slices import list_slices, slice_image
 from app.store import Account, Case, Database, Image, Mask, ModelVersion, Round, blobs, utc_now
 from app.store.migrate import config, migrate
 from tests.conftest import TTL, mask, pixels_of, png_of
-from tests.worker.test_steps import runner
+from tests.worker.projects import runner
 from worker.segmentation import weights
 from worker.segmentation.networks.unet import UNet
 
