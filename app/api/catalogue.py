@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Annotator, Reading
+from app.api.dependencies import Reading, SignedIn
 from app.api.schemas.projects import CatalogueOut, EntryOut
 from app.core import catalogue
 from app.core.catalogue import Kind
@@ -12,7 +12,7 @@ router = APIRouter(tags=["projects"])
 
 
 @router.get("/catalogue")
-def show_catalogue(session: Reading, reader: Annotator) -> CatalogueOut:
+def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
     """Measures, strategies, streams, layouts and networks: ours, and those of installed packages.
 
     An entry with an `error` can be loaded by no worker that is running.
@@ -31,6 +31,6 @@ def show_catalogue(session: Reading, reader: Annotator) -> CatalogueOut:
 
 
 @router.get("/strategies")
-def list_strategies(reader: Annotator) -> list[str]:
+def list_strategies(viewer: SignedIn) -> list[str]:
     """The names of the query strategies that a project may use."""
     return list(catalogue.names("strategy"))

@@ -101,6 +101,8 @@ def _with_role(role: Role) -> Callable[[Account], Account]:
 
 
 Annotator = Annotated[Account, Depends(_with_role(Role.ANNOTATOR))]
+# Whoever has a token may look; what they are shown depends on who they are.
+SignedIn = Annotator
 Reviewer = Annotated[Account, Depends(_with_role(Role.REVIEWER))]
 Admin = Annotated[Account, Depends(_with_role(Role.ADMIN))]
 

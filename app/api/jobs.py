@@ -11,12 +11,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    Annotator,
     CurrentDatabase,
     Cursor,
     Limit,
     NamedProject,
     Reading,
+    SignedIn,
     Workers,
     Writing,
 )
@@ -48,7 +48,7 @@ def create(
 @router.get("")
 def list_jobs(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     project: NamedProject,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -58,7 +58,7 @@ def list_jobs(
 
 
 @router.get("/{job_id}")
-def show(job_id: Id, session: Reading, reader: Annotator) -> JobOut:
+def show(job_id: Id, session: Reading, viewer: SignedIn) -> JobOut:
     """A job: epoch, losses, Dice, slices scored, and its error in full."""
     return JobOut.model_validate(jobs.view(session, jobs.find_job(session, job_id)))
 
@@ -70,7 +70,7 @@ def cancel(job_id: Id, session: Writing, admin: Admin) -> JobOut:
     return JobOut.model_validate(jobs.view(session, job))
 
 
-def _existing(job_id: Id, session: Reading, reader: Annotator) -> int:
+def _existing(job_id: Id, session: Reading, viewer: SignedIn) -> int:
     return jobs.find_job(session, job_id).id
 
 

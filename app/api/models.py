@@ -5,12 +5,12 @@ from fastapi import APIRouter, Response
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    Annotator,
     Cursor,
     Limit,
     NamedProject,
     Reading,
     Reviewer,
+    SignedIn,
     Writing,
 )
 from app.api.images import Id
@@ -24,7 +24,7 @@ router = APIRouter(tags=["rounds"])
 @router.get("/models")
 def list_models(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     project: NamedProject,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -50,7 +50,7 @@ def list_training_masks(
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def weights(model_id: Id, session: Reading, reader: Annotator) -> Response:
+def weights(model_id: Id, session: Reading, viewer: SignedIn) -> Response:
     """A model's weights as safetensors."""
     model = models.find_model(session, model_id)
     return Response(

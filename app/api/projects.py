@@ -7,10 +7,10 @@ from fastapi import APIRouter, BackgroundTasks, Path
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    Annotator,
     Cursor,
     Limit,
     Reading,
+    SignedIn,
     Workers,
     Writing,
 )
@@ -41,7 +41,7 @@ def create(body: ProjectCreate, session: Writing, admin: Admin) -> ProjectOut:
 @router.get("")
 def show_projects(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[ProjectOut]:
@@ -50,7 +50,7 @@ def show_projects(
 
 
 @router.get("/{name}")
-def show(name: Name, session: Reading, reader: Annotator) -> ProjectOut:
+def show(name: Name, session: Reading, viewer: SignedIn) -> ProjectOut:
     """One project."""
     return ProjectOut.model_validate(find_project(session, name))
 
@@ -75,7 +75,7 @@ def change(
 
 
 @router.get("/{name}/progress")
-def show_progress(name: Name, session: Reading, reader: Annotator) -> ProgressOut:
+def show_progress(name: Name, session: Reading, viewer: SignedIn) -> ProgressOut:
     """The learning curve, the open round, the running job, and how much is labelled."""
     return ProgressOut.model_validate(progress(session, find_project(session, name)))
 
@@ -84,7 +84,7 @@ def show_progress(name: Name, session: Reading, reader: Annotator) -> ProgressOu
 def events(
     name: Name,
     session: Reading,
-    reader: Admin,
+    viewer: Admin,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[EventOut]:

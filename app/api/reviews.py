@@ -4,11 +4,11 @@ from fastapi import APIRouter
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    Annotator,
     Cursor,
     Limit,
     Reading,
     Reviewer,
+    SignedIn,
 )
 from app.api.projects import Name
 from app.api.schemas.base import Page
@@ -35,10 +35,10 @@ def show_reviews(
 
 
 @router.get("/{name}/annotators")
-def show_annotators(name: Name, session: Reading, reader: Annotator) -> list[AnnotatorDay]:
+def show_annotators(name: Name, session: Reading, viewer: SignedIn) -> list[AnnotatorDay]:
     """Masks, drawing time, rejections and agreement per annotator and day (UTC).
 
     Annotators see their own days alone.
     """
-    days = annotator_days(session, find_project(session, name), reader)
+    days = annotator_days(session, find_project(session, name), viewer)
     return [AnnotatorDay.model_validate(day) for day in days]

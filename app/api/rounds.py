@@ -4,11 +4,11 @@ from fastapi import APIRouter
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    Annotator,
     Cursor,
     Limit,
     NamedProject,
     Reading,
+    SignedIn,
 )
 from app.api.images import Id
 from app.api.schemas.base import Page, page_of
@@ -21,7 +21,7 @@ router = APIRouter(tags=["rounds"])
 @router.get("/rounds")
 def list_rounds(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     project: NamedProject,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -34,7 +34,7 @@ def list_rounds(
 def list_items(
     round_id: Id,
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[RoundItemOut]:
@@ -43,7 +43,7 @@ def list_items(
 
 
 @router.get("/rounds/{round_id}/map")
-def show_map(round_id: Id, session: Reading, reader: Annotator) -> MapOut:
+def show_map(round_id: Id, session: Reading, viewer: SignedIn) -> MapOut:
     """The pool in the plane (t-SNE of the model's features), by state and by what asked for it.
 
     Empty for the first round, which has no model, and for strategies that score nothing.

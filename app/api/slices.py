@@ -17,6 +17,7 @@ from app.api.dependencies import (
     MaskBody,
     PictureBody,
     Reading,
+    SignedIn,
     Workers,
     Writing,
 )
@@ -93,7 +94,7 @@ def post_slice(
 def show_slices(
     name: str,
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     case: str | None = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -104,7 +105,7 @@ def show_slices(
 
 
 @router.get("/slices/{slice_id}")
-def show(slice_id: Id, session: Reading, reader: Annotator) -> SliceOut:
+def show(slice_id: Id, session: Reading, viewer: SignedIn) -> SliceOut:
     """One slice without its pixels."""
     return SliceOut.of(show_slice(session, slice_id))
 
@@ -114,27 +115,27 @@ def image(
     slice_id: Id,
     session: Reading,
     database: CurrentDatabase,
-    reader: Annotator,
+    viewer: SignedIn,
     ttl: LeaseTtl,
     background: BackgroundTasks,
     channel: Annotated[str | None, Query(description="Without one, the first.")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A channel at its full bit depth. Looking at it renews the reader's lease on the slice."""
-    if renewal_due(session, slice_id, reader, utc_now(), ttl):
-        background.add_task(_touch, database, slice_id, reader, ttl)
+    if renewal_due(session, slice_id, viewer, utc_now(), ttl):
+        background.add_task(_touch, database, slice_id, viewer, ttl)
     png, sha256 = slice_image(session, slice_id, channel)
     return png_response(png, sha256, if_none_match)
 
 
-def _touch(database: Database, slice_id: int, reader: Account, ttl: timedelta) -> None:
+def _touch(database: Database, slice_id: int, viewer: Account, ttl: timedelta) -> None:
     with database.writing() as session:
-        touch(session, slice_id, reader, utc_now(), ttl)
+        touch(session, slice_id, viewer, utc_now(), ttl)
 
 
 @router.get("/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES)
 def suggestion(
-    slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+    slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The model's mask as class indices."""
     name = find_suggestion(session, slice_id).mask_sha256
@@ -143,7 +144,7 @@ def suggestion(
 
 @router.get("/slices/{slice_id}/uncertainty", response_class=Response, responses=PNG_RESPONSES)
 def uncertainty(
-    slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+    slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The uncertainty map, 0 to 255 for none to the measure's highest possible value."""
     name = find_suggestion(session, slice_id).uncertainty_sha256
@@ -154,7 +155,7 @@ def uncertainty(
 def masks(
     slice_id: Id,
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     if_none_match: IfNoneMatch = None,
     accept: Annotated[str, Header()] = "*/*",
     cursor: Cursor = None,
@@ -165,9 +166,9 @@ def masks(
     Annotators see their own masks alone, reviewers all of them.
     """
     if "application/json" in accept:
-        page = list_masks(session, slice_id, reader, cursor, limit)
+        page = list_masks(session, slice_id, viewer, cursor, limit)
         return Page(items=[MaskOut.of(m) for m in page.items], next=page.next)
-    mask = shown_mask(session, slice_id, reader)
+    mask = shown_mask(session, slice_id, viewer)
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 

@@ -81,7 +81,9 @@ def test_two_benchmarks_do_not_work_in_one_folder(phantom, tmp_path):
 def test_without_a_target_batches_are_drawn_for_variety_until_one_is_found(tmp_path):
     write_phantom(tmp_path, cases=10, slices=6, size=32, seed=0)
     for path in (tmp_path / "labelsTr").iterdir():
-        nib.save(nib.Nifti1Image(np.zeros((32, 32, 6), dtype=np.uint8), np.eye(4)), path)
+        drawn = nib.load(path)
+        blank = np.zeros(drawn.shape, dtype=np.uint8)
+        nib.save(nib.Nifti1Image(blank, drawn.affine), path)
     settings = settings_of(asked(tmp_path))
     ground = read_ground(tmp_path, settings.ground)
     record = Record(tmp_path / "out")

@@ -452,9 +452,8 @@ def test_slices_that_come_after_the_end_are_asked_for(database):
     project = make_project(database, size=50)
     label_batch(database, project)
     runner(database).work()
-    assert (
-        "nothing left" in ask(database, project, annotator(database, "one"), 1, utc_now()).message
-    )
+    one = annotator(database, "one")
+    assert "nothing left" in ask(database, project, one, 1, utc_now()).message
     added = add_slices(database, project, "late", 2)
     # The addition has made a retraining due, and the message says so meanwhile.
     assert job_of(database).state is JobState.QUEUED
