@@ -64,7 +64,7 @@ test: dev web  ## Format, lint, types, import rules, tests: all of it
 # What a trained network comes to depends on the processor's instructions: no test may rely on it.
 # ATen and oneDNN, which computes the convolutions, are told apart.
 NUMERIC := tests/unit tests/worker/test_segmentation.py tests/worker/test_networks.py \
-  $(filter-out %test_celery.py,$(wildcard tests/benchmark/test_*.py))
+  $(addprefix tests/benchmark/test_,benchmark.py plugin.py statistics.py)
 
 test-cpus: dev  ## Run the numeric tests as three processors would
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest -n 2 --dist loadfile $(NUMERIC)

@@ -42,10 +42,29 @@ def arrays(tmp_path) -> Path:
     return folder
 
 
-def test_all_of_a_package_works_together_with_two_channels_and_context(arrays, tmp_path):
+@pytest.fixture
+def nonsense(tmp_path):
+    """Another package, whose strategy `twice` picks one slice again and again."""
+    (tmp_path / "nonsense").mkdir()
+    code = (
+        "from sfumato import Pick, Strategy\n"
+        "TWICE = Strategy('?', 'tsallis', lambda s, k, seed: [Pick(0, 'x', 1.0)] * k)\n"
+    )
+    points = "[sfumato.strategies]\ntwice = nonsensical:TWICE\n"
+    write_package(tmp_path / "nonsense", {"nonsensical": code}, points)
+    with installed(tmp_path / "nonsense"):
+        yield
+
+
+def test_all_of_a_package_works_with_channels_and_context_and_nonsense_fails_by_name(
+    arrays, nonsense, tmp_path, capfd
+):
     out = tmp_path / "out"
-    names = "tsallis-selective,one-a-case"
-    assert run(arrays, out, names, (*GENTLE, "training.context=1"), layout="npy-pairs")
+    names = "tsallis-selective,twice,one-a-case"
+    assert not run(arrays, out, names, (*GENTLE, "training.context=1"), layout="npy-pairs")
+    said = " ".join(capfd.readouterr().err.split())
+    assert said.count("failed:") == 1
+    assert "twice-0 failed: the strategy 'twice' picked a slice twice" in said
     table = pd.read_csv(out / "rounds.csv")
     assert set(table["strategy"]) == {FULL, "tsallis-selective", "one-a-case"}
     picks = pd.read_csv(out / "selected.csv").groupby("strategy")["stream"].unique()
@@ -54,23 +73,6 @@ def test_all_of_a_package_works_together_with_two_channels_and_context(arrays, t
     with safe_open(out / "seeds" / "0" / "first.safetensors", "pt") as weights:
         # Six planes: the slice before, the slice, the slice after, of two channels each.
         assert weights.get_slice("look.weight").get_shape() == [4, 6, 3, 3]
-
-
-def test_a_strategy_that_picks_nonsense_fails_by_name(phantom, tmp_path, capfd):
-    write_package(
-        tmp_path,
-        {
-            "nonsense": (
-                "from sfumato import Pick, Strategy\n"
-                "TWICE = Strategy('?', 'tsallis', lambda s, k, seed: [Pick(0, 'x', 1.0)] * k)\n"
-            )
-        },
-        "[sfumato.strategies]\ntwice = nonsense:TWICE\n",
-    )
-    with installed(tmp_path):
-        assert not run(phantom, tmp_path / "out", "twice")
-    said = " ".join(capfd.readouterr().err.split())
-    assert "twice-0 failed: the strategy 'twice' picked a slice twice" in said
 
 
 def test_names_are_refused_before_anything_is_run(phantom, tmp_path):
