@@ -51,7 +51,7 @@ def show_session(
 ) -> SessionOut:
     """Who is signed in; puts the session's end off, so that nobody at work is thrown out."""
     if cookie is None:
-        raise NotAuthenticated("nobody is signed in: POST /session with a token")
+        raise NotAuthenticated("nobody is signed in: sign in with a token")
     ttl = timedelta(hours=settings.session_hours)
     opened = accounts.find_sign_in(session, cookie, utc_now())
     opened.expires_at = utc_now() + ttl

@@ -125,7 +125,7 @@ def check_csrf(cookie: str, given: str | None) -> None:
     if given is None or not hmac.compare_digest(csrf_token(cookie), given):
         raise NotAllowed(
             "the request came with a cookie but without its X-CSRF-Token: "
-            "GET /session says it; programs send `Authorization: Bearer TOKEN` instead"
+            "the session says it (`csrf`); programs send a bearer token instead"
         )
 
 

@@ -36,7 +36,7 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
     if not has_label(session, project):
         raise NothingLabelled(
             f"project {project.name!r} has no labelled slice in its pool: "
-            "post a mask first (GET /query/next says of what)"
+            "draw and submit a mask first"
         )
     job = Job(
         project_id=project.id,

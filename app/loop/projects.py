@@ -38,11 +38,11 @@ def find_project(session: Session, name: str | None) -> Project:
     if name is not None:
         project = session.scalar(select(Project).where(Project.name == name))
         if project is None:
-            raise NotFound(f"there is no project {name[:140]!r}: GET /projects lists them")
+            raise NotFound(f"there is no project {name[:140]!r}: ask for the list of projects")
         return project
     projects = session.scalars(select(Project).order_by(Project.id).limit(2)).all()
     if not projects:
-        raise NotFound("there is no project yet: an admin makes one with POST /projects")
+        raise NotFound("there is no project yet: an admin makes one")
     if len(projects) > 1:
         raise ProjectAmbiguous("there are several projects: name one with ?project=NAME")
     return projects[0]
