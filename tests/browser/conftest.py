@@ -142,7 +142,7 @@ class Tab:
         box = board.bounding_box()
         return (
             box["x"] + (view["x"] + x * view["scale"]) / view["ratio"],
-            box["y"] + (view["y"] + y * view["scale"]) / view["ratio"],
+            box["y"] + (view["y"] + y * view["scale"] * view["aspect"]) / view["ratio"],
         )
 
     def click(self, x: float, y: float) -> None:
