@@ -38,12 +38,12 @@ export function SidePanel(props: {
         pointed={controls.pointed}
         controls={controls}
       />
+      {current && <Why item={current.loaded.item} batch={batch} seconds={current.clock.seconds} />}
       <Overlays
         overlays={state.overlays}
         loaded={current?.loaded ?? null}
         onChange={(change) => controls.changeOverlays(change)}
       />
-      {current && <Why item={current.loaded.item} batch={batch} seconds={current.clock.seconds} />}
       <div class="actions">
         <button type="button" disabled={disabled} onClick={() => void workspace.submit(true)}>
           {text.blank} <kbd>N</kbd>

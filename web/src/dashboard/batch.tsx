@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { all, api, bytes, data, type PoolMap, type Round, type RoundItem } from "../api/client";
+import { aspectOf } from "../api/slices";
 import { Composer } from "../draw/compose";
 import { decodeClasses, decodeGray } from "../draw/pixels";
 import { outline } from "../draw/tools";
@@ -19,7 +20,8 @@ async function compose(
   mask: number | null,
   suggested: boolean,
 ): Promise<HTMLCanvasElement> {
-  const [image, suggestion, drawn] = await Promise.all([
+  const [facts, image, suggestion, drawn] = await Promise.all([
+    data(api.GET("/slices/{slice_id}", { params: { path: { slice_id: slice } } })),
     bytes(`/slices/${slice}/image`),
     suggested ? bytes(`/slices/${slice}/suggestion`) : null,
     // Annotators may not see others' masks: then the slice is shown without.
@@ -38,7 +40,9 @@ async function compose(
     suggestion: true,
     uncertaintyOpacity: 0,
   };
-  return new Composer(picture, map, 64, edge, null, display).canvas;
+  const { canvas } = new Composer(picture, map, 64, edge, null, display);
+  canvas.style.aspectRatio = `${width} / ${height * aspectOf(facts)}`;
+  return canvas;
 }
 
 /** A slice with its overlays; loaded when it comes into view. */
