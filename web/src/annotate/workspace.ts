@@ -128,7 +128,7 @@ export class Workspace {
     if (this.state.passive || Date.now() - this.lastActive > IDLE_MS) return;
     await this.refill();
     const item = this.state.current?.loaded.item;
-    // One that ran out is had again by asking, unless somebody else has it by now.
+    // Asking renews a lease that ran out, unless somebody else has the slice by now.
     const held = item && this.queue.find(item.slice);
     const ended = item !== undefined && Date.parse(item.lease.expires_at) < Date.now();
     this.set({ leaseLost: ended && !held });

@@ -1,4 +1,4 @@
-/** How a project fares, and for admins the levers. */
+/** How a project is doing; for admins, also what they can change. */
 
 import { useMemo, useState } from "preact/hooks";
 import { api, data, type Progress, type Project, type Session } from "../api/client";

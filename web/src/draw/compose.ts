@@ -69,7 +69,7 @@ export class Composer {
     this.show(display);
   }
 
-  /** Show everything anew. */
+  /** Compose everything again. */
   show(display: DisplaySettings): void {
     const size = this.picture.values instanceof Uint16Array ? 65536 : 256;
     if (this.greys.length !== size || display.window !== this.display.window) {
@@ -107,7 +107,7 @@ export class Composer {
     this.draw(whole(this.picture));
   }
 
-  /** Show a part anew, after drawing on it. */
+  /** Compose a part again, after drawing on it. */
   draw(rect: Rect): void {
     const { width, values } = this.picture;
     const { classes } = this.mask;

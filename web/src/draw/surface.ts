@@ -75,13 +75,13 @@ export class Surface {
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio };
   }
 
-  /** Show a part of the picture anew at the next frame. */
+  /** Paint a part of the picture again at the next frame. */
   refresh(part: Rect | "all"): void {
     this.stale = part === "all" || this.stale === "all" ? "all" : union(this.stale, part);
     if (!this.frame) this.frame = requestAnimationFrame(() => this.paint());
   }
 
-  /** Show what lies over the picture anew, at once. */
+  /** Paint what lies over the picture again, at once. */
   refreshOverlay(): void {
     this.above.clearRect(0, 0, this.overlay.width, this.overlay.height);
     this.content.over(this.above);

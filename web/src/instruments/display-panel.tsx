@@ -67,7 +67,7 @@ export function DisplayPanel(props: {
   );
 }
 
-/** Drawn anew by itself at each move of the pointer. */
+/** A component of its own: a move of the pointer renders nothing else again. */
 function PointedValue(props: {
   pointed: Signal<Pointed | null>;
   printed: (value: number) => string;

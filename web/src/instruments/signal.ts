@@ -1,4 +1,4 @@
-/** A value that changes often, for the few that show it: the page around them is not drawn anew. */
+/** A value that changes often: only the components that show it are rendered again. */
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -23,7 +23,7 @@ export class Signal<T> {
   }
 }
 
-/** The value of a signal; the component is drawn anew when it changes. */
+/** The value of a signal; the component is rendered again when it changes. */
 export function useSignal<T>(signal: Signal<T>): T {
   const [value, setValue] = useState(signal.value);
   useEffect(() => {

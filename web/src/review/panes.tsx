@@ -168,7 +168,7 @@ function Pane(props: {
       locked: true,
     });
   }, [picture, aspect, mask, edges, heat, classCount]);
-  // Whatever is shown anew begins at home; the neighbour stays in sight.
+  // `show` goes back to the slice itself: a neighbour that is looked at is shown again.
   useEffect(() => board.current?.lookAt(other), [other, picture, mask, edges, heat]);
   const caption = offset === 0 ? props.caption : t.instruments.neighbour(offset);
   return (

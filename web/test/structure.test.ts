@@ -26,7 +26,7 @@ function imported(source: string): string[] {
   return paths.map(([, path]) => path);
 }
 
-describe("the house", () => {
+describe("the source", () => {
   for (const [folder, allowed] of Object.entries(ALLOWED)) {
     it(`lets ${folder}/ import ${allowed.join(", ") || "nothing of the other folders"}`, () => {
       const files = Object.entries(sources).filter(([path]) =>
