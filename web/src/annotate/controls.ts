@@ -80,8 +80,8 @@ export class DrawingControls {
 
   /** Bring to the board what has changed of how the slice is looked at. */
   private viewed(view: SliceView): void {
-    const before = this.store.state.view;
-    this.store.set({ view, notice: null });
+    const { view: before, notice } = this.store.state;
+    this.store.set({ view, notice: view.offset === before.offset ? notice : null });
     if (view.picture && view.picture !== before.picture) {
       this.board?.setPicture(view.picture, this.display);
     } else if (view.window !== before.window) {
