@@ -18,7 +18,7 @@ import uvicorn
 from app.core.errors import DataFolderHeld, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
-from app.loop.access import create_token
+from app.loop.accounts import create_token
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import select
@@ -11,8 +12,8 @@ from sqlalchemy import select
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.project_settings import ProjectSettings, with_assignments
 from app.core.splits import assign_splits
-from app.formats.layouts import LAYOUTS, DataSet
-from app.loop.importing import ImportReport, Masks, import_cases
+from app.formats.layout import DataSet, ReadOptions, find_layout
+from app.loop.datasets import ImportReport, Masks, import_cases
 from app.loop.projects import create_project
 from app.store import Database, Project
 
@@ -22,13 +23,17 @@ _VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How a data set is taken in. Fractions left out depend on whether there are masks."""
+    """How a data set is taken in. Fractions left out depend on whether there are masks.
+
+    ``channels``: which of those that the data set offers, by name or number; without any, those
+    of the project, or all for a new one.
+    """
 
     masks: Masks | None = None
     merge: bool = False
     validation: float | None = None
     test: float | None = None
-    channel: int | None = None
+    channels: tuple[str, ...] = ()
     seed: int = 0
     assignments: list[str] = field(default_factory=list)
 
@@ -56,6 +61,9 @@ def import_data_set(
         f"{report.cases} cases: {report.new_slices} new slices, "
         f"{report.known_slices} were there already"
     )
+    for name, said in report.warnings.items():
+        for warning in said:
+            console.print(f"[yellow]{name}: {warning}[/yellow]", soft_wrap=True)
     if report.refused:
         reasons = "\n".join(f"  {name}: {why}" for name, why in report.refused.items())
         raise VolumeInvalid(f"{len(report.refused)} cases were left out:\n{reasons}")
@@ -72,15 +80,16 @@ def import_folder(
 ) -> ImportReport:
     """Import a folder; ``on_case`` is told the number of all cases after each.
 
-    Raises ``InvalidInput`` for wrong options, ``VolumeInvalid`` for a folder of another layout.
+    Raises ``UnknownName``, ``InvalidInput`` for wrong options, ``VolumeInvalid`` for a folder of
+    another layout.
     """
-    if layout not in LAYOUTS:
-        raise InvalidInput(f"the layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+    reader = find_layout(layout)
     if options.masks not in (None, "pool", "oracle"):
         raise InvalidInput(f"--with-masks takes pool or oracle, not {options.masks!r}")
     if not path.is_dir():
         raise InvalidInput(f"{path} is not a folder")
-    data_set = LAYOUTS[layout](path, options.masks is not None, options.channel)
+    wanted = options.channels or _channels(database, project_name)
+    data_set = reader.read(path, ReadOptions(options.masks is not None, wanted))
     project = _project(database, project_name, data_set, options.merge, options.assignments)
     validation, test = options.validation, options.test
     splits = assign_splits(
@@ -100,6 +109,13 @@ def import_folder(
     )
 
 
+def _channels(database: Database, name: str) -> tuple[str, ...]:
+    """The channels of a project that is there."""
+    with database.reading() as session:
+        found = session.scalar(select(Project).where(Project.name == name))
+        return tuple(found.channels) if found else ()
+
+
 def _project(
     database: Database,
     name: str,
@@ -107,8 +123,11 @@ def _project(
     merge: bool,
     assignments: list[str],
 ) -> Project:
-    classes = None if merge else data_set.classes
-    base = ProjectSettings(classes=classes) if classes else ProjectSettings()
+    named = {"classes": None if merge else data_set.classes, "channels": list(data_set.channels)}
+    try:
+        base = ProjectSettings.model_validate({k: v for k, v in named.items() if v})
+    except ValidationError as error:
+        raise VolumeInvalid(f"the names in the data set cannot be a project's: {error}") from error
     wanted = with_assignments(base, assignments)
     with database.writing() as session:
         found = session.scalar(select(Project).where(Project.name == name))
@@ -119,5 +138,5 @@ def _project(
             wanted.training.model_dump(),
         )
         if assignments and not same:
-            raise InvalidInput(f"project {name!r} is there with other settings: leave --set away")
+            raise InvalidInput(f"project {name!r} is there with other settings: omit --set")
         return found

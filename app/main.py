@@ -8,9 +8,11 @@ from fastapi import FastAPI
 
 from app.api import (
     accounts,
+    catalogue,
     health,
     jobs,
     masks,
+    models,
     pages,
     problems,
     projects,
@@ -87,10 +89,11 @@ def create_app(
         reviews,
         jobs,
         rounds,
+        models,
+        catalogue,
         pages,
     ):
         app.include_router(resource.router)
-    app.include_router(projects.strategies)
     pages.mount_assets(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestRecord, figures=app.state.figures)

@@ -1,6 +1,7 @@
 """The sweep as a background thread, in every server and every worker."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -32,10 +33,15 @@ def sweep_until(
     database: Database,
     dispatcher: Dispatcher,
     settings: Settings,
+    also: Callable[[], None] = lambda: None,
 ) -> None:
-    """Sweep every few seconds until told to stop; a database that is away is tried again."""
+    """Sweep every few seconds until told to stop; a database that is away is tried again.
+
+    ``also`` is done at each turn: a worker shows that it is there.
+    """
     while not stop.wait(settings.sweep_seconds):
         try:
             sweep_once(database, dispatcher, settings)
+            also()
         except SQLAlchemyError as error:
             _log.warning("sweep postponed", error=str(error))

@@ -8,6 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from app.core.errors import VolumeInvalid as VolumeInvalid
+    from app.core.geometry import Geometry as Geometry
+    from app.core.rescale import Rescale as Rescale
+    from app.formats.case import CaseVolume as CaseVolume
+    from app.formats.case import ChannelStack as ChannelStack
     from app.formats.layout import CaseFiles as CaseFiles
     from app.formats.layout import DataSet as DataSet
     from app.formats.layout import Layout as Layout
@@ -20,14 +25,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CaseFiles": "app.formats.layout",
+    "CaseVolume": "app.formats.case",
+    "ChannelStack": "app.formats.case",
     "DataSet": "app.formats.layout",
+    "Geometry": "app.core.geometry",
     "Layout": "app.formats.layout",
     "Measure": "worker.acquisition.measure",
     "Network": "worker.segmentation.network",
     "Pick": "worker.acquisition.pool",
     "PoolScores": "worker.acquisition.pool",
     "ReadOptions": "app.formats.layout",
+    "Rescale": "app.core.rescale",
     "Strategy": "worker.acquisition.pool",
+    "VolumeInvalid": "app.core.errors",
 }
 
 __all__ = list(_HOMES)

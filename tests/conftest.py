@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import create_engine, text
 
-from app.loop.access import create_token
+from app.loop.accounts import create_token
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role

@@ -9,6 +9,7 @@ import structlog
 import torch
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.errors import SfumatoError
 from app.dispatch import Dispatcher
 from app.loop import claims
 from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
@@ -83,7 +84,10 @@ class Runner:
                 claims.confirm_cancel(session, claim)
         except Exception as error:  # whatever went wrong belongs on the job, for its admin
             log.error("step failed", exc_info=True)
-            self._fail(claim, "".join(traceback.format_exception(error)))
+            # Our own errors say what to do; of others, all that is known is worth having.
+            known = isinstance(error, SfumatoError)
+            trace = "".join(traceback.format_exception(error))
+            self._fail(claim, str(error) if known else trace)
         else:
             log.info("step done")
             self._dispatcher.wake(queues)

@@ -11,12 +11,15 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.dispatch import BENCHMARK_TASK, TASK_NAME, CeleryDispatcher, celery_app
 from app.logs import configure_logs
+from app.loop import capabilities
 from app.settings import Settings
-from app.store import Database
+from app.store import Database, utc_now
 from app.sweep import sweep_until
+from worker.registry import report
 from worker.runner import Runner
 
 
@@ -35,11 +38,17 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     runner = Runner(database, dispatcher, settings, queues, name)
     celery = _with_task(celery_app(settings.broker_url), runner)
     stop = threading.Event()
+
+    def show() -> None:
+        with database.writing() as session:
+            capabilities.see_worker(session, name, utc_now())
+
     sweeper = threading.Thread(
-        target=sweep_until, args=(stop, database, dispatcher, settings), daemon=True
+        target=sweep_until, args=(stop, database, dispatcher, settings, show), daemon=True
     )
 
     def ready(**_: Any) -> None:
+        report_capabilities(database, name, queues)
         sweeper.start()
         # What was queued while no worker lived is found at once.
         dispatcher.wake(queues)
@@ -47,6 +56,8 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     def shutting_down(**_: Any) -> None:
         stop.set()
         runner.stop()
+        with suppress(SQLAlchemyError), database.writing() as session:
+            capabilities.forget_worker(session, name)
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)
@@ -64,6 +75,15 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     )
 
 
+def report_capabilities(database: Database, name: str, queues: tuple[str, ...]) -> None:
+    """Tell the server which names of the catalogue this worker can answer for."""
+    found: dict[str, dict[str, str | None]] = {}
+    for one in report():
+        found.setdefault(one.kind, {})[one.name] = one.error
+    with database.writing() as session:
+        capabilities.report_worker(session, name, queues, found, utc_now())
+
+
 def shut_broker_down(settings: Settings) -> None:
     """End the embedded broker whose supervisor is gone; it has nobody else."""
     if settings.broker_url is not None:
@@ -79,7 +99,7 @@ def _with_task(celery: Celery, runner: Runner) -> Celery:
     @celery.task(name=BENCHMARK_TASK)  # type: ignore[untyped-decorator]
     def benchmark(folder: str, strategy: str | None, seed: int, device: str) -> None:
         # Not before it is needed: its libraries would slow the start of every worker.
-        from worker.benchmark.crew import work_noted
+        from worker.benchmark.executors import work_noted
 
         work_noted(Path(folder), strategy, seed, device)
 

@@ -1,7 +1,6 @@
 """Signing in from a browser, and the tokens that people sign in with."""
 
 from datetime import timedelta
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -18,17 +17,10 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import Id
-from app.api.schemas import (
-    Page,
-    SessionOut,
-    SignInIn,
-    TokenCreate,
-    TokenMade,
-    TokenOut,
-    as_page,
-)
+from app.api.schemas.accounts import SessionOut, SignInIn, TokenCreate, TokenMade, TokenOut
+from app.api.schemas.base import Page, page_of
 from app.core.errors import NotAuthenticated
-from app.loop import access
+from app.loop import accounts
 from app.store import SignIn, utc_now
 
 router = APIRouter(tags=["accounts"])
@@ -44,7 +36,7 @@ def sign_in(
 ) -> SessionOut:
     """Sign in with a token: sets an HttpOnly, SameSite=Strict cookie."""
     ttl = timedelta(hours=settings.session_hours)
-    cookie, opened = access.sign_in(session, body.token, utc_now(), ttl)
+    cookie, opened = accounts.sign_in(session, body.token, utc_now(), ttl)
     _set_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)
 
@@ -61,7 +53,7 @@ def show_session(
     if cookie is None:
         raise NotAuthenticated("nobody is signed in: POST /session with a token")
     ttl = timedelta(hours=settings.session_hours)
-    opened = access.find_sign_in(session, cookie, utc_now())
+    opened = accounts.find_sign_in(session, cookie, utc_now())
     opened.expires_at = utc_now() + ttl
     _set_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)
@@ -71,8 +63,8 @@ def show_session(
 def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
     """Sign out: the cookie is worth nothing any more."""
     if cookie is not None:
-        access.check_csrf(cookie, csrf)
-        access.find_sign_in(session, cookie, utc_now()).ended_at = utc_now()
+        accounts.check_csrf(cookie, csrf)
+        accounts.find_sign_in(session, cookie, utc_now()).ended_at = utc_now()
     response = Response(status_code=204)
     response.delete_cookie(COOKIE)
     return response
@@ -94,28 +86,28 @@ def _session_out(opened: SignIn, cookie: str) -> SessionOut:
     return SessionOut(
         account=account.name,
         role=account.role,
-        csrf=access.csrf_token(cookie),
+        csrf=accounts.csrf_token(cookie),
         expires_at=opened.expires_at,
     )
 
 
-@router.get("/tokens", response_model=Page[TokenOut])
+@router.get("/tokens")
 def list_tokens(
     session: Reading, admin: Admin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
-) -> Any:
+) -> Page[TokenOut]:
     """All tokens, without their secrets."""
-    return as_page(access.page_of_tokens(session, cursor, limit))
+    return page_of(TokenOut, accounts.page_of_tokens(session, cursor, limit))
 
 
 @router.post("/tokens", status_code=201)
 def create_token(body: TokenCreate, session: Writing, admin: Admin) -> TokenMade:
     """A token for an account, which is made if need be. Its text is shown this once."""
-    text = access.create_token(session, body.name, body.role, admin)
+    text = accounts.create_token(session, body.name, body.role, admin)
     return TokenMade(name=body.name, role=body.role, token=text)
 
 
 @router.delete("/tokens/{token_id}", status_code=204, response_class=Response)
 def revoke_token(token_id: Id, session: Writing, admin: Admin) -> Response:
     """End a token and the browser sessions that were opened with it."""
-    access.revoke_token(session, token_id, admin)
+    accounts.revoke_token(session, token_id, admin)
     return Response(status_code=204)

@@ -1,6 +1,7 @@
 """What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from app.api.gate import WriterGate
 from app.core.errors import BodyTooLarge, NotAuthenticated
+from app.core.pixels import decode_picture, decode_upload
 from app.dispatch import Dispatcher
-from app.loop.access import authenticate, check_csrf, find_sign_in, require_role
+from app.loop.accounts import authenticate, check_csrf, find_sign_in, require_role
+from app.loop.masks import PreparedMask, prepare_mask
 from app.loop.projects import find_project
+from app.loop.slices import PreparedImage, prepare_image
 from app.settings import Settings
 from app.store import Account, Database, Project, Role, utc_now
 
@@ -97,6 +101,8 @@ def _with_role(role: Role) -> Callable[[Account], Account]:
 
 
 Annotator = Annotated[Account, Depends(_with_role(Role.ANNOTATOR))]
+# Whoever has a token may look; what they are shown depends on who they are.
+SignedIn = Annotator
 Reviewer = Annotated[Account, Depends(_with_role(Role.REVIEWER))]
 Admin = Annotated[Account, Depends(_with_role(Role.ADMIN))]
 
@@ -115,7 +121,28 @@ async def read_body(request: Request, settings: CurrentSettings) -> bytes:
     return bytes(body)
 
 
-ImageBody = Annotated[bytes, Depends(read_body)]
+Body = Annotated[bytes, Depends(read_body)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An uploaded picture: its planes, one of grey or three of colour, encoded to be kept."""
+
+    planes: list[PreparedImage]
+
+
+def _picture(body: Body, settings: CurrentSettings) -> Picture:
+    planes = decode_picture(body, settings.max_image_pixels)
+    return Picture([prepare_image(plane, upload=body) for plane in planes])
+
+
+def _drawn(body: Body, settings: CurrentSettings) -> PreparedMask:
+    return prepare_mask(decode_upload(body, settings.max_image_pixels), upload=body)
+
+
+# Declared before a session in a signature: decoding and encoding take no part in a transaction.
+PictureBody = Annotated[Picture, Depends(_picture)]
+MaskBody = Annotated[PreparedMask, Depends(_drawn)]
 
 
 def lease_ttl(settings: CurrentSettings) -> timedelta:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends
 from fastapi.concurrency import run_in_threadpool
@@ -11,17 +11,18 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    Annotator,
     CurrentDatabase,
     Cursor,
     Limit,
     NamedProject,
     Reading,
+    SignedIn,
     Workers,
     Writing,
 )
 from app.api.images import Id
-from app.api.schemas import JobCreate, JobOut, Page, as_page
+from app.api.schemas.base import Page, page_of
+from app.api.schemas.jobs import JobCreate, JobOut
 from app.loop import jobs
 from app.loop.projects import find_project
 from app.store import ACTIVE_STATES, Database
@@ -30,45 +31,46 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 _POLL_SECONDS = 0.5
 
 
-@router.post("", status_code=202, response_model=JobOut)
+@router.post("", status_code=202)
 def create(
     body: JobCreate,
     session: Writing,
     admin: Admin,
     workers: Workers,
     background: BackgroundTasks,
-) -> dict[str, Any]:
+) -> JobOut:
     """Retrain with what is labelled. While one is under way, that one is the answer."""
     job = jobs.request_retrain(session, find_project(session, body.project), admin)
     background.add_task(workers.wake, [job.queue])
-    return jobs.view(session, job)
+    return JobOut.model_validate(jobs.view(session, job))
 
 
-@router.get("", response_model=Page[JobOut])
+@router.get("")
 def list_jobs(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     project: NamedProject,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
-) -> Any:
+) -> Page[JobOut]:
     """The jobs of a project, oldest first, without their shards."""
-    return as_page(jobs.list_jobs(session, project, cursor, limit))
+    return page_of(JobOut, jobs.list_jobs(session, project, cursor, limit))
 
 
-@router.get("/{job_id}", response_model=JobOut)
-def show(job_id: Id, session: Reading, reader: Annotator) -> dict[str, Any]:
+@router.get("/{job_id}")
+def show(job_id: Id, session: Reading, viewer: SignedIn) -> JobOut:
     """A job: epoch, losses, Dice, slices scored, and its error in full."""
-    return jobs.view(session, jobs.find_job(session, job_id))
+    return JobOut.model_validate(jobs.view(session, jobs.find_job(session, job_id)))
 
 
-@router.post("/{job_id}/cancel", status_code=202, response_model=JobOut)
-def cancel(job_id: Id, session: Writing, admin: Admin) -> dict[str, Any]:
+@router.post("/{job_id}/cancel", status_code=202)
+def cancel(job_id: Id, session: Writing, admin: Admin) -> JobOut:
     """Stop a job; a worker that runs it stops at its next step."""
-    return jobs.view(session, jobs.request_cancel(session, job_id, admin))
+    job = jobs.request_cancel(session, job_id, admin)
+    return JobOut.model_validate(jobs.view(session, job))
 
 
-def _existing(job_id: Id, session: Reading, reader: Annotator) -> int:
+def _existing(job_id: Id, session: Reading, viewer: SignedIn) -> int:
     return jobs.find_job(session, job_id).id
 
 
@@ -78,18 +80,17 @@ async def events(
     database: CurrentDatabase,
 ) -> AsyncIterator[ServerSentEvent]:
     """A job's progress as server-sent events, one a change, until it has ended."""
-    last: dict[str, Any] | None = None
+    last: JobOut | None = None
     while True:
         seen = await run_in_threadpool(_look, database, job_id)
         if seen != last:
             last = seen
-            yield ServerSentEvent(event="job", data=seen)
-        if seen["state"] not in ACTIVE_STATES:
+            yield ServerSentEvent(event="job", data=seen.model_dump(mode="json"))
+        if seen.state not in ACTIVE_STATES:
             return
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _look(database: Database, job_id: int) -> dict[str, Any]:
+def _look(database: Database, job_id: int) -> JobOut:
     with database.reading() as session:
-        view = jobs.view(session, jobs.find_job(session, job_id))
-        return JobOut.model_validate(view).model_dump(mode="json")
+        return JobOut.model_validate(jobs.view(session, jobs.find_job(session, job_id)))

@@ -2,28 +2,29 @@
 
 from fastapi import APIRouter, BackgroundTasks, Response
 
-from app.api.dependencies import Annotator, Reading, Reviewer, Workers, Writing
+from app.api.dependencies import Reading, Reviewer, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
-from app.api.schemas import MaskOut, ReviewIn
-from app.loop.submit import find_mask, review_mask
-from app.store import ReviewState
+from app.api.schemas.masks import MaskOut, ReviewIn
+from app.loop.masks import find_mask
+from app.loop.reviews import review_mask
+from app.store import ReviewState, blobs
 
 router = APIRouter(prefix="/masks", tags=["masks"])
 
 
 @router.get("/{mask_id}")
-def show(mask_id: Id, session: Reading, reader: Annotator) -> MaskOut:
+def show(mask_id: Id, session: Reading, viewer: SignedIn) -> MaskOut:
     """One mask: whose it is, when it came, and what reviewers said."""
-    return MaskOut.of(find_mask(session, mask_id, reader))
+    return MaskOut.of(find_mask(session, mask_id, viewer))
 
 
 @router.get("/{mask_id}/image", response_class=Response, responses=PNG_RESPONSES)
 def image(
-    mask_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+    mask_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The mask's class indices as PNG."""
-    mask = find_mask(session, mask_id, reader)
-    return png_response(mask.png, mask.sha256, if_none_match)
+    mask = find_mask(session, mask_id, viewer)
+    return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
 @router.post("/{mask_id}/review")

@@ -31,6 +31,7 @@ STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.ClassUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.VolumeInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NothingLabelled: HTTPStatus.CONFLICT,
+    errors.NothingScored: HTTPStatus.CONFLICT,
     errors.JobFinished: HTTPStatus.CONFLICT,
 }
 

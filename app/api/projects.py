@@ -1,94 +1,92 @@
 """Projects and how they fare."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, BackgroundTasks, Path
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    Annotator,
     Cursor,
     Limit,
     Reading,
+    SignedIn,
+    Workers,
     Writing,
 )
-from app.api.schemas import (
-    EventOut,
-    Page,
-    ProgressOut,
-    ProjectChange,
-    ProjectCreate,
-    ProjectOut,
-    as_page,
-)
-from app.core import catalogue
+from app.api.schemas.base import Page, page_of
+from app.api.schemas.projects import EventOut, ProjectChange, ProjectCreate, ProjectOut
+from app.api.schemas.rounds import ProgressOut
 from app.core.project_settings import ProjectSettings
-from app.loop.progress import list_events, progress
+from app.loop.audit import list_events
+from app.loop.progress import progress
 from app.loop.projects import (
     create_project,
     find_project,
     list_projects,
-    update_project,
 )
-from app.store import Project
+from app.loop.settings_changes import update_project
 
 router = APIRouter(prefix="/projects", tags=["projects"])
-strategies = APIRouter(tags=["projects"])
 Name = Annotated[str, Path(max_length=200, examples=["glioma"])]
 
 
-@router.post("", status_code=201, response_model=ProjectOut)
-def create(body: ProjectCreate, session: Writing, admin: Admin) -> Project:
+@router.post("", status_code=201)
+def create(body: ProjectCreate, session: Writing, admin: Admin) -> ProjectOut:
     """Make a project: its classes by index, and its query and training settings."""
     settings = ProjectSettings.model_validate(body.model_dump(exclude={"name"}))
-    return create_project(session, body.name, settings, admin)
+    return ProjectOut.model_validate(create_project(session, body.name, settings, admin))
 
 
-@router.get("", response_model=Page[ProjectOut])
+@router.get("")
 def show_projects(
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
-) -> Any:
+) -> Page[ProjectOut]:
     """All projects."""
-    return as_page(list_projects(session, cursor, limit))
+    return page_of(ProjectOut, list_projects(session, cursor, limit))
 
 
-@router.get("/{name}", response_model=ProjectOut)
-def show(name: Name, session: Reading, reader: Annotator) -> Project:
+@router.get("/{name}")
+def show(name: Name, session: Reading, viewer: SignedIn) -> ProjectOut:
     """One project."""
-    return find_project(session, name)
+    return ProjectOut.model_validate(find_project(session, name))
 
 
-@router.patch("/{name}", response_model=ProjectOut)
-def change(name: Name, body: ProjectChange, session: Writing, admin: Admin) -> Project:
+@router.patch("/{name}")
+def change(
+    name: Name,
+    body: ProjectChange,
+    session: Writing,
+    admin: Admin,
+    workers: Workers,
+    background: BackgroundTasks,
+) -> ProjectOut:
     """Change the strategy, its thresholds, the training: what is named here, from the next
     round on. A retraining that runs ends as it began.
     """
-    return update_project(session, find_project(session, name), body.query, body.training, admin)
+    project = find_project(session, name)
+    changed, job = update_project(session, project, body.query, body.training, admin)
+    if job is not None:
+        background.add_task(workers.wake, [job.queue])
+    return ProjectOut.model_validate(changed)
 
 
-@router.get("/{name}/progress", response_model=ProgressOut)
-def show_progress(name: Name, session: Reading, reader: Annotator) -> dict[str, Any]:
+@router.get("/{name}/progress")
+def show_progress(name: Name, session: Reading, viewer: SignedIn) -> ProgressOut:
     """The learning curve, the open round, the running job, and how much is labelled."""
-    return progress(session, find_project(session, name))
+    return ProgressOut.model_validate(progress(session, find_project(session, name)))
 
 
-@router.get("/{name}/events", response_model=Page[EventOut])
+@router.get("/{name}/events")
 def events(
     name: Name,
     session: Reading,
-    reader: Admin,
+    viewer: Admin,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
-) -> Any:
+) -> Page[EventOut]:
     """The audit trail: who did what when."""
-    return as_page(list_events(session, find_project(session, name), cursor, limit))
-
-
-@strategies.get("/strategies")
-def list_strategies(reader: Annotator) -> list[str]:
-    """The query strategies that a project may use, those of installed packages included."""
-    return list(catalogue.names("strategy"))
+    return page_of(EventOut, list_events(session, find_project(session, name), cursor, limit))

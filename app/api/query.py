@@ -6,33 +6,13 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from app.api.dependencies import Annotator, LeaseTtl, ProjectName, Workers, Writing
 from app.api.images import Id
-from app.api.schemas import BatchOut, ItemOut, LeaseOut, ReturnedOut, SkipIn
+from app.api.schemas.slices import BatchOut, LeaseOut, SkipIn
 from app.loop.leases import renew, skip
+from app.loop.next_batch import LARGEST_BATCH, next_batch
 from app.loop.projects import find_project
-from app.loop.query import LARGEST_BATCH, HandedOut, next_batch
 from app.store import utc_now
 
 router = APIRouter(tags=["query"])
-
-
-def _item_out(handed: HandedOut) -> ItemOut:
-    item = handed.item
-    path = f"/slices/{item.slice_id}"
-    return ItemOut(
-        slice=item.slice_id,
-        case=item.slice.case.name,
-        index=item.slice.index,
-        height=item.slice.height,
-        width=item.slice.width,
-        rank=item.rank,
-        stream=item.stream,
-        score=item.score,
-        image=f"{path}/image",
-        suggestion=f"{path}/suggestion" if handed.suggested else None,
-        uncertainty=f"{path}/uncertainty" if handed.suggested else None,
-        lease=LeaseOut.model_validate(handed.lease),
-        returned=ReturnedOut.model_validate(handed.returned) if handed.returned else None,
-    )
 
 
 @router.get("/query/next")
@@ -49,14 +29,7 @@ def query_next(
     """
     named = find_project(session, project)
     batch = next_batch(session, named, annotator, size, utc_now(), ttl)
-    return BatchOut(
-        project=named.name,
-        round=batch.round.number if batch.round else None,
-        model=batch.round.model_id if batch.round else None,
-        items=[_item_out(handed) for handed in batch.items],
-        remaining=batch.remaining,
-        message=batch.message,
-    )
+    return BatchOut.of(named.name, batch)
 
 
 @router.post("/leases/{lease_id}/renew")

@@ -7,27 +7,39 @@ from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
+    LARGEST_ID,
     Admin,
     Annotator,
     CurrentDatabase,
-    CurrentSettings,
     Cursor,
-    ImageBody,
     LeaseTtl,
     Limit,
+    MaskBody,
+    PictureBody,
     Reading,
+    SignedIn,
     Workers,
     Writing,
 )
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
-from app.api.schemas import MaskOut, Page, SliceOut
-from app.core.pixels import decode_upload, digest
+from app.api.schemas.base import Page
+from app.api.schemas.masks import MaskOut
+from app.api.schemas.slices import SliceOut
 from app.core.splits import Split
-from app.loop.ingest import add_slice, ensure_case, list_slices, slice_image
 from app.loop.leases import renewal_due, touch
+from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project
-from app.loop.submit import find_suggestion, list_masks, shown_mask, submit_mask
-from app.store import Account, Database, MaskSource, Slice, utc_now
+from app.loop.retraining import retrain_if_due
+from app.loop.slices import (
+    LARGEST_INDEX,
+    add_slice,
+    by_channel,
+    ensure_case,
+    list_slices,
+    show_slice,
+    slice_image,
+)
+from app.store import Account, Database, MaskSource, blobs, utc_now
 
 router = APIRouter(tags=["slices"])
 _BODY: dict[str, Any] = {
@@ -41,20 +53,6 @@ _BODY: dict[str, Any] = {
 }
 
 
-def _slice_out(slice_: Slice) -> SliceOut:
-    return SliceOut(
-        id=slice_.id,
-        case=slice_.case.name,
-        index=slice_.index,
-        split=slice_.split,
-        height=slice_.height,
-        width=slice_.width,
-        bits=slice_.bits,
-        sha256=slice_.sha256,
-        image=f"/slices/{slice_.id}/image",
-    )
-
-
 @router.post(
     "/projects/{name}/slices",
     status_code=201,
@@ -64,36 +62,52 @@ def _slice_out(slice_: Slice) -> SliceOut:
 def post_slice(
     name: str,
     case: Annotated[str, Query(description="Patient or volume.", examples=["patient-007"])],
-    index: Annotated[int, Query(ge=0, le=100_000, description="Place of the slice in its case.")],
+    index: Annotated[int, Query(ge=0, le=LARGEST_INDEX, description="Its place in the case.")],
     admin: Admin,
-    body: ImageBody,
+    picture: PictureBody,
     session: Writing,
-    settings: CurrentSettings,
+    workers: Workers,
+    background: BackgroundTasks,
     response: Response,
     split: Split = Split.POOL,
+    channel: Annotated[
+        str | None, Query(description="Of the project's; may be left out when it has one.")
+    ] = None,
 ) -> SliceOut:
-    """Add a slice from a greyscale PNG or TIFF of 8 or 16 bits; every value is kept exactly."""
+    """Add a slice, or one channel of it, from a PNG or TIFF; every value is kept exactly.
+
+    Grey of 8 or 16 bits; colour where the project has three channels for it. `missing` in the
+    reply names the channels that the slice waits for.
+    """
     project = find_project(session, name)
-    pixels = decode_upload(body, settings.max_image_pixels)
-    kept, created = add_slice(
-        session, ensure_case(session, project, case, split), index, pixels, body
-    )
-    response.status_code = 201 if created else 200
-    return _slice_out(kept)
+    images = by_channel(project, channel, picture.planes)
+    kept_case = ensure_case(session, project, case, split)
+    added = add_slice(session, kept_case, index, images, len(project.channels))
+    job = retrain_if_due(session, project) if added.created and added.slice.complete else None
+    if job is not None:
+        background.add_task(workers.wake, [job.queue])
+    response.status_code = 201 if added.created else 200
+    return SliceOut.of(show_slice(session, added.slice.id))
 
 
-@router.get("/projects/{name}/slices", response_model=Page[SliceOut])
+@router.get("/projects/{name}/slices")
 def show_slices(
     name: str,
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     case: str | None = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
-) -> Any:
+) -> Page[SliceOut]:
     """The slices of a project, or of one case of it."""
     page = list_slices(session, find_project(session, name), case, cursor, limit)
-    return {"items": [_slice_out(s) for s in page.items], "next": page.next}
+    return Page(items=[SliceOut.of(s) for s in page.items], next=page.next)
+
+
+@router.get("/slices/{slice_id}")
+def show(slice_id: Id, session: Reading, viewer: SignedIn) -> SliceOut:
+    """One slice without its pixels."""
+    return SliceOut.of(show_slice(session, slice_id))
 
 
 @router.get("/slices/{slice_id}/image", response_class=Response, responses=PNG_RESPONSES)
@@ -101,46 +115,47 @@ def image(
     slice_id: Id,
     session: Reading,
     database: CurrentDatabase,
-    reader: Annotator,
+    viewer: SignedIn,
     ttl: LeaseTtl,
     background: BackgroundTasks,
+    channel: Annotated[str | None, Query(description="Without one, the first.")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The slice at its full bit depth. Looking at it renews the reader's lease on it."""
-    if renewal_due(session, slice_id, reader, utc_now(), ttl):
-        background.add_task(_touch, database, slice_id, reader, ttl)
-    png, sha256 = slice_image(session, slice_id)
+    """A channel at its full bit depth. Looking at it renews the reader's lease on the slice."""
+    if renewal_due(session, slice_id, viewer, utc_now(), ttl):
+        background.add_task(_touch, database, slice_id, viewer, ttl)
+    png, sha256 = slice_image(session, slice_id, channel)
     return png_response(png, sha256, if_none_match)
 
 
 def _touch(database: Database, slice_id: int, reader: Account, ttl: timedelta) -> None:
     with database.writing() as session:
-        touch(session, slice_id, reader, utc_now(), ttl)
+        touch(session, slice_id, viewer, utc_now(), ttl)
 
 
 @router.get("/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES)
 def suggestion(
-    slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+    slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The model's mask as class indices."""
-    png = find_suggestion(session, slice_id).mask_png
-    return png_response(png, digest(png), if_none_match)
+    name = find_suggestion(session, slice_id).mask_sha256
+    return png_response(blobs.get(session, name), name, if_none_match)
 
 
 @router.get("/slices/{slice_id}/uncertainty", response_class=Response, responses=PNG_RESPONSES)
 def uncertainty(
-    slice_id: Id, session: Reading, reader: Annotator, if_none_match: IfNoneMatch = None
+    slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The uncertainty map, 0 to 255 for none to the measure's highest possible value."""
-    png = find_suggestion(session, slice_id).uncertainty_png
-    return png_response(png, digest(png), if_none_match)
+    name = find_suggestion(session, slice_id).uncertainty_sha256
+    return png_response(blobs.get(session, name), name, if_none_match)
 
 
 @router.get("/slices/{slice_id}/masks", response_model=None, responses=PNG_RESPONSES)
 def masks(
     slice_id: Id,
     session: Reading,
-    reader: Annotator,
+    viewer: SignedIn,
     if_none_match: IfNoneMatch = None,
     accept: Annotated[str, Header()] = "*/*",
     cursor: Cursor = None,
@@ -151,10 +166,10 @@ def masks(
     Annotators see their own masks alone, reviewers all of them.
     """
     if "application/json" in accept:
-        page = list_masks(session, slice_id, reader, cursor, limit)
+        page = list_masks(session, slice_id, viewer, cursor, limit)
         return Page(items=[MaskOut.of(m) for m in page.items], next=page.next)
-    mask = shown_mask(session, slice_id, reader)
-    return png_response(mask.png, mask.sha256, if_none_match)
+    mask = shown_mask(session, slice_id, viewer)
+    return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
 @router.post(
@@ -166,22 +181,26 @@ def masks(
 def post_mask(
     slice_id: Id,
     author: Annotator,
-    body: ImageBody,
+    drawn: MaskBody,
     session: Writing,
-    settings: CurrentSettings,
     workers: Workers,
     background: BackgroundTasks,
     response: Response,
     seconds: Annotated[float | None, Query(description="Time spent drawing.")] = None,
+    suggestion: Annotated[
+        int | None,
+        Query(ge=1, le=LARGEST_ID, description="The model whose suggestion it was begun with."),
+    ] = None,
+    blank: Annotated[
+        bool, Query(description="It was said that the slice holds no target.")
+    ] = False,
     source: Annotated[
         Literal["human", "oracle"], Query(description="Who drew it: oracle is a simulation.")
     ] = "human",
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
-    classes = decode_upload(body, settings.max_image_pixels)
-    kept = submit_mask(
-        session, author, slice_id, body, classes, utc_now(), seconds, MaskSource(source)
-    )
+    making = Making(seconds, suggestion, blank)
+    kept = submit_mask(session, author, slice_id, drawn, utc_now(), making, MaskSource(source))
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     response.status_code = 201 if kept.created else 200

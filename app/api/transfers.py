@@ -11,13 +11,13 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings
+from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Workers
 from app.api.projects import Name
-from app.api.schemas import ImportOut
+from app.api.schemas.jobs import ImportOut
 from app.core.errors import BodyTooLarge, InvalidInput, VolumeInvalid
 from app.exporting import export_project
 from app.importing import ImportOptions, import_folder
-from app.loop.importing import ImportReport
+from app.loop.datasets import ImportReport
 from app.store import Database
 
 router = APIRouter(prefix="/projects", tags=["projects"])
@@ -55,7 +55,9 @@ def import_archive(
     admin: Admin,
     database: CurrentDatabase,
     archive: Annotated[Path, Depends(_upload)],
-    layout: Literal["msd", "brats", "nifti", "dicom", "png"],
+    layout: Annotated[str, Query(max_length=64, description="A name of the catalogue.")],
+    workers: Workers,
+    background: BackgroundTasks,
     masks: Annotated[
         Literal["pool", "oracle"] | None,
         Query(description="What masks in the archive are: labels, or hidden truth."),
@@ -63,7 +65,10 @@ def import_archive(
     merge_labels: bool = False,
     validation: Annotated[float | None, Query(ge=0, lt=1)] = None,
     test: Annotated[float | None, Query(ge=0, lt=1)] = None,
-    channel: Annotated[int | None, Query(ge=0)] = None,
+    channel: Annotated[
+        list[str] | None,
+        Query(description="Of those that the data set offers, by name or number; several add up."),
+    ] = None,
     seed: int = 0,
 ) -> ImportOut:
     """Import a zip archive of a folder that `sfumato import` would take.
@@ -77,16 +82,13 @@ def import_archive(
         merge=merge_labels,
         validation=validation,
         test=test,
-        channel=channel,
+        channels=tuple(channel or ()),
         seed=seed,
     )
     report = _imported(database, layout, unpacked, name, options)
-    return ImportOut(
-        cases=report.cases,
-        new_slices=report.new_slices,
-        known_slices=report.known_slices,
-        refused=report.refused,
-    )
+    if report.retraining:
+        background.add_task(workers.wake, sorted(report.retraining))
+    return ImportOut.model_validate(report)
 
 
 def _imported(

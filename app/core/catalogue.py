@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from app.core.errors import CannotLoad, UnknownName
+from app.core.names import is_safe
 from app.core.streams import STREAMS
 
 Kind = Literal["measure", "strategy", "stream", "layout", "network"]
@@ -42,6 +43,8 @@ AGGREGATIONS = ("", "-target", "-selective")
 PAPER_STRATEGIES = ("random", *(m + a for m, a in product(PAPER_MEASURES, AGGREGATIONS)))
 # Every measure gives these too; a test holds them to the worker's registry.
 VARIANTS = ("-selective-power", "-selective-diverse")
+# The target of the strategies that a measure of others brings.
+OF_MEASURE = "worker.acquisition.strategies:AGGREGATIONS"
 RIVALS = ("random-foreground", "clasp", "stochastic-batches", "core-set")
 
 
@@ -132,6 +135,8 @@ def _others(kind: Kind) -> Iterator[Entry]:
     if kind not in _GROUPS:
         return
     for point in entry_points(group=_GROUPS[kind]):
+        if not is_safe(point.name):
+            continue  # it could name neither a folder nor anything in an address
         package = point.dist.name if point.dist else "unknown"
         yield Entry(kind, point.name, point.value, package)
 
@@ -140,5 +145,4 @@ def _of_measures() -> Iterator[Entry]:
     """Each measure of others in every aggregation."""
     for entry in _others("measure"):
         for suffix in (*AGGREGATIONS, *VARIANTS):
-            target = "worker.registry:strategy_of_measure"
-            yield Entry("strategy", entry.name + suffix, target, entry.package)
+            yield Entry("strategy", entry.name + suffix, OF_MEASURE, entry.package)

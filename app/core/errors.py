@@ -72,6 +72,10 @@ class NothingLabelled(SfumatoError):
     """Training was asked for and there is nothing to train on."""
 
 
+class NothingScored(SfumatoError):
+    """A batch was to be chosen and no slice has a score to choose by."""
+
+
 class JobFinished(SfumatoError):
     """The job has ended and cannot be changed any more."""
 

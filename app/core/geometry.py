@@ -54,7 +54,8 @@ class Geometry:
         affine = self.affine
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InvalidInput("an affine has 4 × 4 finite numbers")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        volume = float(np.prod(np.linalg.norm(affine[:3, :3], axis=0)))
+        if abs(np.linalg.det(affine[:3, :3])) <= 1e-9 * volume:
             raise InvalidInput("the affine is singular: it puts many voxels on one place")
 
     @classmethod

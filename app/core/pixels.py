@@ -2,8 +2,8 @@
 
 import io
 import warnings
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,25 +17,8 @@ _FORMATS = ("PNG", "TIFF")
 # The last chunk of every whole PNG; decoders forgive its loss, but then more may be lost.
 _PNG_END = b"IEND\xaeB`\x82"
 
+T = TypeVar("T")
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-
-@dataclass(frozen=True)
-class EncodedImage:
-    """A greyscale picture as stored, with what queries ask of it."""
-
-    png: bytes
-    sha256: str
-    height: int
-    width: int
-    bits: int
-    mean: float
-    mean_square: float
-
-
-def digest(body: bytes) -> str:
-    """The sha256 of some bytes, in hexadecimal."""
-    return sha256(body).hexdigest()
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -45,21 +28,6 @@ def encode(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def encode_image(pixels: Pixels) -> EncodedImage:
-    """Encode (H, W) uint8 or uint16 pixels and take their moments."""
-    png = encode(pixels)
-    values = pixels.astype(np.float64)
-    return EncodedImage(
-        png=png,
-        sha256=digest(png),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        bits=pixels.dtype.itemsize * 8,
-        mean=float(values.mean()),
-        mean_square=float(np.square(values).mean()),
-    )
-
-
 def decode(png: bytes) -> Pixels:
     """The pixels of a PNG of ours: (H, W), uint8 or uint16."""
     with Image.open(io.BytesIO(png)) as image:
@@ -67,21 +35,35 @@ def decode(png: bytes) -> Pixels:
 
 
 def decode_upload(body: bytes, max_pixels: int) -> Pixels:
-    """The pixels of a PNG or TIFF that came from outside: (H, W), uint8 or uint16.
+    """The numbers of a PNG or TIFF that came from outside: (H, W), uint8 or uint16.
 
-    Palette images give their indices. Raises ``ImageUnreadable`` for anything that is not a
-    whole PNG or TIFF, ``BodyTooManyPixels`` before decoding one whose header promises more
-    than ``max_pixels``, and ``ImageNotGreyscale`` for colour, floats or several pages.
+    Palette images give their indices: masks are read as numbers, never as colours. Raises
+    ``ImageUnreadable`` for anything that is not a whole PNG or TIFF, ``BodyTooManyPixels`` before
+    decoding one whose header promises more than ``max_pixels``, and ``ImageNotGreyscale`` for
+    colour, floats or several pages.
     """
+    return _decoded(body, max_pixels, _greys)
+
+
+def decode_picture(body: bytes, max_pixels: int) -> list[Pixels]:
+    """What a PNG or TIFF from outside shows: one plane (H, W) of grey, or red, green and blue.
+
+    Raises what ``decode_upload`` raises; the colours of a palette are looked up.
+    """
+    return _decoded(body, max_pixels, _planes)
+
+
+def _decoded(body: bytes, max_pixels: int, read: Callable[[Image.Image], T]) -> T:
     try:
         # Pillow's own bomb warning is replaced by the limit below.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
-                pixels = _checked(image, max_pixels)
+                _check_size(image, max_pixels)
+                found = read(image)
                 if image.format == "PNG" and _PNG_END not in body:
                     raise EOFError("its end is missing")
-                return pixels
+                return found
     except Image.DecompressionBombError as error:
         raise BodyTooManyPixels(f"the image is far larger than {max_pixels} pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
@@ -90,19 +72,29 @@ def decode_upload(body: bytes, max_pixels: int) -> Pixels:
         ) from error
 
 
-def _checked(image: Image.Image, max_pixels: int) -> Pixels:
+def _check_size(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise BodyTooManyPixels(
             f"the image is {image.width} × {image.height} pixels, the limit is {max_pixels} in all"
         )
     if getattr(image, "n_frames", 1) > 1:
         raise ImageNotGreyscale("the image has several pages: send one slice at a time")
+
+
+def _greys(image: Image.Image) -> Pixels:
     if image.mode not in _INTEGER_MODES:
         raise ImageNotGreyscale(
             f"the image has mode {image.mode}: send one grey channel of 8 or 16 bits "
             "(floating-point volumes go through `sfumato import`, which keeps their mapping)"
         )
     return _as_unsigned(np.asarray(image))
+
+
+def _planes(image: Image.Image) -> list[Pixels]:
+    if image.mode not in ("P", "RGB"):
+        return [_greys(image)]
+    colours = np.asarray(image.convert("RGB"))
+    return [np.ascontiguousarray(colours[..., n]) for n in range(3)]
 
 
 def _as_unsigned(pixels: npt.NDArray[np.generic]) -> Pixels:

@@ -131,8 +131,20 @@ class ProjectSettings(BaseModel):
 class _Kept(Protocol):
     """A stored project: its settings as they lie in the database."""
 
+    classes: Any
+    channels: Any
     query: Any
     training: Any
+
+
+def settings_of(project: _Kept) -> ProjectSettings:
+    """All settings of a stored project."""
+    return ProjectSettings(
+        classes=project.classes,
+        channels=project.channels,
+        query=query_settings(project),
+        training=training_settings(project),
+    )
 
 
 def query_settings(project: _Kept) -> QuerySettings:

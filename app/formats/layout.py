@@ -1,11 +1,15 @@
 """What a layout is: how a data set lies in a folder, what makes a case, and how to read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
+from app.core import catalogue
+from app.core.errors import VolumeInvalid
 from app.formats.case import CaseVolume
+
+_Found = TypeVar("_Found", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,18 @@ class Layout(Protocol):
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
         """The cases of a folder, none of them read yet. Raises ``VolumeInvalid``."""
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of that name, ours or an installed package's.
+
+    Raises ``UnknownName``, which lists them all, and ``CannotLoad``.
+    """
+    return cast("Layout", catalogue.load(catalogue.find("layout", name)))
+
+
+def some(found: _Found, folder: Path, what: str) -> _Found:
+    """What was found, if it is not empty. Raises ``VolumeInvalid``."""
+    if not len(found):
+        raise VolumeInvalid(f"there are no {what} in {folder}")
+    return found

@@ -1,5 +1,7 @@
 """Jobs as people see them: asked for, listed, cancelled. ``claims`` is the workers' side."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -7,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound, NothingLabelled
 from app.core.splits import Split
-from app.loop.access import record
+from app.loop.audit import record
 from app.loop.claims import STEP_TRAIN, TRAIN_QUEUE, cancel_children, end
 from app.loop.paging import Page, paginate
 from app.loop.projects import lock_project
@@ -28,17 +30,10 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
     """The project's retraining: the active one, or a new one. Raises ``NothingLabelled``."""
     # The lock makes two requests at once see each other; the unique index is the last word.
     lock_project(session, project.id)
-    active = session.scalar(
-        select(Job).where(
-            Job.project_id == project.id,
-            Job.parent_id.is_(None),
-            Job.state.in_(ACTIVE_STATES),
-        )
-    )
+    active = active_job(session, project.id)
     if active is not None:
         return active
-    labelled = select(exists().where(Label.slice_id == Slice.id, _trainable(project.id)))
-    if not session.scalar(labelled):
+    if not has_label(session, project):
         raise NothingLabelled(
             f"project {project.name!r} has no labelled slice in its pool: "
             "post a mask first (GET /query/next says of what)"
@@ -59,8 +54,15 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
     return job
 
 
-def _trainable(project_id: int) -> Any:
-    return (Slice.project_id == project_id) & (Slice.split == Split.POOL)
+def has_label(session: Session, project: Project) -> bool:
+    """Whether there is anything to train on: a labelled slice of the pool, all channels in."""
+    trainable = exists().where(
+        Label.slice_id == Slice.id,
+        Slice.project_id == project.id,
+        Slice.split == Split.POOL,
+        Slice.complete.is_(True),
+    )
+    return bool(session.scalar(select(trainable)))
 
 
 def find_job(session: Session, job_id: int) -> Job:
@@ -89,31 +91,66 @@ def request_cancel(session: Session, job_id: int, by: Account) -> Job:
     return job
 
 
-def list_jobs(
-    session: Session, project: Project, cursor: int | None, limit: int
-) -> Page[dict[str, Any]]:
+@dataclass(frozen=True)
+class JobView:
+    """A job as its watchers see it."""
+
+    id: int
+    kind: JobKind
+    state: JobState
+    step: str
+    attempt: int
+    cancel_requested: bool
+    progress: dict[str, Any]
+    error: str | None
+    worker: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def list_jobs(session: Session, project: Project, cursor: int | None, limit: int) -> Page[JobView]:
     """A page of the project's jobs, without the shards."""
     query = select(Job).where(Job.project_id == project.id, Job.parent_id.is_(None))
     return paginate(session, query, Job.id, cursor, limit, lambda job: view(session, job))
 
 
-def view(session: Session, job: Job) -> dict[str, Any]:
+def active_job(session: Session, project_id: int) -> Job | None:
+    """The project's retraining that is not ended, if there is one."""
+    return session.scalar(
+        select(Job).where(
+            Job.project_id == project_id, Job.parent_id.is_(None), Job.state.in_(ACTIVE_STATES)
+        )
+    )
+
+
+def last_job(session: Session, project_id: int) -> Job | None:
+    """The project's newest retraining."""
+    return session.scalar(
+        select(Job)
+        .where(Job.project_id == project_id, Job.parent_id.is_(None))
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+
+
+def view(session: Session, job: Job) -> JobView:
     """A job as its watchers see it: the shards' counts are added up into its progress."""
     progress = dict(job.progress)
     shards = session.scalars(select(Job.progress).where(Job.parent_id == job.id)).all()
     if shards:
         progress["slices_scored"] = sum(s.get("slices_scored", 0) for s in shards)
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "step": job.step,
-        "attempt": job.attempt,
-        "cancel_requested": job.cancel_requested,
-        "progress": progress,
-        "error": job.error,
-        "worker": job.worker,
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-    }
+    return JobView(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        step=job.step,
+        attempt=job.attempt,
+        cancel_requested=job.cancel_requested,
+        progress=progress,
+        error=job.error,
+        worker=job.worker,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )

@@ -1,10 +1,10 @@
-"""Which of a slice's masks stands for it."""
+"""Which of a slice's masks is its label."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.project_settings import query_settings
-from app.loop.readings import form_consensus, stands
+from app.loop.readings import form_consensus, is_valid
 from app.store import Label, Mask, MaskSource, Project, ReviewState, Slice
 
 
@@ -48,11 +48,11 @@ def _eligible(session: Session, slice_: Slice, label: Label | None) -> list[Mask
     settings = query_settings(session.get_one(Project, slice_.project_id))
     consensus = form_consensus(session, slice_)
     masks = session.scalars(
-        select(Mask).where(Mask.slice_id == slice_.id, stands()).order_by(Mask.id)
+        select(Mask).where(Mask.slice_id == slice_.id, is_valid()).order_by(Mask.id)
     ).all()
     # An older consensus speaks for readings that were changed since.
     masks = [m for m in masks if m.source is not MaskSource.CONSENSUS or m is consensus]
-    # A slice that one reader's mask stood for before more were asked keeps it until they come.
+    # A slice that had one reader's label before more were asked keeps it until they come.
     from_before = (
         label is not None
         and label.mask.source is not MaskSource.CONSENSUS

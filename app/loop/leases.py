@@ -7,10 +7,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import LeaseLost, NotAllowed, NotFound
-from app.loop.access import record
+from app.loop.audit import record
 from app.loop.projects import lock_project
-from app.loop.rounds import retrain_if_due
-from app.store import Account, Job, Lease, LeaseOutcome, QueryItem, Round
+from app.loop.retraining import retrain_if_due
+from app.store import Account, Job, Lease, LeaseOutcome, Project, QueryItem, Round
 
 
 def expire_leases(session: Session, now: datetime) -> None:
@@ -104,7 +104,7 @@ def skip(
         reason=reason,
     )
     session.flush()
-    return retrain_if_due(session, round_)
+    return retrain_if_due(session, session.get_one(Project, round_.project_id))
 
 
 def _project_of(session: Session, lease_id: int) -> int:
@@ -125,7 +125,7 @@ def _own_live_lease(session: Session, lease_id: int, account: Account, now: date
     if lease.ended_at is not None or lease.expires_at <= now:
         how = lease.outcome or LeaseOutcome.EXPIRED
         raise LeaseLost(
-            f"lease {lease_id} has ended ({how}): ask GET /query/next for the next slices; "
+            f"lease {lease_id} has ended ({how}): ask for the next slices; "
             "a mask that is drawn already can still be posted and is kept"
         )
     return lease

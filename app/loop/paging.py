@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -34,8 +34,8 @@ def paginate(
     column: InstrumentedAttribute[int],
     cursor: int | None,
     limit: int,
-    view: Callable[[R], Any],
-) -> Page[Any]:
+    view: Callable[[R], T],
+) -> Page[T]:
     """A page of a query in the order of ``column``, after the cursor."""
     if cursor is not None:
         query = query.where(column > cursor)

@@ -1,16 +1,13 @@
 """Projects: made once, found by name."""
 
-from typing import Any
-
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import AlreadyExists, InvalidInput, NotFound, ProjectAmbiguous
+from app.core.errors import AlreadyExists, NotFound, ProjectAmbiguous
 from app.core.names import checked_name
-from app.core.project_settings import ProjectSettings, query_settings
-from app.loop.access import record
-from app.loop.labels import elect_all
+from app.core.project_settings import ProjectSettings
+from app.loop.audit import record
+from app.loop.capabilities import check_names
 from app.loop.paging import Page, paginate
 from app.store import Account, Project
 
@@ -22,50 +19,17 @@ def create_project(
     checked_name("project", name, longest=64)
     if session.scalar(select(Project.id).where(Project.name == name)) is not None:
         raise AlreadyExists(f"there is a project {name!r} already: choose another name")
-    settings.check_names()
+    check_names(session, settings)
     project = Project(
         name=name,
         classes=settings.classes,
+        channels=settings.channels,
         query=settings.query.model_dump(),
         training=settings.training.model_dump(),
     )
     session.add(project)
     session.flush()
     record(session, "project.create", by, project.id, **settings.model_dump())
-    return project
-
-
-def update_project(
-    session: Session,
-    project: Project,
-    query: dict[str, Any],
-    training: dict[str, Any],
-    by: Account | None,
-) -> Project:
-    """Change some settings. A round that is open keeps its own; the next follows these.
-
-    What decides which masks train holds at once. Raises ``InvalidInput``.
-    """
-    lock_project(session, project.id)
-    before = query_settings(project)
-    try:
-        changed = ProjectSettings.model_validate(
-            {
-                "classes": project.classes,
-                "query": {**project.query, **query},
-                "training": {**project.training, **training},
-            }
-        )
-    except ValidationError as error:
-        raise InvalidInput(f"these settings cannot be used: {error}") from error
-    changed.check_names()
-    project.query = changed.query.model_dump()
-    project.training = changed.training.model_dump()
-    session.flush()
-    rules = ("review", "readers_per_slice")
-    if any(getattr(before, rule) != getattr(changed.query, rule) for rule in rules):
-        elect_all(session, project)
-    record(session, "project.update", by, project.id, query=query, training=training)
     return project
 
 

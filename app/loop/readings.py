@@ -6,18 +6,21 @@ import numpy as np
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.core.pixels import Pixels, decode, digest, encode
+from app.core.blob import Blob
+from app.core.pixels import Pixels, decode, encode
 from app.core.project_settings import Consensus, query_settings
-from app.loop.access import named_account
+from app.loop.accounts import named_account
 from app.store import (
     Agreement,
     Label,
     Mask,
+    MaskOrigin,
     MaskSource,
     Project,
     ReviewState,
     Role,
     Slice,
+    blobs,
 )
 
 _READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
@@ -34,8 +37,8 @@ def superseded() -> ColumnElement[bool]:
     )
 
 
-def stands() -> ColumnElement[bool]:
-    """SQL: whether a mask counts: it was accepted, or is its author's newest and not rejected."""
+def is_valid() -> ColumnElement[bool]:
+    """SQL: whether a mask is valid: it was accepted, or is its author's newest and not rejected."""
     return or_(
         Mask.review_state == ReviewState.ACCEPTED,
         (Mask.review_state == ReviewState.PENDING) & ~superseded(),
@@ -43,11 +46,11 @@ def stands() -> ColumnElement[bool]:
 
 
 def _reading_of(slice_id: ColumnElement[int]) -> ColumnElement[bool]:
-    return and_(Mask.slice_id == slice_id, Mask.source != MaskSource.CONSENSUS, stands())
+    return and_(Mask.slice_id == slice_id, Mask.source != MaskSource.CONSENSUS, is_valid())
 
 
 def count_of(slice_id: ColumnElement[int]) -> ColumnElement[int]:
-    """SQL: how many annotators have read a slice with a mask that stands."""
+    """SQL: how many annotators have read a slice with a valid mask."""
     return (
         select(func.count(Mask.author_id.distinct()))
         .where(_reading_of(slice_id))
@@ -80,11 +83,20 @@ def newest_readings(session: Session, slice_id: int) -> list[Mask]:
 
 def compare(session: Session, mask: Mask, classes: int) -> None:
     """Note how far a new mask agrees with the other annotators' of its slice."""
-    drawn = decode(mask.png)
-    for other in newest_readings(session, mask.slice_id):
-        if other.author_id != mask.author_id:
-            dice = mean_dice(drawn, decode(other.png), classes)
-            session.add(Agreement(mask_id=mask.id, other_id=other.id, dice=dice))
+    others = [m for m in newest_readings(session, mask.slice_id) if m.author_id != mask.author_id]
+    if not others:
+        return
+    drawn, *theirs = pixels_of(session, [mask, *others])
+    session.add_all(
+        Agreement(mask_id=mask.id, other_id=other.id, dice=mean_dice(drawn, their, classes))
+        for other, their in zip(others, theirs, strict=True)
+    )
+
+
+def pixels_of(session: Session, masks: Sequence[Mask]) -> list[Pixels]:
+    """The class indices (H, W) of masks, in their order."""
+    found = blobs.get_many(session, {mask.sha256 for mask in masks})
+    return [decode(found[mask.sha256]) for mask in masks]
 
 
 def mean_dice(one: Pixels, other: Pixels, classes: int) -> float:
@@ -108,8 +120,8 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
     readings = newest_readings(session, slice_.id)
     if settings.readers_per_slice == 1 or len(readings) < settings.readers_per_slice:
         return None
-    classes = consensus([decode(m.png) for m in readings], settings.consensus)
-    png = encode(classes)
+    classes = consensus(pixels_of(session, readings), settings.consensus)
+    blob = Blob.of(encode(classes))
     author = named_account(session, _CONSENSUS_ACCOUNT, Role.ANNOTATOR)
     last = session.scalar(
         select(Mask)
@@ -118,7 +130,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
         .limit(1)
     )
     rejected = last is not None and last.review_state is ReviewState.REJECTED
-    if last is not None and last.sha256 == digest(png) and not rejected:
+    if last is not None and last.sha256 == blob.sha256 and not rejected:
         return last
     mask = Mask(
         slice_id=slice_.id,
@@ -127,10 +139,11 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
         source=MaskSource.CONSENSUS,
         seconds=None,
         foreground_pixels=int((classes > 0).sum()),
-        upload_sha256=digest(png),
-        sha256=digest(png),
-        png=png,
+        origin=MaskOrigin.COMPUTED,
+        upload_sha256=blob.sha256,
+        sha256=blob.sha256,
     )
+    blobs.put(session, blob)
     session.add(mask)
     session.flush()
     return mask

@@ -1,26 +1,29 @@
-"""What waits for a reviewer, and how annotators fare."""
+"""What waits for a reviewer, and what reviewers say of it."""
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session, contains_eager
 
+from app.core.errors import InvalidInput
 from app.core.project_settings import query_settings
+from app.loop.audit import record
+from app.loop.batches import ask_again
+from app.loop.labels import elect_label
+from app.loop.masks import Submission, find_mask
 from app.loop.paging import Page, paginate
-from app.loop.readings import count_of, superseded
+from app.loop.readings import count_of, newest_readings, superseded
+from app.loop.retraining import retrain_if_due
+from app.loop.rounds import open_round
+from app.loop.slices import SliceView, view_of, with_images
 from app.store import (
     Account,
-    Agreement,
     Mask,
     MaskSource,
     Project,
     QueryItem,
     Review,
     ReviewState,
-    Role,
     Round,
     Slice,
     Suggestion,
@@ -31,7 +34,7 @@ from app.store import (
 class ToReview:
     """A slice with its readings, each annotator's newest, and what reviewers said of it so far."""
 
-    slice: Slice
+    slice: SliceView
     readings: list[Mask]
     comments: list[Review]
     suggested: bool
@@ -40,8 +43,10 @@ class ToReview:
 
 def to_review(session: Session, project: Project, cursor: int | None, limit: int) -> Page[ToReview]:
     """A page of the slices whose readings are all in and of which nothing was accepted yet."""
-    query = _waiting(project).join(Slice.case).options(contains_eager(Slice.case))
-    return paginate(session, query, Slice.id, cursor, limit, lambda s: _to_review(session, s))
+    query, channels = with_images(_waiting(project)), project.channels
+    return paginate(
+        session, query, Slice.id, cursor, limit, lambda s: _to_review(session, view_of(s, channels))
+    )
 
 
 def _waiting(project: Project) -> Select[Slice]:
@@ -60,7 +65,7 @@ def _waiting(project: Project) -> Select[Slice]:
     )
 
 
-def _to_review(session: Session, slice_: Slice) -> ToReview:
+def _to_review(session: Session, slice_: SliceView) -> ToReview:
     masks = session.scalars(
         select(Mask)
         .join(Mask.author)
@@ -92,70 +97,40 @@ def count_to_review(session: Session, project: Project) -> int:
     return session.scalar(waiting) or 0
 
 
-def annotator_days(session: Session, project: Project, reader: Account) -> list[dict[str, Any]]:
-    """What each annotator drew on each day (UTC): masks, seconds, rejections, agreement.
-
-    Agreement is the mean Dice with the other readers of the same slices. Annotators are told
-    of themselves alone, so that readings stay independent.
-    """
-    query = (
-        select(
-            Account.name,
-            Mask.id,
-            Mask.created_at,
-            Mask.seconds,
-            Mask.foreground_pixels,
-            Mask.review_state,
+def review_mask(
+    session: Session,
+    reviewer: Account,
+    mask_id: int,
+    verdict: ReviewState,
+    comment: str,
+) -> Submission:
+    """Accept or reject a mask. Raises ``NotFound``, ``InvalidInput``."""
+    mask = find_mask(session, mask_id, reviewer)
+    if verdict is ReviewState.REJECTED and not comment.strip():
+        raise InvalidInput("a rejection needs a comment: its author must know what to change")
+    slice_ = session.get_one(Slice, mask.slice_id)
+    project = session.get_one(Project, slice_.project_id)
+    round_ = open_round(session, project)
+    judged = [mask]
+    if mask.source is MaskSource.CONSENSUS and verdict is ReviewState.REJECTED:
+        # What they say together is refused: each of the readers is to look again.
+        judged += newest_readings(session, slice_.id)
+    for one in judged:
+        session.add(
+            Review(mask_id=one.id, reviewer_id=reviewer.id, verdict=verdict, comment=comment)
         )
-        .join(Mask, Mask.author_id == Account.id)
-        .join(Slice, Slice.id == Mask.slice_id)
-        .where(
-            Slice.project_id == project.id,
-            Mask.source.in_((MaskSource.HUMAN, MaskSource.ORACLE)),
-        )
-        .order_by(Mask.id)
+        one.review_state = verdict
+    session.flush()
+    elect_label(session, slice_)
+    if round_ is not None and verdict is ReviewState.REJECTED:
+        ask_again(session, round_)
+    record(
+        session,
+        "mask.review",
+        reviewer,
+        slice_.project_id,
+        mask=mask_id,
+        verdict=verdict.value,
+        comment=comment,
     )
-    if not reader.role.includes(Role.REVIEWER):
-        query = query.where(Account.id == reader.id)
-    alike = _agreements(session, project)
-    days: dict[tuple[str, date], dict[str, Any]] = {}
-    found: dict[tuple[str, date], list[float]] = defaultdict(list)
-    for name, mask_id, created_at, seconds, foreground, state in session.execute(query):
-        key = (name, created_at.date())
-        day = days.setdefault(
-            key,
-            {
-                "account": name,
-                "day": created_at.date(),
-                "masks": 0,
-                "timed": 0,
-                "seconds": 0.0,
-                "blank": 0,
-                "rejected": 0,
-            },
-        )
-        day["masks"] += 1
-        day["timed"] += seconds is not None
-        day["seconds"] += seconds or 0.0
-        day["blank"] += foreground == 0
-        day["rejected"] += state is ReviewState.REJECTED
-        found[key] += alike.get(mask_id, [])
-    return [
-        day | {"agreement": sum(found[key]) / len(found[key]) if found[key] else None}
-        for key, day in days.items()
-    ]
-
-
-def _agreements(session: Session, project: Project) -> dict[int, list[float]]:
-    """The Dice values of each mask with others, by either's id."""
-    query = (
-        select(Agreement)
-        .join(Mask, Mask.id == Agreement.mask_id)
-        .join(Slice, Slice.id == Mask.slice_id)
-        .where(Slice.project_id == project.id)
-    )
-    alike: dict[int, list[float]] = defaultdict(list)
-    for one in session.scalars(query):
-        alike[one.mask_id].append(one.dice)
-        alike[one.other_id].append(one.dice)
-    return alike
+    return Submission(mask, False, retrain_if_due(session, project))

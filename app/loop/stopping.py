@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,41 +13,52 @@ class Point:
     dice: float
 
 
-def stopping_hint(points: Sequence[Point], threshold: float, rounds: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evidence:
+    """One round of those that a hint is judged by."""
+
+    labelled: int
+    dice: float
+    gain_per_100_labels: float | None
+
+
+@dataclass(frozen=True)
+class StoppingHint:
+    """Whether more labels still help, in words and with the evidence."""
+
+    stop: bool
+    reason: str
+    threshold_per_100_labels: float
+    gain_per_100_labels: float | None
+    evidence: list[Evidence]
+
+
+def stopping_hint(points: Sequence[Point], threshold: float, rounds: int) -> StoppingHint:
     """Whether the last ``rounds`` rounds together gained less than ``threshold`` Dice per 100
-    labels, in words and with the figures. points: in the order of training.
+    labels, in words and with the numbers. points: in the order of training.
     """
     recent = points[-rounds - 1 :]
     evidence = [
-        {
-            "labelled": later.labelled,
-            "dice": later.dice,
-            "gain_per_100_labels": _gain(earlier, later),
-        }
+        Evidence(later.labelled, later.dice, _gain(earlier, later))
         for earlier, later in pairwise(recent)
     ]
-    hint: dict[str, Any] = {
-        "stop": False,
-        "threshold_per_100_labels": threshold,
-        "gain_per_100_labels": None,
-        "evidence": evidence,
-    }
     if len(recent) <= rounds:
-        missing = rounds + 1 - len(recent)
-        return hint | {"reason": f"{missing} more models are needed to judge by {rounds} rounds"}
+        reason = f"{rounds + 1 - len(recent)} more models are needed to judge by {rounds} rounds"
+        return StoppingHint(False, reason, threshold, None, evidence)
     gain = _gain(recent[0], recent[-1])
     if gain is None:
-        return hint | {"reason": f"no labels came in the last {rounds} rounds"}
+        reason = f"no labels came in the last {rounds} rounds"
+        return StoppingHint(False, reason, threshold, None, evidence)
     said = (
         f"the last {rounds} rounds took {recent[-1].labelled - recent[0].labelled} labels and "
         f"moved Dice per case from {recent[0].dice:.3f} to {recent[-1].dice:.3f}: "
         f"{gain:+.4f} per 100 labels"
     )
     if gain < threshold:
-        verdict = f"{said}, below {threshold:g}: more labels may not be worth their time"
+        reason = f"{said}, below {threshold:g}: more labels may not be worth their time"
     else:
-        verdict = f"{said}, not below {threshold:g}: more labels still help"
-    return hint | {"stop": gain < threshold, "gain_per_100_labels": gain, "reason": verdict}
+        reason = f"{said}, not below {threshold:g}: more labels still help"
+    return StoppingHint(gain < threshold, reason, threshold, gain, evidence)
 
 
 def _gain(earlier: Point, later: Point) -> float | None:

@@ -3,35 +3,40 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, null, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
 
+from app.core.context import context_indices
 from app.core.pixels import Pixels, decode
 from app.core.project_settings import training_settings
+from app.core.rescale import Moments, Rescale
 from app.core.splits import Split, held_out_cases
-from app.store import Case, Label, Mask, Project, Slice, SliceImage
+from app.loop.readings import pixels_of
+from app.store import Case, Image, Label, Project, Slice, blobs
 
 # Slices whose pixels are read at once: bounds memory, whatever the size of the pool.
 _PAGE = 64
 
 
 @dataclass(frozen=True)
-class CaseMoments:
-    """Mean and standard deviation of a whole case's stored intensities."""
+class Plane:
+    """What the network sees of one channel of a slice: stored pixels (H, W), their way back to
+    the file's values, and the moments of the whole case in these values.
+    """
 
-    mean: float
-    std: float
+    pixels: Pixels
+    rescale: Rescale
+    moments: Moments
 
 
 @dataclass(frozen=True)
 class LoadedSlice:
-    """A slice with its pixels: image (H, W) uint8 or uint16, classes (H, W) or None."""
+    """A slice with its input planes, the slice before first, and classes (H, W) or None."""
 
     slice_id: int
     case: str
     index: int
-    image: Pixels
-    moments: CaseMoments
+    planes: list[Plane]
     classes: Pixels | None = None
 
 
@@ -57,7 +62,7 @@ def labelled_slices(session: Session, project: Project) -> LabelledSlices:
         select(Slice.id, Slice.split, Case.name, Label.mask_id)
         .join(Label, Label.slice_id == Slice.id)
         .join(Case, Case.id == Slice.case_id)
-        .where(Slice.project_id == project.id)
+        .where(Slice.project_id == project.id, Slice.complete.is_(True))
         .order_by(Slice.id)
     ).all()
     pool = [r for r in rows if r.split is Split.POOL]
@@ -79,41 +84,81 @@ def labelled_slices(session: Session, project: Project) -> LabelledSlices:
 
 
 def load_slices(
-    session: Session, slice_ids: Sequence[int], with_labels: bool = False
+    session: Session, slice_ids: Sequence[int], context: int = 0, with_labels: bool = False
 ) -> Iterator[LoadedSlice]:
-    """The slices of these ids in this order, their pixels read a page at a time."""
-    moments: dict[int, CaseMoments] = {}
+    """The slices of these ids in this order, their pixels read a page at a time.
+
+    ``context``: so many slices before and after each come with it.
+    """
+    moments: dict[tuple[int, int], Moments] = {}
     for start in range(0, len(slice_ids), _PAGE):
         page = slice_ids[start : start + _PAGE]
-        columns = select(Slice, Case.name, SliceImage.png, Mask.png if with_labels else null())
-        query = (
-            columns.join(Case, Case.id == Slice.case_id)
-            .join(SliceImage, SliceImage.slice_id == Slice.id)
-            .where(Slice.id.in_(page))
-        )
-        if with_labels:
-            query = query.join(Label, Label.slice_id == Slice.id).join(
-                Mask, Mask.id == Label.mask_id
-            )
-        rows = {row[0].id: row for row in session.execute(query)}
+        query = select(Slice, Case.name).join(Case, Case.id == Slice.case_id)
+        rows = {row[0].id: row for row in session.execute(query.where(Slice.id.in_(page)))}
+        around = _around(session, [rows[slice_id][0] for slice_id in page], context)
+        images = _images(session, {n for ids in around.values() for n in ids})
         _add_moments(session, moments, {row[0].case_id for row in rows.values()})
+        labels = _labels(session, page) if with_labels else {}
         for slice_id in page:
-            slice_, case, image, mask = rows[slice_id]
+            slice_, case = rows[slice_id]
             yield LoadedSlice(
                 slice_id=slice_id,
                 case=case,
                 index=slice_.index,
-                image=decode(image),
-                moments=moments[slice_.case_id],
-                classes=decode(mask) if mask is not None else None,
+                planes=[
+                    Plane(pixels, rescale, moments[slice_.case_id, channel])
+                    for neighbour in around[slice_id]
+                    for channel, pixels, rescale in images[neighbour]
+                ],
+                classes=labels.get(slice_id),
             )
 
 
-def _add_moments(session: Session, known: dict[int, CaseMoments], cases: set[int]) -> None:
-    query = (
-        select(Slice.case_id, func.avg(Slice.mean), func.avg(Slice.mean_square))
-        .where(Slice.case_id.in_(cases - known.keys()))
-        .group_by(Slice.case_id)
+def _around(session: Session, slices: Sequence[Slice], context: int) -> dict[int, list[int]]:
+    """The ids of each slice's planes. Incomplete neighbours or of another size do not count."""
+    if context == 0:
+        return {one.id: [one.id] for one in slices}
+    query = select(Slice.case_id, Slice.index, Slice.id, Slice.height, Slice.width).where(
+        Slice.case_id.in_({one.case_id for one in slices}), Slice.complete.is_(True)
     )
-    for case_id, mean, mean_square in session.execute(query):
-        known[case_id] = CaseMoments(mean, max(mean_square - mean * mean, 0.0) ** 0.5)
+    cases: dict[tuple[int, int, int], dict[int, int]] = {}
+    for case_id, index, slice_id, height, width in session.execute(query):
+        cases.setdefault((case_id, height, width), {})[index] = slice_id
+    found = {}
+    for one in slices:
+        known = cases[one.case_id, one.height, one.width]
+        found[one.id] = [known[i] for i in context_indices(one.index, context, known)]
+    return found
+
+
+def _images(session: Session, slice_ids: set[int]) -> dict[int, list[tuple[int, Pixels, Rescale]]]:
+    """Channel, pixels and rescaling of all channels of slices, in the channels' order."""
+    query = select(Image).where(Image.slice_id.in_(slice_ids))
+    rows = session.scalars(query.order_by(Image.slice_id, Image.channel)).all()
+    bytes_of = blobs.get_many(session, {row.sha256 for row in rows})
+    found: dict[int, list[tuple[int, Pixels, Rescale]]] = {}
+    for row in rows:
+        plane = (row.channel, decode(bytes_of[row.sha256]), row.rescale)
+        found.setdefault(row.slice_id, []).append(plane)
+    return found
+
+
+def _labels(session: Session, slice_ids: Sequence[int]) -> dict[int, Pixels]:
+    query = select(Label).where(Label.slice_id.in_(slice_ids)).options(joinedload(Label.mask))
+    labels = session.scalars(query).all()
+    found = pixels_of(session, [label.mask for label in labels])
+    return {label.slice_id: pixels for label, pixels in zip(labels, found, strict=True)}
+
+
+def _add_moments(session: Session, known: dict[tuple[int, int], Moments], cases: set[int]) -> None:
+    missing = cases - {case_id for case_id, _ in known}
+    if not missing:
+        return
+    query = (
+        select(Slice.case_id, Image.channel, func.avg(Image.mean), func.avg(Image.mean_square))
+        .join(Image, Image.slice_id == Slice.id)
+        .where(Slice.case_id.in_(missing))
+        .group_by(Slice.case_id, Image.channel)
+    )
+    for case_id, channel, mean, mean_square in session.execute(query):
+        known[case_id, channel] = Moments(mean, mean_square)

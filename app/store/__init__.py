@@ -1,11 +1,12 @@
-"""What is kept: SQLAlchemy models by aggregate, the session, the pixel codecs."""
+"""What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
 from app.store.accounts import Account, Event, Role, SignIn, Token
 from app.store.base import Base, utc_now
-from app.store.cases import Case, Project, Slice, SliceImage, Truth
-from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState
-from app.store.masks import Agreement, Label, Mask, MaskSource, Review, ReviewState
-from app.store.models import ModelVersion, Prediction, Score, Suggestion
+from app.store.blobs import BlobStore, StoredBlob
+from app.store.cases import Case, Image, Project, Slice, Truth
+from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
+from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
+from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
 from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState
 from app.store.session import Database
 
@@ -14,9 +15,11 @@ __all__ = [
     "Account",
     "Agreement",
     "Base",
+    "BlobStore",
     "Case",
     "Database",
     "Event",
+    "Image",
     "Job",
     "JobKind",
     "JobState",
@@ -25,9 +28,9 @@ __all__ = [
     "LeaseOutcome",
     "MapPoint",
     "Mask",
+    "MaskOrigin",
     "MaskSource",
     "ModelVersion",
-    "Prediction",
     "Project",
     "QueryItem",
     "Review",
@@ -38,9 +41,11 @@ __all__ = [
     "Score",
     "SignIn",
     "Slice",
-    "SliceImage",
+    "SliceFeatures",
+    "StoredBlob",
     "Suggestion",
     "Token",
     "Truth",
+    "Worker",
     "utc_now",
 ]

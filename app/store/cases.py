@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.store.base import Base, EnumText, utc_now
 
@@ -18,6 +19,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     classes: Mapped[list[Any]]
+    channels: Mapped[list[Any]]
     query: Mapped[dict[str, Any]]
     training: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -26,8 +28,8 @@ class Project(Base):
 class Case(Base):
     """One patient or volume.
 
-    ``source`` keeps what is needed to go back to the original file: affine, shape, and the
-    intensity mapping ``original = stored * slope + intercept``.
+    ``affine``: (4, 4) from (column, row, slice index) to RAS in mm, None where nothing is known.
+    ``source`` keeps what a writer needs to give the case back as it came.
     """
 
     __tablename__ = "cases"
@@ -37,16 +39,13 @@ class Case(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(128))
     split: Mapped[Split] = mapped_column(EnumText(Split))
+    affine: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     source: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Slice(Base):
-    """One 2D picture of a case, without its pixels, so that listing a pool reads no image.
-
-    ``mean`` and ``mean_square`` are the intensity moments from which the worker standardises
-    a whole case without reading all of it.
-    """
+    """One place in a case. What it shows lies in ``Image``, so that listing a pool is cheap."""
 
     __tablename__ = "slices"
     __table_args__ = (
@@ -62,11 +61,8 @@ class Slice(Base):
     index: Mapped[int]
     height: Mapped[int]
     width: Mapped[int]
-    bits: Mapped[int]
-    upload_sha256: Mapped[str] = mapped_column(String(64))
-    sha256: Mapped[str] = mapped_column(String(64))
-    mean: Mapped[float]
-    mean_square: Mapped[float]
+    # All channels of the project are in: only then is it asked for, scored or learned from.
+    complete: Mapped[bool] = mapped_column(default=False)
     # A thumbnail, by which the first batch can be chosen before there is a model.
     appearance: Mapped[bytes | None] = mapped_column(LargeBinary)
     # Every annotator of a round skipped it: not asked for again, though a mask is welcome.
@@ -74,15 +70,37 @@ class Slice(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     case: Mapped[Case] = relationship()
+    images: Mapped[list["Image"]] = relationship(
+        order_by="Image.channel", viewonly=True, lazy="raise"
+    )
 
 
-class SliceImage(Base):
-    """The pixels of a slice as an 8- or 16-bit greyscale PNG."""
+class Image(Base):
+    """One channel of a slice: a greyscale PNG of 8 or 16 bits among the blobs.
 
-    __tablename__ = "slice_images"
+    The file's value is (stored + ``offset``) · ``slope`` + ``intercept``, in ``unit``. ``mean``
+    and ``mean_square`` are of these values: a case is standardised without reading all of it.
+    """
+
+    __tablename__ = "images"
 
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
-    png: Mapped[bytes] = mapped_column(LargeBinary)
+    # Its place among the project's channels.
+    channel: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    upload_sha256: Mapped[str] = mapped_column(String(64))
+    bits: Mapped[int]
+    offset: Mapped[int] = mapped_column(default=0)
+    slope: Mapped[float] = mapped_column(default=1.0)
+    intercept: Mapped[float] = mapped_column(default=0.0)
+    unit: Mapped[str | None] = mapped_column(String(16))
+    mean: Mapped[float]
+    mean_square: Mapped[float]
+
+    @property
+    def rescale(self) -> Rescale:
+        """The way back to the file's values."""
+        return Rescale(self.offset, self.slope, self.intercept, self.unit)
 
 
 class Truth(Base):
@@ -91,4 +109,4 @@ class Truth(Base):
     __tablename__ = "truths"
 
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
-    png: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64))

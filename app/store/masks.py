@@ -1,9 +1,9 @@
-"""Masks, their reviews, and which mask stands for a slice."""
+"""Masks, their reviews, and which mask of a slice is its label."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.store.accounts import Account
@@ -18,6 +18,21 @@ class MaskSource(StrEnum):
     ORACLE = "oracle"
     IMPORT = "import"
     CONSENSUS = "consensus"
+
+
+class MaskOrigin(StrEnum):
+    """How a mask came about."""
+
+    # By hand alone.
+    DRAWN = "drawn"
+    # From a model's suggestion, changed by hand; or exactly as it was suggested.
+    CORRECTED = "corrected"
+    ACCEPTED = "accepted"
+    # Said to hold no target; or handed in without any, and nothing said.
+    BLANK = "blank"
+    EMPTY = "empty"
+    IMPORTED = "imported"
+    COMPUTED = "computed"
 
 
 class ReviewState(StrEnum):
@@ -39,6 +54,9 @@ class Mask(Base):
     author_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     revision: Mapped[int]
     source: Mapped[MaskSource] = mapped_column(EnumText(MaskSource))
+    # None for masks of before this was asked.
+    origin: Mapped[MaskOrigin | None] = mapped_column(EnumText(MaskOrigin))
+    suggestion_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
     late: Mapped[bool] = mapped_column(default=False)
     seconds: Mapped[float | None]
     foreground_pixels: Mapped[int]
@@ -48,7 +66,6 @@ class Mask(Base):
         EnumText(ReviewState), default=ReviewState.PENDING
     )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
-    png: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
     slice: Mapped[Slice] = relationship()
     author: Mapped[Account] = relationship()
@@ -68,7 +85,7 @@ class Agreement(Base):
 
 
 class Label(Base):
-    """The mask that stands for a slice in training: elected anew when masks or reviews come."""
+    """The mask of a slice that trains: elected anew when masks or reviews come."""
 
     __tablename__ = "labels"
     __table_args__ = (Index("ix_labels_mask_id", "mask_id"),)

@@ -29,7 +29,7 @@ class ModelVersion(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     # An admin may bring an older model back: the current one was made or promoted last.
     promoted_at: Mapped[datetime | None]
-    weights: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    weights_sha256: Mapped[str] = mapped_column(String(64))
 
 
 class Score(Base):
@@ -53,13 +53,13 @@ class Score(Base):
     by_class: Mapped[list[Any]]
 
 
-class Prediction(Base):
+class SliceFeatures(Base):
     """What a model sees in a slice: predicted foreground pixels, and its bottleneck features.
 
     ``features``: little-endian float16 (F,). Kept of a project's newest model alone.
     """
 
-    __tablename__ = "predictions"
+    __tablename__ = "slice_features"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
@@ -74,5 +74,5 @@ class Suggestion(Base):
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
-    mask_png: Mapped[bytes] = mapped_column(LargeBinary)
-    uncertainty_png: Mapped[bytes] = mapped_column(LargeBinary)
+    mask_sha256: Mapped[str] = mapped_column(String(64))
+    uncertainty_sha256: Mapped[str] = mapped_column(String(64))

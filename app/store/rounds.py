@@ -48,8 +48,10 @@ class Round(Base):
     strategy: Mapped[str] = mapped_column(String(64))
     settings: Mapped[dict[str, Any]]
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
-    # What is known of the batch when it is chosen, such as how redundant it is.
-    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # Mean distance of the batch's slices to their nearest labelled neighbours.
+    nearest: Mapped[float | None]
+    # Why the batch is drawn for variety instead of by the strategy; None where it is not.
+    exploring: Mapped[str | None] = mapped_column(Text)
     state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     closed_at: Mapped[datetime | None]

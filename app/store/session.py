@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
+from app.store.blobs import BlobStore, DatabaseBlobs, attached
+
 # Together more than the 40 threads that requests run in could ask for at once.
 _POOL_SIZE, _OVERFLOW = 10, 40
 
@@ -15,7 +17,11 @@ _POOL_SIZE, _OVERFLOW = 10, 40
 class Database:
     """An engine with its sessions. The caller that opens a session commits it, nobody else."""
 
-    def __init__(self, url: str, lock_timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self, url: str, lock_timeout_seconds: float = 10.0, blobs: BlobStore | None = None
+    ) -> None:
+        """``blobs``: where pixels, masks and weights lie; without one, in the database."""
+        self._info = attached(blobs or DatabaseBlobs())
         self.engine = _engine(url, lock_timeout_seconds)
         # SQLite must take its write lock at BEGIN: a read that is upgraded later fails at once
         # when another writer came between, whatever the time-out. Elsewhere this is ignored.
@@ -24,14 +30,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that is rolled back at the end."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """One transaction: committed if the block ends well, rolled back if it raises."""
         with (
-            Session(self._writing_engine, expire_on_commit=False) as session,
+            Session(self._writing_engine, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
             yield session

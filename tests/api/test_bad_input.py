@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.loop.access import revoke_token
+from app.loop.accounts import revoke_token
 from app.store import Mask, Role, Slice
 from tests.conftest import mask, picture, pixels_of, png_of, problem_of
 

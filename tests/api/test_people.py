@@ -233,7 +233,7 @@ def open_second_round(database, trained_on: tuple[int, ...] = ()) -> None:
             scores={},
             seed=0,
             seconds=0.0,
-            weights=b"",
+            weights_sha256="",
         )
         session.add(model)
         session.flush()
@@ -323,7 +323,13 @@ def test_an_archive_is_imported_once_wherever_its_folder_lies(api):
     files = {f"images/a/{i}.png": picture(seed=i) for i in range(3)}
     where = {"layout": "png"}
     first = admin.post("/projects/new/imports", params=where, content=archive(**files))
-    assert first.json() == {"cases": 1, "new_slices": 3, "known_slices": 0, "refused": {}}
+    assert first.json() == {
+        "cases": 1,
+        "new_slices": 3,
+        "known_slices": 0,
+        "refused": {},
+        "warnings": {},
+    }
     deeper = {f"some/folder/{name}": content for name, content in files.items()}
     again = admin.post("/projects/new/imports", params=where, content=archive(**deeper))
     assert again.json()["known_slices"] == 3

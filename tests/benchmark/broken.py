@@ -7,4 +7,4 @@ def fail(scores, k, seed):
     raise RuntimeError("on purpose")
 
 
-BROKEN = Strategy("broken", "entropy", fail)
+BROKEN = Strategy("broken", None, fail)

@@ -18,13 +18,16 @@ import torch
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from tests.conftest import SHARED_DATA
+from worker.benchmark.asked import Asked, settings_of
 from worker.benchmark.bench import make_bench
-from worker.benchmark.command import Asked, benchmark, redraw, settings_of
+from worker.benchmark.command import benchmark, redraw
 from worker.benchmark.ground import read_ground
 from worker.benchmark.record import FULL, Record
-from worker.benchmark.seeds import initial_slices
+from worker.benchmark.runs import run_strategy
+from worker.benchmark.seeds import initial_slices, prepare_seed
 from worker.benchmark.settings import PRESETS, GroundSettings
 from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
+from worker.registry import find_strategy
 from worker.segmentation.precision import Precision
 
 CPU = torch.device("cpu")
@@ -340,6 +343,25 @@ def test_the_first_batch_is_shared_and_can_be_chosen_otherwise(phantom, tmp_path
     assert first("random") == first("random")
     assert first("k-centre") == first("k-centre") != first("random")
     assert min(first("foreground")) > 0
+
+
+def test_without_a_target_batches_are_drawn_for_variety_until_one_is_found(tmp_path):
+    write_phantom(tmp_path, cases=10, slices=6, size=32, seed=0)
+    for path in (tmp_path / "labelsTr").iterdir():
+        drawn = nib.load(path)
+        blank = np.zeros(drawn.shape, dtype=np.uint8)
+        nib.save(nib.Nifti1Image(blank, drawn.affine), path)
+    settings = settings_of(asked(tmp_path))
+    ground = read_ground(tmp_path, settings.ground)
+    record = Record(tmp_path / "out")
+    bench = make_bench(ground, settings, record, 0, CPU, Precision(False), lambda: None)
+    prepare_seed(bench)
+    for name, stream in (("entropy-selective", "explore"), ("random", "random")):
+        run_strategy(bench, find_strategy(name))
+        files = record.round_files(name, 0)
+        assert [{pick.stream for pick in f.selected} for f in files] == [{stream}, {stream}, set()]
+    # Cases that have given nothing come first: soon all five of the pool have given.
+    assert record.round_files("entropy-selective", 0)[1].row.labelled_cases == 5
 
 
 def test_the_phantom_preset_makes_its_own_data(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmark.test_benchmark import TINY, asked
 from worker.benchmark.command import benchmark
-from worker.benchmark.crew import note_of
+from worker.benchmark.executors import note_of
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import update
 
-from app.loop.access import create_token
+from app.loop.accounts import create_token
 from app.store import Database, Lease, Role, utc_now
 from tests.conftest import png_of
 from worker.simulation.service import running_service

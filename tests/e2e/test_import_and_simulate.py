@@ -53,10 +53,10 @@ def test_an_import_sets_splits_by_case_and_hides_the_pools_masks(database, folde
 
 
 def test_an_interrupted_import_goes_on_and_keeps_nothing_twice(database, folder, monkeypatch):
-    from app.loop import importing
+    from app.loop import datasets
 
     done = []
-    original = importing.add_slice
+    original = datasets.add_slice
 
     def interrupted(*arguments):
         done.append(1)
@@ -65,7 +65,7 @@ def test_an_interrupted_import_goes_on_and_keeps_nothing_twice(database, folder,
         return original(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(importing, "add_slice", interrupted)
+        patched.setattr(datasets, "add_slice", interrupted)
         with pytest.raises(KeyboardInterrupt):
             do_import(database, folder, SMALL)
     # The first case is whole, of the second nothing is there.

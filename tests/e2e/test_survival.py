@@ -116,7 +116,7 @@ def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     worker = workers.start()
     wait_for(lambda: in_training(database, worker), workers.log)
     with database.writing() as session:
-        from app.loop.access import named_account
+        from app.loop.accounts import named_account
         from app.store import Role
 
         jobs.request_cancel(session, job_of(database).id, named_account(session, "a", Role.ADMIN))

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import JobFinished
 from app.loop import claims, jobs
-from app.loop.access import named_account
+from app.loop.accounts import named_account
 from app.loop.claims import ClaimLost
 from app.store import Job, JobKind, JobState, Project, Role, utc_now
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
@@ -119,7 +119,7 @@ def test_shards_run_side_by_side_and_the_last_wakes_the_parent(database, job):
     assert (again.job_id, again.step, again.attempt) == (job.id, "select", 2)
     with database.reading() as session:
         view = jobs.view(session, session.get_one(Job, job.id))
-    assert view["progress"]["slices_scored"] == 7
+    assert view.progress["slices_scored"] == 7
 
 
 def test_a_failed_shard_fails_the_job_and_stops_the_others(database, job):

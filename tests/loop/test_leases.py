@@ -12,12 +12,12 @@ from sqlalchemy import select
 from app.core.errors import LeaseLost
 from app.core.project_settings import ProjectSettings, QuerySettings
 from app.core.splits import Split
-from app.loop.access import named_account
-from app.loop.ingest import add_slice, ensure_case
+from app.loop.accounts import named_account
 from app.loop.leases import renew, renewal_due, skip, touch
+from app.loop.masks import prepare_mask, submit_mask
+from app.loop.next_batch import next_batch
 from app.loop.projects import create_project
-from app.loop.query import next_batch
-from app.loop.submit import submit_mask
+from app.loop.slices import add_slice, ensure_case, prepare_image
 from app.store import Job, Lease, Role, Slice, utc_now
 from tests.conftest import TTL, mask, picture, pixels_of
 
@@ -31,7 +31,7 @@ def make_pool(database, slices=6, **query):
         project = create_project(session, "p", settings)
         for n in range(slices):
             case = ensure_case(session, project, f"c{n}", Split.POOL)
-            add_slice(session, case, 0, pixels_of(picture(seed=n)))
+            add_slice(session, case, 0, {0: prepare_image(pixels_of(picture(seed=n)))})
     return project
 
 
@@ -46,13 +46,13 @@ def ask(database, project, account, size=1, now=NOW):
 
 
 def slices_of(batch):
-    return [handed.item.slice_id for handed in batch.items]
+    return [handed.slice.id for handed in batch.items]
 
 
 def draw(database, account, slice_id, now=NOW, corner=8):
     body = mask(corner=corner)
     with database.writing() as session:
-        return submit_mask(session, account, slice_id, body, pixels_of(body), now)
+        return submit_mask(session, account, slice_id, prepare_mask(pixels_of(body), body), now)
 
 
 def give_back(database, account, batch, reason="artefact"):
@@ -179,7 +179,7 @@ def test_the_first_round_fills_up_as_slices_arrive(database):
     with database.writing() as session:
         for n in (7, 8, 9):
             case = ensure_case(session, project, f"c{n}", Split.POOL)
-            add_slice(session, case, 0, pixels_of(picture(seed=n)))
+            add_slice(session, case, 0, {0: prepare_image(pixels_of(picture(seed=n)))})
     assert len(slices_of(ask(database, project, one, 9))) == 4
 
 
@@ -189,7 +189,7 @@ def test_a_quick_annotator_does_not_end_the_first_round_before_the_import_has(da
     [first] = slices_of(ask(database, project, one))
     with database.writing() as session:
         case = ensure_case(session, project, "next", Split.POOL)
-        add_slice(session, case, 0, pixels_of(picture(seed=9)))
+        add_slice(session, case, 0, {0: prepare_image(pixels_of(picture(seed=9)))})
     assert draw(database, one, first).job is None
     [second] = slices_of(ask(database, project, one))
     assert draw(database, one, second).job is not None
@@ -252,7 +252,7 @@ def test_no_slice_is_ever_leased_twice(sqlite_template, tmp_path, steps):
         elif hands[who]:
             handed = hands[who].pop()
             if what == "draw":
-                draw(database, crew[who], handed.item.slice_id, now)
+                draw(database, crew[who], handed.slice.id, now)
             else:
                 with database.writing() as session, suppress(LeaseLost):
                     skip(session, handed.lease.id, crew[who], "", now)

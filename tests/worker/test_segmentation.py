@@ -30,7 +30,7 @@ def samples(count: int, size: int = 32, classes: int = 2, seed: int = 0) -> list
         marks = np.zeros((size, size), dtype=np.uint8)
         y, x = rng.integers(0, size - 10, 2)
         marks[y : y + 8, x : x + 8] = 1 + n % (classes - 1)
-        made.append(Sample(f"case-{n // 3}", n, image + 3 * (marks > 0), marks))
+        made.append(Sample(f"case-{n // 3}", n, (image + 3 * (marks > 0))[None], marks))
     return made
 
 
@@ -87,11 +87,11 @@ def test_standardising_is_by_the_moments_of_the_case():
 
 def test_padding_is_marked_and_batches_hold_one_size():
     mixed = [
-        Sample("a", n, np.ones(shape, dtype=np.float32))
+        Sample("a", n, np.ones((1, *shape), dtype=np.float32))
         for n, shape in enumerate([(35, 51), (36, 60), (20, 20), (35, 49)])
     ]
-    assert [len(group) for group in batches(mixed, 8)] == [2, 1, 1]
-    found = frame(mixed[:2])
+    assert [len(group) for group in batches(mixed, 8, 16)] == [2, 1, 1]
+    found = frame(mixed[:2], 16)
     assert found.image.shape == (2, 1, 48, 64)
     assert found.valid.sum(dim=(1, 2)).tolist() == [35 * 51, 36 * 60]
     assert found.classes is None
@@ -99,7 +99,7 @@ def test_padding_is_marked_and_batches_hold_one_size():
 
 def test_augmentation_moves_the_mask_with_the_picture_and_invents_no_class():
     torch.manual_seed(0)
-    batch = frame(samples(16, classes=4))
+    batch = frame(samples(16, classes=4), 16)
     moved = Augmentation()(batch)
     assert set(moved.classes.unique().tolist()) <= {0, 1, 2, 3}
     bright = moved.image[:, 0] > 2.0
@@ -143,7 +143,7 @@ def test_a_single_slice_can_be_trained_on():
 
 
 def test_a_loss_that_is_no_number_is_an_error_with_advice():
-    broken = [Sample("a", 0, np.full((32, 32), np.nan, dtype=np.float32), samples(1)[0].classes)]
+    broken = [Sample("a", 0, np.full((1, 32, 32), np.nan, dtype=np.float32), samples(1)[0].classes)]
     with pytest.raises(TrainingDiverged, match="learning_rate"):
         train(seeded(), broken, [], SMALL, 0, CPU)
 
@@ -174,8 +174,8 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
     encoder = pooled_features(model, pool, 2, CPU, FLOAT32)
     assert np.allclose(np.stack([one.features for one in streamed]), encoder, rtol=1e-4, atol=1e-6)
     torch.manual_seed(5)
-    for group, start in zip(batches(pool, 3), (0, 3, 6), strict=True):
-        image = frame(group).image
+    for group, start in zip(batches(pool, 3, 16), (0, 3, 6), strict=True):
+        image = frame(group, 16).image
         with torch.inference_mode():
             features = model.prefix(image)
             plain = probabilities(model.suffix(features))

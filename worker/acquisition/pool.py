@@ -7,9 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-DETERMINISTIC_MEASURES = ("entropy", "least-confidence", "margin")
-STOCHASTIC_MEASURES = ("mc-dropout", "bald")
-
 
 @dataclass(frozen=True)
 class PoolScores:
@@ -113,11 +110,6 @@ class Strategy:
     measure: str | None
     select: Select
     features: bool = False
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the measure needs several passes with dropout."""
-        return self.measure in STOCHASTIC_MEASURES
 
 
 def needed(values: Tensor | None, what: str) -> Tensor:

@@ -1,27 +1,25 @@
-"""The named strategies: a measure × an aggregation, random, and those beyond the paper.
-
-A strategy of one's own is a ``Strategy`` named by an entry point of the group
-``sfumato.strategies``.
-"""
+"""The named strategies: a measure × an aggregation, random, and those beyond the paper."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from dataclasses import dataclass
 from itertools import product
 
 import torch
 
 from worker.acquisition import beyond, query
-from worker.acquisition.pool import (
-    DETERMINISTIC_MEASURES,
-    STOCHASTIC_MEASURES,
-    Pick,
-    PoolScores,
-    Select,
-    Strategy,
-)
+from worker.acquisition.measures import names
+from worker.acquisition.pool import Pick, PoolScores, Select, Strategy
 
-__all__ = ["STRATEGIES", "Pick", "PoolScores", "Select", "Strategy", "find_strategy"]
+__all__ = [
+    "AGGREGATIONS",
+    "STRATEGIES",
+    "Aggregation",
+    "Pick",
+    "PoolScores",
+    "Select",
+    "Strategy",
+    "strategy_of",
+]
 
 
 def select_random(scores: PoolScores, k: int, seed: int) -> list[Pick]:
@@ -49,51 +47,37 @@ def select_selective(scores: PoolScores, k: int, seed: int) -> list[Pick]:
     return [Pick(index, stream, float(by_stream[stream][index])) for index, stream in order]
 
 
-MEASURES = DETERMINISTIC_MEASURES + STOCHASTIC_MEASURES
-AGGREGATIONS: dict[str, Select] = {
-    "": select_total,
-    "-target": select_target,
-    "-selective": select_selective,
+@dataclass(frozen=True)
+class Aggregation:
+    """How a measure's sums over regions become a batch."""
+
+    select: Select
+    features: bool = False
+
+
+# A strategy of a measure is named by the measure and one of these.
+AGGREGATIONS: Mapping[str, Aggregation] = {
+    "": Aggregation(select_total),
+    "-target": Aggregation(select_target),
+    "-selective": Aggregation(select_selective),
+    "-selective-power": Aggregation(beyond.select_selective_power),
+    "-selective-diverse": Aggregation(beyond.select_selective_diverse, features=True),
 }
 
-_PAPER = (
+
+def strategy_of(measure: str, suffix: str) -> Strategy:
+    """The strategy that takes a measure in one of the aggregations. Raises ``KeyError``."""
+    chosen = AGGREGATIONS[suffix]
+    return Strategy(measure + suffix, measure, chosen.select, chosen.features)
+
+
+_ALL = (
     Strategy("random", None, select_random),
-    *(
-        Strategy(measure + suffix, measure, select)
-        for measure, (suffix, select) in product(MEASURES, AGGREGATIONS.items())
-    ),
-)
-_BEYOND = (
+    *(strategy_of(measure, suffix) for measure, suffix in product(names(), AGGREGATIONS)),
     Strategy("random-foreground", "entropy", beyond.select_random_foreground),
     Strategy("clasp", "entropy", beyond.select_clasp),
     Strategy("stochastic-batches", "entropy", beyond.select_stochastic_batch),
     Strategy("core-set", "entropy", beyond.select_core_set, features=True),
-    *(Strategy(f"{m}-selective-power", m, beyond.select_selective_power) for m in MEASURES),
-    *(
-        Strategy(f"{m}-selective-diverse", m, beyond.select_selective_diverse, features=True)
-        for m in MEASURES
-    ),
 )
-STRATEGIES: Mapping[str, Strategy] = {s.name: s for s in (*_PAPER, *_BEYOND)}
-
-
-def find_strategy(name: str) -> Strategy:
-    """The strategy of that name: built in, from an entry point, or ``module:NAME``.
-
-    Raises ``KeyError``.
-    """
-    if name in STRATEGIES:
-        return STRATEGIES[name]
-    module, colon, attribute = name.partition(":")
-    if colon:
-        try:
-            here = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise KeyError(f"no strategy {name!r}: {error}") from error
-        if isinstance(here, Strategy):
-            return here
-    for entry in entry_points(group="sfumato.strategies", name=name):
-        found = entry.load()
-        if isinstance(found, Strategy):
-            return found
-    raise KeyError(f"no strategy {name!r}: there are {', '.join(STRATEGIES)}")
+# Our own; the registry of the worker knows those of others too.
+STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in _ALL}

@@ -1,13 +1,15 @@
 """One seed of a benchmark: its data and settings, how it trains and tests, a row of its table."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from app.core.seeds import derived_seed
+from app.core.variety import appearance
 from worker.acquisition.diversity import mean_nearest
 from worker.benchmark.ground import Ground
 from worker.benchmark.record import Record, RoundRow
@@ -42,15 +44,25 @@ class Bench:
 
     def network(self, state: bytes | None = None) -> Network:
         """The network with these weights, or with those that a seed starts from."""
-        description = weights.architecture(self.ground.classes, 1, self.settings.training)
+        description = weights.architecture(
+            self.ground.classes, len(self.ground.channels), self.settings.training
+        )
         if state is not None:
             return weights.restore(description, state).placed(self.device)
         seed_everything(self.seed_for("weights"))
         return weights.build(description).placed(self.device)
 
+    def samples(self, slices: Sequence[int], labelled: bool = False) -> Iterator[Sample]:
+        """These slices as the network sees them, one at a time; with masks where ``labelled``."""
+        return self.ground.samples(slices, labelled, self.settings.training.context)
+
     def load(self, slices: Sequence[int]) -> list[Sample]:
         """These slices with their masks."""
-        return list(self.ground.samples(slices, labelled=True))
+        return list(self.samples(slices, labelled=True))
+
+    def looks(self, slices: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """A thumbnail of the first channel of each slice, (N, 64)."""
+        return np.stack([appearance(one.image[0]) for one in self.ground.samples(slices)])
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ def _number(value: float | None) -> float:
 
 
 def plain(fit: Fit) -> dict[str, object]:
-    """The figures of a fit, without its network."""
+    """What a fit came to, without its network."""
     return {k: v for k, v in vars(fit).items() if k not in ("network", "state")}
 
 

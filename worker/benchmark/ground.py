@@ -8,36 +8,53 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.core.context import context_indices
 from app.core.errors import InvalidInput, VolumeInvalid
-from app.formats.layouts import LAYOUTS
-from app.formats.volumes import CaseVolume
+from app.core.rescale import Moments, Rescale
+from app.formats.case import CaseVolume, ChannelStack
+from app.formats.layout import ReadOptions, find_layout
 from worker.benchmark.settings import GroundSettings
 from worker.segmentation.frames import Sample, standardise
 
 
 @dataclass(frozen=True)
 class GroundCase:
-    """One case: image (D, H, W) and classes (D, H, W), its moments, and a digest of its image."""
+    """One case: image (C, D, H, W) as stored and classes (D, H, W).
+
+    ``rescale``: for each channel one way back to the file's values, or one a slice; ``moments``:
+    for each channel, of the whole case in the file's units; ``digest``: of the stored image.
+    """
 
     name: str
     image: npt.NDArray[np.generic]
     classes: npt.NDArray[np.uint8]
     first_index: int
-    mean: float
-    std: float
+    rescale: tuple[tuple[Rescale, ...], ...]
+    moments: tuple[Moments, ...]
     digest: str
+
+    def plane(self, channel: int, slice_: int) -> npt.NDArray[np.float32]:
+        """One channel of a slice of the stack (H, W), standardised by the whole case."""
+        ways, moments = self.rescale[channel], self.moments[channel]
+        way = ways[slice_ if len(ways) > 1 else 0]
+        # The moments are brought to what is stored, so that not every pixel is brought to values.
+        mean, std = (moments.mean - way.base) / way.slope, moments.std / abs(way.slope)
+        plane = standardise(self.image[channel, slice_], mean, std)
+        return plane if way.slope > 0 else -plane
 
 
 class Ground:
     """All slices of a data set, numbered from 0 in the order of cases and indices.
 
-    ``case_of``: (N,) number of each slice's case; ``foreground``: (N,) its foreground pixels.
+    ``channels``: their names; ``case_of``: (N,) number of each slice's case; ``foreground``: (N,)
+    its foreground pixels.
     """
 
-    def __init__(self, cases: Sequence[GroundCase], classes: int) -> None:
+    def __init__(self, cases: Sequence[GroundCase], classes: int, channels: Sequence[str]) -> None:
         self.cases = list(cases)
         self.classes = classes
-        self._start = np.cumsum([0, *(len(case.image) for case in cases)])
+        self.channels = list(channels)
+        self._start = np.cumsum([0, *(len(case.classes) for case in cases)])
         self.case_of = np.repeat(np.arange(len(cases)), np.diff(self._start))
         self.foreground = np.concatenate([(c.classes > 0).sum(axis=(1, 2)) for c in self.cases])
 
@@ -53,22 +70,37 @@ class Ground:
         case = self.cases[self.case_of[number]]
         return case.name, case.first_index + int(number - self._start[self.case_of[number]])
 
-    def samples(self, numbers: Sequence[int], labelled: bool = False) -> Iterator[Sample]:
-        """These slices for the network, one at a time; with masks where ``labelled``."""
+    def way_through(self, number: int) -> float:
+        """How far through its case a slice lies, from 0 at the first to 1 at the last."""
+        case = self.case_of[number]
+        first, past = self._start[case], self._start[case + 1]
+        return float((number - first) / max(past - first - 1, 1))
+
+    def samples(
+        self, numbers: Sequence[int], labelled: bool = False, context: int = 0
+    ) -> Iterator[Sample]:
+        """These slices for the network, one at a time; with masks where ``labelled``.
+
+        Images are (P, H, W): the slice and ``context`` neighbours on either side, in the order of
+        the case, each with its channels side by side. P = (2 · context + 1) · C.
+        """
         for number in numbers:
             case = self.cases[self.case_of[number]]
             offset = int(number - self._start[self.case_of[number]])
+            around = context_indices(offset, context, range(len(case.classes)))
+            planes = [case.plane(c, n) for n in around for c in range(len(self.channels))]
             yield Sample(
                 case.name,
                 case.first_index + offset,
-                standardise(case.image[offset], case.mean, case.std),
+                np.stack(planes) if len(planes) > 1 else planes[0][np.newaxis],
                 case.classes[offset] if labelled else None,
             )
 
 
 def read_ground(path: Path, settings: GroundSettings) -> Ground:
     """Read a data set with its masks. Raises ``VolumeInvalid``, naming the file."""
-    data_set = LAYOUTS[settings.layout](path, True, settings.channel)
+    options = ReadOptions(masks=True, channels=settings.wanted)
+    data_set = find_layout(settings.layout).read(path, options)
     files = sorted(data_set.cases, key=lambda f: f.name)[: settings.cases]
     if len(files) < 3:
         raise InvalidInput(
@@ -77,36 +109,48 @@ def read_ground(path: Path, settings: GroundSettings) -> Ground:
     cases = [_case(f.name, f.read(), settings) for f in files]
     named = 2 if settings.merge_labels else len(data_set.classes or ())
     classes = max(named, 2, 1 + max(int(case.classes.max()) for case in cases))
-    return Ground(cases, classes)
+    return Ground(cases, classes, data_set.channels)
 
 
 def _case(name: str, volume: CaseVolume, settings: GroundSettings) -> GroundCase:
     if volume.classes is None:
         raise VolumeInvalid(f"case {name!r} has no masks: a benchmark answers from them")
     marks = (volume.classes > 0) if settings.merge_labels else volume.classes
-    image = _windowed(volume, settings.window)
+    stacks = [_windowed(channel, settings.window) for channel in volume.channels]
     if settings.shrink > 1:
-        image, marks = _shrunk(image, settings.shrink), _shrunk_classes(marks, settings.shrink)
+        stacks = [_shrunk(stack, settings.shrink) for stack in stacks]
+        marks = _shrunk_classes(marks, settings.shrink)
+    digest = hashlib.sha256()
+    for channel in volume.channels:
+        digest.update(np.ascontiguousarray(channel.pixels).tobytes())
     return GroundCase(
         name=name,
-        image=image,
+        image=np.stack(stacks) if len(stacks) > 1 else stacks[0][np.newaxis],
         classes=marks.astype(np.uint8),
-        first_index=int(volume.source.get("first_index", 0)),
-        mean=float(image.mean(dtype=np.float64)),
-        std=float(image.std(dtype=np.float64)),
-        digest=hashlib.sha256(np.ascontiguousarray(volume.image).tobytes()).hexdigest(),
+        first_index=volume.first_index,
+        rescale=tuple(channel.rescale for channel in volume.channels),
+        moments=tuple(
+            Moments.together(
+                [Moments.of(channel.rescale_of(n).values(plane)) for n, plane in enumerate(stack)]
+            )
+            for channel, stack in zip(volume.channels, stacks, strict=True)
+        ),
+        digest=digest.hexdigest(),
     )
 
 
-def _windowed(volume: CaseVolume, window: tuple[float, float] | None) -> npt.NDArray[np.generic]:
-    """The stored intensities, cut to a window that is given in the file's own units."""
+def _windowed(channel: ChannelStack, window: tuple[float, float] | None) -> npt.NDArray[np.generic]:
+    """What is stored, (D, H, W), cut to a window that is given in the file's own units."""
     if window is None:
-        return volume.image
+        return channel.pixels
     level, width = window
-    slope = float(volume.source.get("slope", 1.0))
-    intercept = float(volume.source.get("intercept", 0.0))
-    low, high = ((edge - intercept) / slope for edge in (level - width / 2, level + width / 2))
-    return volume.image.astype(np.float32).clip(low, high)
+    planes = []
+    for n, plane in enumerate(channel.pixels):
+        way = channel.rescale_of(n)
+        edges = ((edge - way.base) / way.slope for edge in (level - width / 2, level + width / 2))
+        low, high = sorted(edges)
+        planes.append(plane.astype(np.float32).clip(low, high))
+    return np.stack(planes)
 
 
 def _blocks(stack: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.generic]:

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.core.streams import Stream
+from app.core.variety import explore, reason_to_explore
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.benchmark.bench import SCORING_BATCH, Bench, Fit, fit_network, row_of
 from worker.benchmark.ground import Ground
 from worker.benchmark.record import RoundFile, Selected, replace, round_path, write_json
 from worker.benchmark.splits import check_selected
+from worker.picks import check_picks
 from worker.segmentation.network import Network
 from worker.segmentation.scoring import ScoringSettings, SliceScores, pooled_features, score
 
@@ -67,10 +70,37 @@ def _select(
         return []
     query = bench.settings.query
     pool = _pool_scores(bench, strategy, network, round_, unlabelled, labelled)
-    picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
+    if strategy.measure is not None and _nothing_found(bench, pool, labelled):
+        picks = _explore(bench, round_, unlabelled, labelled)
+    else:
+        picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
+    picks = check_picks(strategy.name, picks, query.size, len(unlabelled))
     chosen = [_selected(bench.ground, unlabelled[pick.index], pick) for pick in picks]
     check_selected(bench.division, [*labelled, *(one.slice for one in chosen)])
     return chosen
+
+
+def _nothing_found(bench: Bench, pool: PoolScores, labelled: Sequence[int]) -> bool:
+    """Whether there is no target yet that an uncertainty could be about."""
+    known = int(bench.ground.foreground[list(labelled)].sum())
+    predicted = 0 if pool.foreground is None else int(pool.foreground.sum())
+    return reason_to_explore(known, predicted) is not None
+
+
+def _explore(
+    bench: Bench, round_: int, unlabelled: Sequence[int], labelled: Sequence[int]
+) -> list[Pick]:
+    """A batch for variety, as the service draws it then."""
+    ground, numbers = bench.ground, [*unlabelled, *labelled]
+    picked = explore(
+        bench.looks(numbers),
+        ground.case_of[numbers],
+        np.array([ground.way_through(number) for number in numbers]),
+        bench.settings.query.size,
+        np.random.default_rng(bench.seed_for("explore", round_)),
+        taken=range(len(unlabelled), len(numbers)),
+    )
+    return [Pick(index, Stream.EXPLORE, None) for index in picked]
 
 
 def _selected(ground: Ground, number: int, pick: Pick) -> Selected:
@@ -100,7 +130,7 @@ def _pool_scores(
         batch_size=SCORING_BATCH,
         seed=bench.seed_for("passes", round_),
     )
-    samples = bench.ground.samples(unlabelled)
+    samples = bench.samples(unlabelled)
     scored: list[SliceScores] = []
     for one in score(network, samples, strategy.measure, settings, bench.device, bench.precision):
         bench.check()
@@ -110,7 +140,7 @@ def _pool_scores(
         seen = torch.from_numpy(
             pooled_features(
                 network,
-                bench.ground.samples(labelled),
+                bench.samples(labelled),
                 SCORING_BATCH,
                 bench.device,
                 bench.precision,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.variety import appearance, k_centre_of_appearances
+from app.core.variety import k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
 from worker.benchmark.record import FULL, replace, write_json
 from worker.segmentation.pool_map import spread
@@ -28,7 +28,7 @@ def prepare_seed(bench: Bench) -> None:
         pool = bench.division.pool
         fit = fit_network(bench, bench.network(), pool, round_=0)
         features = pooled_features(
-            fit.network, bench.ground.samples(pool), SCORING_BATCH, bench.device, bench.precision
+            fit.network, bench.samples(pool), SCORING_BATCH, bench.device, bench.precision
         )
         scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
         _save_features(folder / "features.npy", scaled)
@@ -42,8 +42,7 @@ def initial_slices(bench: Bench) -> list[int]:
     pool, wanted = bench.division.pool, bench.settings.initial
     rng = np.random.default_rng(bench.seed_for("initial"))
     if bench.settings.init == "k-centre":
-        looks = [appearance(sample.image) for sample in bench.ground.samples(pool)]
-        return [pool[i] for i in k_centre_of_appearances(np.stack(looks), wanted, rng)]
+        return [pool[i] for i in k_centre_of_appearances(bench.looks(pool), wanted, rng)]
     if bench.settings.init == "foreground":
         # Only a benchmark can do this: it repeats the paper's public code.
         pool = [n for n in pool if bench.ground.foreground[n] > 0]

@@ -19,8 +19,15 @@ class GroundSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    layout: Literal["msd", "brats", "nifti", "png"] = "msd"
-    channel: int | None = Field(None, description="Of the fourth dimension.")
+    layout: str = Field("msd", description="A name of the catalogue.")
+    channels: list[str] | None = Field(
+        None,
+        description="Names or numbers, in order; without them, all that the layout offers, "
+        "but of BraTS FLAIR alone, as in the paper.",
+    )
+    channel: int | str | None = Field(
+        None, description="One channel, as older records have it; `channels` goes before it."
+    )
     merge_labels: bool = Field(False, description="One foreground class of all.")
     cases: int | None = Field(None, ge=3, description="Only the first so many cases, by name.")
     window: tuple[float, float] | None = Field(
@@ -29,6 +36,16 @@ class GroundSettings(BaseModel):
     shrink: int = Field(1, ge=1, description="Pixels averaged along each side.")
     validation: float = Field(0.15, gt=0, lt=1, description="Fraction of the cases.")
     test: float = Field(0.3, gt=0, lt=1, description="Fraction of the cases.")
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The channels that are read, or none for all on offer."""
+        if self.channels is not None:
+            return tuple(self.channels)
+        if self.channel is not None:
+            return (str(self.channel),)
+        # What records of BraTS from before there were channels have read.
+        return ("flair",) if self.layout == "brats" else ()
 
 
 class PhantomSettings(BaseModel):

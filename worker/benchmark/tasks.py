@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.core.errors import SfumatoError
-from worker.acquisition.strategies import find_strategy
 from worker.benchmark.bench import make_bench
 from worker.benchmark.ground import Ground, read_ground
 from worker.benchmark.record import Record
 from worker.benchmark.runs import run_strategy
 from worker.benchmark.seeds import prepare_seed
 from worker.benchmark.settings import BenchmarkSettings, GroundSettings
+from worker.registry import find_strategy
 from worker.segmentation.precision import choose_device, choose_precision
 
 # The stop file is looked for this often, not at every training step.

@@ -4,7 +4,7 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
-from worker.segmentation.frames import Frame
+from worker.segmentation.frames import Batch
 
 
 class Augmentation(nn.Module):
@@ -21,15 +21,15 @@ class Augmentation(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, batch: Frame) -> Frame:
+    def forward(self, batch: Batch) -> Batch:
         """The batch, changed at random; class maps and validity move by nearest neighbour."""
         if batch.classes is None:
             raise ValueError("only labelled batches are augmented")
         # One map carries both: class + 1 where valid, 0 on the padding.
         marks = torch.where(batch.valid, batch.classes + 1, 0).unsqueeze(1).float()
         image, moved = self._pipeline(batch.image, marks)
-        return _framed(image, moved[:, 0].round().long())
+        return _batch(image, moved[:, 0].round().long())
 
 
-def _framed(image: Tensor, marks: Tensor) -> Frame:
-    return Frame(image, marks > 0, (marks - 1).clamp(min=0))
+def _batch(image: Tensor, marks: Tensor) -> Batch:
+    return Batch(image, marks > 0, (marks - 1).clamp(min=0))

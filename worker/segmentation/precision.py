@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from worker.segmentation.network import Network
 from worker.segmentation.networks.unet import UNet
 
 # A clear win only: on a machine where both are as fast, noise must not decide, or the same
@@ -49,7 +50,9 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 
 @torch.inference_mode()
-def _seconds(model: UNet, image: torch.Tensor, precision: Precision, device: torch.device) -> float:
+def _seconds(
+    model: Network, image: torch.Tensor, precision: Precision, device: torch.device
+) -> float:
     times = []
     for _ in range(5):
         started = time.perf_counter()

@@ -16,18 +16,14 @@ from torch import Tensor
 from worker.acquisition import uncertainty
 from worker.acquisition.query import aggregate
 from worker.acquisition.regions import boundary_region, target_region
+from worker.registry import find_measure, own_measures
 from worker.segmentation.frames import Sample, batches, frame
+from worker.segmentation.measuring import checked_maps
 from worker.segmentation.network import Network, active_dropout, probabilities
 from worker.segmentation.precision import Precision
 from worker.segmentation.training import predicted_classes
 
 Features = npt.NDArray[np.float32]
-
-_DETERMINISTIC = {
-    "entropy": uncertainty.entropy,
-    "least-confidence": uncertainty.least_confidence,
-    "margin": uncertainty.margin,
-}
 
 
 @dataclass(frozen=True)
@@ -107,24 +103,31 @@ def predict(
     device: torch.device,
     precision: Precision,
 ) -> Iterator[Maps]:
-    """Each batch's maps, as they stream by; ``measure`` says whether passes are stochastic."""
+    """Each batch's maps, as they stream by: of ``measure``, and of ours that come with it.
+
+    A deterministic pass serves all our deterministic measures. Only a stochastic measure runs
+    passes with dropout, which then serve all our stochastic ones too. Raises ``InvalidInput``
+    for a measure that gives no map of numbers from 0.
+    """
     model.eval()
-    stochastic = measure not in _DETERMINISTIC
+    wanted = {**own_measures(), measure: find_measure(measure)}
+    of_one_pass = {name: m for name, m in wanted.items() if not m.stochastic}
+    of_passes = {name: m for name, m in wanted.items() if m.stochastic}
     torch.manual_seed(settings.seed)
-    for group in batches(samples, settings.batch_size):
-        batch = frame(group).to(device)
+    for group in batches(samples, settings.batch_size, model.multiple_of):
+        batch = frame(group, model.multiple_of).to(device)
         with precision.autocast(device):
             features = model.prefix(batch.image)
             probability = probabilities(model.suffix(features))
-        measures = {name: function(probability) for name, function in _DETERMINISTIC.items()}
+        measures = {name: one.of(probability) for name, one in of_one_pass.items()}
+        mean = None
+        if wanted[measure].stochastic:
+            with precision.autocast(device):
+                means = _stochastic_means(model, features, settings.mc_passes)
+            measures |= {name: one.of(*means) for name, one in of_passes.items()}
+            mean = means[0]
+        measures = checked_maps(measures, probability)
         pooled = _pooled(features[-1], batch.valid)
-        if not stochastic:
-            yield Maps(group, probability, batch.valid, measures, pooled)
-            continue
-        with precision.autocast(device):
-            mean, mean_entropy = _stochastic_means(model, features, settings.mc_passes)
-        measures["mc-dropout"] = uncertainty.entropy(mean)
-        measures["bald"] = uncertainty.mutual_information_of_means(mean, mean_entropy)
         yield Maps(group, probability, batch.valid, measures, pooled, mean)
 
 
@@ -147,8 +150,8 @@ def pooled_features(
     """The bottleneck features (N, F) of each sample, in order: the encoder alone runs."""
     model.eval()
     rows = []
-    for group in batches(samples, batch_size):
-        batch = frame(group).to(device)
+    for group in batches(samples, batch_size, model.multiple_of):
+        batch = frame(group, model.multiple_of).to(device)
         with precision.autocast(device):
             deep = model.prefix(batch.image)[-1]
         rows.append(_pooled(deep, batch.valid).cpu().numpy())
@@ -179,7 +182,8 @@ def _sums(maps: Maps, settings: ScoringSettings) -> Iterator[SliceScores]:
 def _region_sums(measure: str, maps: Maps, settings: ScoringSettings) -> list[RegionSums]:
     """One measure of each slice of a batch."""
     map_, mean = maps.measures[measure], maps.mean_probability
-    probability = maps.probability if measure in _DETERMINISTIC or mean is None else mean
+    stochastic = find_measure(measure).stochastic
+    probability = mean if stochastic and mean is not None else maps.probability
     target = target_region(probability, settings.target_threshold) & maps.valid
     boundary = boundary_region(probability, settings.boundary_width) & maps.valid
     regions = (maps.valid, target, boundary)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
-from worker.segmentation.frames import Frame, Sample, batches, frame
+from worker.segmentation.frames import Batch, Sample, batches, frame
 from worker.segmentation.network import Network, probabilities
 
 State = dict[str, Tensor]
@@ -76,7 +76,7 @@ def train(
     watched = watched_slices(validation, settings.max_validation_slices)
     for number in range(1, settings.epochs + 1):
         losses = []
-        for batch in _shuffled(training, settings, order):
+        for batch in _shuffled(training, settings, order, model.multiple_of):
             on_step()
             losses.append(_step(model, optimiser, augment(batch.to(device))))
         epoch = _assess(model, watched, number, settings, sum(losses) / len(losses), device)
@@ -107,8 +107,11 @@ def watched_slices(validation: Sequence[Sample], most: int | None) -> Sequence[S
 
 
 def _shuffled(
-    samples: Sequence[Sample], settings: TrainingSettings, order: torch.Generator
-) -> Iterator[Frame]:
+    samples: Sequence[Sample],
+    settings: TrainingSettings,
+    order: torch.Generator,
+    multiple_of: int,
+) -> Iterator[Batch]:
     """An epoch: every slice once, or as often as the least number of steps takes."""
     size = settings.batch_size
     indices: list[int] = []
@@ -117,10 +120,10 @@ def _shuffled(
     for start in range(0, len(indices), size):
         batch = indices[start : start + size]
         # Batch-norm cannot learn from one value a channel: a lone last slice is doubled.
-        yield frame([samples[i] for i in (batch if len(batch) > 1 else batch * 2)])
+        yield frame([samples[i] for i in (batch if len(batch) > 1 else batch * 2)], multiple_of)
 
 
-def _step(model: Network, optimiser: torch.optim.Optimizer, batch: Frame) -> float:
+def _step(model: Network, optimiser: torch.optim.Optimizer, batch: Batch) -> float:
     model.train()
     optimiser.zero_grad()
     loss = pixel_loss(model(batch.image), batch)
@@ -132,7 +135,7 @@ def _step(model: Network, optimiser: torch.optim.Optimizer, batch: Frame) -> flo
     return value
 
 
-def pixel_loss(logits: Tensor, batch: Frame) -> Tensor:
+def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Mean cross-entropy over valid pixels; binary cross-entropy for one logit a pixel."""
     if batch.classes is None:
         raise ValueError("the batch has no classes to learn from")
@@ -154,8 +157,8 @@ def evaluate(
     model.eval()
     meter = DiceMeter(model.classes)
     loss, pixels = 0.0, 0
-    for group in batches(samples, max(batch_size, _EVALUATION_BATCH)):
-        batch = frame(group).to(device)
+    for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
+        batch = frame(group, model.multiple_of).to(device)
         if batch.classes is None:
             raise ValueError("evaluation needs masks")
         logits = model(batch.image)

@@ -5,8 +5,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from app.core import catalogue
 from app.core.project_settings import TrainingSettings
+from worker.registry import find_network
 from worker.segmentation.network import Network
 
 
@@ -27,15 +27,19 @@ def build(description: dict[str, Any]) -> Network:
 
     Raises ``UnknownName``, ``CannotLoad``.
     """
-    # Models of before there were channels say nothing of them.
-    made: Network = catalogue.load(catalogue.find("network", description["name"]))(
-        description["classes"],
-        channels=description.get("channels", 1),
-        context=description.get("context", 0),
-        width=description["width"],
-        dropout=description["dropout"],
+    known = completed(description)
+    return find_network(known["name"])(
+        known["classes"],
+        channels=known["channels"],
+        context=known["context"],
+        width=known["width"],
+        dropout=known["dropout"],
     )
-    return made
+
+
+def completed(description: dict[str, Any]) -> dict[str, Any]:
+    """A description with what models of earlier versions left out; to compare two of them."""
+    return {"channels": 1, "context": 0, **description}
 
 
 def dump(state: dict[str, Tensor]) -> bytes:

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
-from app.loop.access import create_token, revoke_token
-from app.loop.learning import truths
+from app.loop.accounts import create_token, revoke_token
+from app.loop.datasets import truths
 from app.loop.projects import find_project
 from app.settings import Settings
 from app.store import Database, Role

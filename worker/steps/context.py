@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from app.loop import claims
@@ -12,7 +13,7 @@ from app.loop.claims import Claim
 from app.loop.training_set import LoadedSlice
 from app.settings import Settings
 from app.store import Database
-from worker.segmentation.frames import Sample, standardise
+from worker.segmentation.frames import Sample, standardise_stored
 from worker.segmentation.precision import Precision, choose_device, choose_precision
 
 # How bottleneck features are stored.
@@ -53,8 +54,13 @@ class Step:
 
 
 def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:
-    """Stored slices as the network takes them: standardised by the moments of their case."""
+    """Stored slices as the network takes them: each plane standardised by its case's moments."""
     for one in loaded:
-        image = standardise(one.image, one.moments.mean, one.moments.std)
+        image = np.stack(
+            [
+                standardise_stored(p.pixels, p.rescale, p.moments.mean, p.moments.std)
+                for p in one.planes
+            ]
+        )
         classes = None if one.classes is None else one.classes.astype("uint8")
         yield Sample(one.case, one.index, image, classes)

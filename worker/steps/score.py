@@ -7,9 +7,9 @@ import numpy as np
 
 from app.core.project_settings import QuerySettings, job_query_settings
 from app.core.seeds import derived_seed
-from app.loop import claims, learning, training_set
+from app.loop import claims, models, next_round, training_set
 from app.store import ModelVersion, Project
-from worker.acquisition.strategies import find_strategy
+from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
 from worker.steps.context import FEATURES, Step, samples
@@ -22,18 +22,18 @@ def run(step: Step) -> tuple[str, ...]:
     """Score the shard's slices that are still unanswered; returns the queues to announce."""
     payload = step.claim.payload
     rows: list[dict[str, Any]] = []
-    predictions: list[dict[str, Any]] = []
+    features: list[dict[str, Any]] = []
     with step.database.reading() as session:
         model = session.get_one(ModelVersion, payload["model"])
         project = session.get_one(Project, step.claim.project_id)
         settings = job_query_settings(payload, project)
-        network = weights.restore(model.architecture, model.weights)
-        ids = learning.pool_to_score(
+        network = weights.restore(model.architecture, models.weights_of(session, model))
+        ids = next_round.pool_to_score(
             session, step.claim.project_id, payload["first"], payload["last"]
         )
         scored = score(
             network.placed(step.device),
-            samples(training_set.load_slices(session, ids)),
+            samples(training_set.load_slices(session, ids, network.context)),
             find_strategy(settings.strategy).measure or "entropy",
             scoring_settings(settings, model.number),
             step.device,
@@ -41,10 +41,10 @@ def run(step: Step) -> tuple[str, ...]:
         )
         for done, (slice_id, scores) in enumerate(zip(ids, scored, strict=True), start=1):
             rows += [_row(model.id, slice_id, one) for one in scores.measures]
-            predictions.append(_prediction(model.id, slice_id, scores))
+            features.append(_features(model.id, slice_id, scores))
             step.report({"slices_scored": done, "slices_to_score": len(ids)})
     with step.database.writing() as session:
-        learning.save_scores(session, step.claim, rows, predictions)
+        next_round.save_scores(session, step.claim, rows, features)
         return claims.finish(
             session, step.claim, slices_scored=len(ids), precision=str(step.precision)
         )
@@ -64,7 +64,7 @@ def _row(model_id: int, slice_id: int, sums: RegionSums) -> dict[str, Any]:
     return {"model_id": model_id, "slice_id": slice_id, **asdict(sums)}
 
 
-def _prediction(model_id: int, slice_id: int, scores: SliceScores) -> dict[str, Any]:
+def _features(model_id: int, slice_id: int, scores: SliceScores) -> dict[str, Any]:
     return {
         "model_id": model_id,
         "slice_id": slice_id,

@@ -8,15 +8,21 @@ import numpy as np
 import torch
 from sqlalchemy.orm import Session
 
+from app.core.blob import Blob
+from app.core.errors import NothingScored
 from app.core.pixels import encode
 from app.core.project_settings import QuerySettings, job_query_settings
 from app.core.seeds import derived_seed
-from app.loop import learning, training_set
-from app.loop.learning import Chosen
+from app.core.streams import Stream
+from app.core.variety import explore, reason_to_explore
+from app.loop import models, next_round, training_set
+from app.loop.next_round import Chosen, Selection
+from app.loop.variety import looks_of
 from app.store import Project
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
-from worker.acquisition.strategies import find_strategy
+from worker.picks import check_picks
+from worker.registry import find_measure, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.network import Network
 from worker.segmentation.pool_map import spread
@@ -28,6 +34,8 @@ from worker.steps.score import scoring_settings
 _FEATURE_BATCH = 16
 # Slices on the map: t-SNE of so many takes seconds, and more dots cannot be told apart.
 _MAP_POOL, _MAP_LABELLED = 500, 200
+# What suggestions are shaded by where the strategy has no measure of its own.
+_DEFAULT_MEASURE = "entropy"
 
 
 def run(step: Step) -> tuple[str, ...]:
@@ -35,17 +43,18 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.reading() as session:
         project = session.get_one(Project, step.claim.project_id)
         settings = job_query_settings(step.claim.payload, project)
-        model = learning.model_of_job(session, step.claim.job_id)
+        model = models.model_of_job(session, step.claim.job_id)
         if model is None:
             raise LookupError(f"job {step.claim.job_id} has trained no model")
         strategy = find_strategy(settings.strategy)
         seed = derived_seed(settings.seed, "select", model.number)
-        network = weights.restore(model.architecture, model.weights).placed(step.device)
+        bytes_of_model = models.weights_of(session, model)
+        network = weights.restore(model.architecture, bytes_of_model).placed(step.device)
         offered = _offered(session, step, project, settings, model.id, strategy, network)
-        ids, pool = offered.ids, offered.pool
-        picks = strategy.select(pool, settings.size, seed) if ids else []
-        loaded = list(training_set.load_slices(session, [ids[pick.index] for pick in picks]))
-    measure = strategy.measure or "entropy"
+        picks = _picks(session, offered, strategy, settings.size, seed)
+        ids = [offered.ids[pick.index] for pick in picks]
+        loaded = list(training_set.load_slices(session, ids, network.context))
+    measure = strategy.measure or _DEFAULT_MEASURE
     streamed = predict(
         network,
         samples(loaded),
@@ -55,24 +64,32 @@ def run(step: Step) -> tuple[str, ...]:
         step.precision,
     )
     drawings = [drawing for maps in streamed for drawing in _draw(maps, measure)]
-    chosen = [
-        Chosen(ids[pick.index], pick.stream, pick.score, *drawing)
-        for pick, drawing in zip(picks, drawings, strict=True)
-    ]
-    places = _places(offered, picks, seed)
+    selection = Selection(
+        seed=seed,
+        chosen=[
+            Chosen(slice_id, pick.stream, pick.score, *drawing)
+            for slice_id, pick, drawing in zip(ids, picks, drawings, strict=True)
+        ],
+        places=_places(offered, picks, seed),
+        nearest=_nearest(offered.pool, picks),
+        exploring=offered.exploring,
+    )
     with step.database.writing() as session:
-        figures = {"nearest": _nearest(pool, picks)}
-        learning.open_next_round(session, step.claim, model.id, seed, chosen, figures, places)
+        next_round.open_next_round(session, step.claim, model.id, selection)
     return ()
 
 
 @dataclass(frozen=True)
 class _Offered:
-    """The slices that may be asked for and what is known of them; and those that are labelled."""
+    """The slices that may be asked for and what is known of them; and those that are labelled.
+
+    ``exploring``: why no uncertainty can choose among them.
+    """
 
     ids: list[int]
     pool: PoolScores
     labelled: list[int]
+    exploring: str | None = None
 
 
 def _offered(
@@ -84,17 +101,23 @@ def _offered(
     strategy: Strategy,
     network: Network,
 ) -> _Offered:
-    """What may be asked for, and what the strategy is told of it."""
-    ids = learning.selectable(session, project)
-    progress = learning.share_labelled(session, project.id)
+    """What may be asked for, and what the strategy is told of it. Raises ``NothingScored``."""
+    ids = next_round.selectable(session, project)
+    progress = next_round.share_labelled(session, project.id)
     if strategy.measure is None:
         nothing = torch.zeros(len(ids))
         return _Offered(ids, PoolScores(nothing, nothing, nothing, progress=progress), [])
-    scored = learning.scores_of(session, model_id, strategy.measure, ids)
+    scored = next_round.scores_of(session, model_id, strategy.measure, ids)
+    if ids and not scored:
+        raise NothingScored(
+            f"none of the {len(ids)} slices that are left was scored by the measure "
+            f"{strategy.measure!r} of the strategy {strategy.name!r}: choose another strategy, "
+            "or update the workers, and retrain"
+        )
     labelled = training_set.labelled_slices(session, project).training
     seen = pooled_features(
         network,
-        samples(training_set.load_slices(session, labelled)),
+        samples(training_set.load_slices(session, labelled, network.context)),
         _FEATURE_BATCH,
         step.device,
         step.precision,
@@ -110,7 +133,34 @@ def _offered(
         cases=torch.tensor([one.case_id for one in scored]).unique(return_inverse=True)[1],
         progress=progress,
     )
-    return _Offered([one.score.slice_id for one in scored], pool, labelled)
+    exploring = reason_to_explore(
+        next_round.labelled_foreground(session, project.id),
+        sum(one.foreground_pixels or 0 for one in scored),
+    )
+    return _Offered([one.score.slice_id for one in scored], pool, labelled, exploring)
+
+
+def _picks(
+    session: Session, offered: _Offered, strategy: Strategy, k: int, seed: int
+) -> list[Pick]:
+    """What the strategy picks of what is offered; while there is nothing to go by, variety."""
+    if not offered.ids:
+        return []
+    if offered.exploring is None:
+        picks = strategy.select(offered.pool, k, seed)
+        return check_picks(strategy.name, picks, k, len(offered.ids))
+    looks = looks_of(session, [*offered.ids, *offered.labelled])
+    at = {slice_id: place for place, slice_id in enumerate(looks.ids)}
+    picked = explore(
+        looks.appearances,
+        looks.cases,
+        looks.places,
+        k,
+        np.random.default_rng(seed),
+        taken=[at[slice_id] for slice_id in offered.labelled],
+    )
+    index = {slice_id: number for number, slice_id in enumerate(offered.ids)}
+    return [Pick(index[looks.ids[one]], Stream.EXPLORE, None) for one in picked]
 
 
 def _places(offered: _Offered, picks: Sequence[Pick], seed: int) -> dict[int, tuple[float, float]]:
@@ -138,24 +188,15 @@ def _nearest(pool: PoolScores, picks: Sequence[Pick]) -> float | None:
     return None if math.isnan(found) else found
 
 
-def _draw(maps: Maps, measure: str) -> list[tuple[bytes, bytes]]:
+def _draw(maps: Maps, measure: str) -> list[tuple[Blob, Blob]]:
     """For each slice of the batch its predicted mask and its uncertainty map, as PNG."""
-    scale = 255 / _highest(measure, maps.probability.shape[1])
+    scale = 255 / find_measure(measure).highest(maps.probability.shape[1])
     classes = classes_of(maps).to(torch.uint8).cpu().numpy()
     shades = (maps.measures[measure] * scale).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
     drawings = []
     for n, sample in enumerate(maps.samples):
-        h, w = sample.image.shape
+        h, w = sample.image.shape[1:]
         crop = (n, slice(h), slice(w))
-        drawings.append(
-            (
-                encode(np.ascontiguousarray(classes[crop])),
-                encode(np.ascontiguousarray(shades[crop])),
-            )
-        )
+        mask, shade = (Blob.of(encode(np.ascontiguousarray(m[crop]))) for m in (classes, shades))
+        drawings.append((mask, shade))
     return drawings
-
-
-def _highest(measure: str, classes: int) -> float:
-    """The highest value that a measure can take in a pixel."""
-    return {"least-confidence": 1 - 1 / classes, "margin": 1.0}.get(measure, math.log(classes))

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.core.blob import Blob
 from app.core.project_settings import TrainingSettings, job_query_settings, training_settings
 from app.core.seeds import derived_seed
-from app.loop import claims, learning, training_set
+from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
-from worker.acquisition.strategies import find_strategy
+from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
@@ -35,16 +36,26 @@ class _Plan:
     parent_weights: bytes | None
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A trained model and its weights, not kept yet."""
+
+    model: ModelVersion
+    weights: Blob
+
+
 def run(step: Step) -> tuple[str, ...]:
     """Train unless an earlier attempt has; returns the queues to announce."""
     with step.database.reading() as session:
-        trained = learning.model_of_job(session, step.claim.job_id)
+        # What cannot be loaded here fails now, not after hours of training.
+        find_strategy(_strategy(session, step))
+        trained = models.model_of_job(session, step.claim.job_id)
         plan = None if trained else _plan(session, step.claim.project_id)
         model_id = trained.id if trained else None
-    model = _train(step, plan) if plan else None
+    made = _train(step, plan) if plan else None
     with step.database.writing() as session:
-        if model is not None:
-            model_id = learning.save_model(session, step.claim, model).id
+        if made is not None:
+            model_id = models.save_model(session, step.claim, made.model, made.weights).id
         return claims.split(session, step.claim, _shards(session, step, model_id))
 
 
@@ -52,13 +63,15 @@ def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
     divided = training_set.labelled_slices(session, project)
-    last = learning.current_model(session, project_id)
+    last = models.current_model(session, project_id)
     parent = None if settings.from_scratch else last
-    if parent and parent.architecture != _architecture(project, settings):
+    if parent and weights.completed(parent.architecture) != _architecture(project, settings):
         parent = None
 
     def load(ids: Sequence[int]) -> list[Sample]:
-        return list(samples(training_set.load_slices(session, ids, with_labels=True)))
+        return list(
+            samples(training_set.load_slices(session, ids, settings.context, with_labels=True))
+        )
 
     return _Plan(
         project=project,
@@ -67,17 +80,17 @@ def _plan(session: Session, project_id: int) -> _Plan:
         training=load(divided.training),
         validation=load(divided.validation),
         test=load(divided.test),
-        number=learning.next_model_number(session, project_id),
+        number=models.next_model_number(session, project_id),
         parent=parent,
-        parent_weights=parent.weights if parent else None,
+        parent_weights=models.weights_of(session, parent) if parent else None,
     )
 
 
 def _architecture(project: Project, settings: TrainingSettings) -> dict[str, Any]:
-    return weights.architecture(len(project.classes), 1, settings)
+    return weights.architecture(len(project.classes), len(project.channels), settings)
 
 
-def _train(step: Step, plan: _Plan) -> ModelVersion:
+def _train(step: Step, plan: _Plan) -> _Made:
     started = time.monotonic()
     seed = derived_seed(plan.settings.seed, "train", plan.number)
     description = _architecture(plan.project, plan.settings)
@@ -97,7 +110,7 @@ def _train(step: Step, plan: _Plan) -> ModelVersion:
         on_step=step.check,
         on_epoch=lambda epoch: step.report(asdict(epoch)),
     )
-    return ModelVersion(
+    made = ModelVersion(
         project_id=plan.project.id,
         parent_id=plan.parent.id if plan.parent else None,
         job_id=step.claim.job_id,
@@ -106,8 +119,8 @@ def _train(step: Step, plan: _Plan) -> ModelVersion:
         scores=_scores(step, plan, model, trained.best, trained.epochs_run),
         seed=seed,
         seconds=time.monotonic() - started,
-        weights=weights.dump(trained.state),
     )
+    return _Made(made, Blob.of(weights.dump(trained.state)))
 
 
 def _scores(
@@ -135,12 +148,17 @@ def _foreground(sample: Sample) -> int:
     return 0 if sample.classes is None else int((sample.classes > 0).sum())
 
 
+def _strategy(session: Session, step: Step) -> str:
+    project = session.get_one(Project, step.claim.project_id)
+    return job_query_settings(step.claim.payload, project).strategy
+
+
 def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str, Any]]:
     project = session.get_one(Project, step.claim.project_id)
     if model_id is None:
         raise LookupError(f"job {step.claim.job_id} has trained no model")
-    if find_strategy(job_query_settings(step.claim.payload, project).strategy).measure is None:
+    if find_strategy(_strategy(session, step)).measure is None:
         return []
-    return learning.shards(
+    return next_round.shards(
         session, project.id, model_id, step.settings.shard_slices, step.claim.payload
     )

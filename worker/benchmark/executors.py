@@ -21,7 +21,7 @@ from worker.benchmark.plan import Task
 from worker.benchmark.tasks import work
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Takes tasks and says which are over, done or failed."""
 
     def send(self, task: Task) -> None:
@@ -34,7 +34,7 @@ class Crew(Protocol):
         """Wait for those that stop, and end."""
 
 
-class LocalCrew:
+class LocalExecutor:
     """Processes of this machine, each with its own threads and, if there are any, its own GPU."""
 
     def __init__(self, folder: Path, processes: int, threads: int, device: str) -> None:
@@ -102,7 +102,7 @@ def _work_here(folder: Path, strategy: str | None, seed: int, device: str) -> No
     work(folder, strategy, seed, device)
 
 
-class CeleryCrew:
+class CeleryExecutor:
     """Workers that listen on the benchmark queue: `sfumato worker --queues benchmark`.
 
     They must see the benchmark's folder and the data under the same paths. A task is over when

@@ -9,13 +9,15 @@ from sqlalchemy.orm import Session, contains_eager
 from app.core.errors import InvalidInput
 from app.core.project_settings import query_settings
 from app.core.splits import Split
+from app.loop import jobs
+from app.loop.batches import anything_to_ask, batch_state
+from app.loop.first_batch import ensure_round
 from app.loop.leases import expire_leases, grant
-from app.loop.readings import answered, count_of, stands
-from app.loop.rounds import batch_state, ensure_round
+from app.loop.readings import answered, count_of, is_valid
+from app.loop.slices import SliceView, view_of
 from app.store import (
     ACTIVE_STATES,
     Account,
-    Job,
     JobState,
     Lease,
     LeaseOutcome,
@@ -42,11 +44,17 @@ class Returned:
 
 @dataclass(frozen=True)
 class HandedOut:
-    """One slice in an annotator's hands; ``returned`` when it is to be drawn better."""
+    """One slice in an annotator's hands; ``returned`` when it is to be drawn better.
 
-    item: QueryItem
+    ``suggestion_model``: the model that has a suggestion for it.
+    """
+
+    slice: SliceView
+    rank: int
+    stream: str
+    score: float | None
     lease: Lease
-    suggested: bool
+    suggestion_model: int | None
     returned: Returned | None
 
 
@@ -87,7 +95,7 @@ def next_batch(
     free = _free(session, round_, account, readers, size - len(held)) if len(held) < size else []
     leases = {**held, **{i.id: grant(session, i, account, now, ttl) for i in free}}
     session.flush()
-    items = _described(session, round_, account, leases)
+    items = _described(session, project, round_, account, leases)
     state = batch_state(session, round_)
     message = None if items else _why_nothing(session, round_, state.open)
     return Batch(round_, items, state.open, message)
@@ -138,7 +146,7 @@ def _free(
                 ~answered(slice_id, readers),
                 count_of(slice_id) + held < readers,
                 ~exists().where(live, Lease.account_id == account.id),
-                ~exists().where(theirs, stands()),
+                ~exists().where(theirs, is_valid()),
                 ~exists().where(skipped, Lease.account_id == account.id),
             )
             .order_by(turn, skips, QueryItem.rank)
@@ -148,7 +156,7 @@ def _free(
 
 
 def _described(
-    session: Session, round_: Round, account: Account, leases: dict[int, Lease]
+    session: Session, project: Project, round_: Round, account: Account, leases: dict[int, Lease]
 ) -> list[HandedOut]:
     suggested = exists().where(
         Suggestion.slice_id == QueryItem.slice_id,
@@ -158,12 +166,23 @@ def _described(
         select(QueryItem, suggested)
         .join(QueryItem.slice)
         .join(Slice.case)
-        .options(contains_eager(QueryItem.slice).contains_eager(Slice.case))
+        .options(
+            contains_eager(QueryItem.slice).contains_eager(Slice.case),
+            contains_eager(QueryItem.slice).selectinload(Slice.images),
+        )
         .where(QueryItem.id.in_(leases))
     ).all()
     returned = _returned(session, account, [item.slice_id for item, _ in rows])
     by_id = {
-        item.id: HandedOut(item, leases[item.id], has, returned.get(item.slice_id))
+        item.id: HandedOut(
+            slice=view_of(item.slice, project.channels),
+            rank=item.rank,
+            stream=item.stream,
+            score=item.score,
+            lease=leases[item.id],
+            suggestion_model=round_.model_id if has else None,
+            returned=returned.get(item.slice_id),
+        )
         for item, has in rows
     }
     return [by_id[item_id] for item_id in leases]
@@ -185,24 +204,37 @@ def _returned(session: Session, account: Account, slice_ids: list[int]) -> dict[
 
 
 def _why_no_round(session: Session, project: Project) -> str:
-    in_pool = select(exists().where(Slice.project_id == project.id, Slice.split == Split.POOL))
-    if not session.scalar(in_pool):
+    of_pool = (Slice.project_id == project.id, Slice.split == Split.POOL)
+    if not session.scalar(select(exists().where(*of_pool))):
         return "the pool holds no slices yet: an admin imports or posts them"
+    if anything_to_ask(session, project):
+        return _why_not_yet(session, project)
+    if session.scalar(select(exists().where(*of_pool, Slice.complete.is_(False)))):
+        return (
+            "slices of the pool wait for the rest of their channels "
+            f"({', '.join(project.channels)}): an admin posts or imports them"
+        )
     return "every slice of the pool is answered: there is nothing left to annotate"
 
 
+def _why_not_yet(session: Session, project: Project) -> str:
+    """The pool was used up, and something has come since."""
+    job = jobs.last_job(session, project.id)
+    said = "slices have come since the last batch was answered"
+    if job is not None and job.state in ACTIVE_STATES:
+        return f"{said}: job {job.id} is retraining ({job.step}), then they are asked for"
+    if job is not None and job.state is JobState.FAILED:
+        return f"{said}, but job {job.id} failed: an admin looks at its error and retrains"
+    return f"{said}: an admin starts a retraining, then they are asked for"
+
+
 def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
-    job = session.scalar(
-        select(Job)
-        .where(Job.project_id == round_.project_id, Job.parent_id.is_(None))
-        .order_by(Job.id.desc())
-        .limit(1)
-    )
-    next_round = f"round {round_.number + 1}"
+    job = jobs.last_job(session, round_.project_id)
+    batch, next_round = f"the batch of round {round_.number}", f"round {round_.number + 1}"
     if job is not None and job.state in ACTIVE_STATES:
         return (
-            f"the batch of round {round_.number} is done and job {job.id} is retraining "
-            f"({job.step}): {next_round} opens when it has ended"
+            f"{batch} is done and job {job.id} is retraining ({job.step}): {next_round} opens "
+            "when it has ended"
         )
     leased = session.scalar(
         select(func.count())
@@ -221,10 +253,10 @@ def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
         )
     if job is not None and job.state is JobState.FAILED:
         return (
-            f"the batch of round {round_.number} is done, but job {job.id} failed: "
-            f"an admin looks at GET /jobs/{job.id} and starts a retraining again"
+            f"{batch} is done, but job {job.id} failed: an admin looks at its error on the "
+            "dashboard and starts a retraining again"
         )
     return (
-        f"the batch of round {round_.number} is answered: {next_round} opens after the review "
-        "and the retraining that an admin or the project's policy starts"
+        f"{batch} is answered: {next_round} opens after the review and the retraining that an "
+        "admin or the project's policy starts"
     )

@@ -1,4 +1,4 @@
-"""What a retraining leaves: the model, the scores, the next round; and what it chooses from.
+"""From a trained model to the next round: what is scored, what is chosen of it, what opens.
 
 Each function here is one step's reading or one step's single guarded transaction.
 """
@@ -10,33 +10,26 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
-from app.core.errors import NotFound
+from app.core.blob import Blob
 from app.core.project_settings import job_query_settings
 from app.core.splits import Split
 from app.loop import claims
-from app.loop.access import record
+from app.loop.batches import add_items, ask_again, unlabelled_pool
 from app.loop.claims import Claim
-from app.loop.rounds import (
-    add_items,
-    ask_again,
-    close_round,
-    open_round,
-    start_round,
-    unlabelled_pool,
-)
+from app.loop.rounds import close_round, open_round, start_round
 from app.store import (
-    Account,
     Label,
     Lease,
     MapPoint,
+    Mask,
     ModelVersion,
-    Prediction,
     Project,
     Round,
     Score,
     Slice,
+    SliceFeatures,
     Suggestion,
-    Truth,
+    blobs,
     utc_now,
 )
 
@@ -56,71 +49,19 @@ def shards(
     return [{"model": model_id, "first": cut[0], "last": cut[-1], **common} for cut in cuts]
 
 
-def current_model(session: Session, project_id: int) -> ModelVersion | None:
-    """The project's model: the one that was made or promoted last."""
-    return session.scalar(
-        select(ModelVersion)
-        .where(ModelVersion.project_id == project_id)
-        .order_by(
-            func.coalesce(ModelVersion.promoted_at, ModelVersion.created_at).desc(),
-            ModelVersion.number.desc(),
-        )
-        .limit(1)
-    )
-
-
-def next_model_number(session: Session, project_id: int) -> int:
-    """The number that the project's next model gets."""
-    of_project = ModelVersion.project_id == project_id
-    return (session.scalar(select(func.max(ModelVersion.number)).where(of_project)) or 0) + 1
-
-
-def promote(session: Session, model_id: int, by: Account) -> ModelVersion:
-    """Make a model the current one: exports hold it, and the next training starts from it.
-
-    Raises ``NotFound``.
-    """
-    model = find_model(session, model_id)
-    model.promoted_at = utc_now()
-    record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
-    return model
-
-
-def find_model(session: Session, model_id: int) -> ModelVersion:
-    """The model of that id. Raises ``NotFound``."""
-    model = session.get(ModelVersion, model_id)
-    if model is None:
-        raise NotFound(f"there is no model {model_id}")
-    return model
-
-
-def model_of_job(session: Session, job_id: int) -> ModelVersion | None:
-    """The model that a job has trained already, in this or an earlier attempt."""
-    return session.scalar(select(ModelVersion).where(ModelVersion.job_id == job_id))
-
-
-def save_model(session: Session, held: Claim, model: ModelVersion) -> ModelVersion:
-    """Keep a trained model under the next number. Raises ``ClaimLost``."""
-    claims.hold(session, held)
-    model.number = next_model_number(session, model.project_id)
-    session.add(model)
-    session.flush()
-    return model
-
-
 def save_scores(
     session: Session,
     held: Claim,
     scores: Sequence[dict[str, Any]],
-    predictions: Sequence[dict[str, Any]],
+    features: Sequence[dict[str, Any]],
 ) -> None:
-    """Keep scores by (model, slice, measure) and predictions by (model, slice), replacing what
-    a lost attempt left.
+    """Keep scores by (model, slice, measure) and features by (model, slice), replacing what a
+    lost attempt left.
     """
     claims.hold(session, held)
-    tables: tuple[tuple[type[Score | Prediction], Sequence[dict[str, Any]]], ...] = (
+    tables: tuple[tuple[type[Score | SliceFeatures], Sequence[dict[str, Any]]], ...] = (
         (Score, scores),
-        (Prediction, predictions),
+        (SliceFeatures, features),
     )
     for table, rows in tables:
         if not rows:
@@ -158,16 +99,27 @@ def scores_of(
     """One measure's scores of the slices that have one, in the order of the ids."""
     wanted = set(slice_ids)
     query = (
-        select(Score, Slice.case_id, Prediction.foreground_pixels, Prediction.features)
+        select(Score, Slice.case_id, SliceFeatures.foreground_pixels, SliceFeatures.features)
         .join(Slice, Slice.id == Score.slice_id)
         .outerjoin(
-            Prediction,
-            (Prediction.model_id == Score.model_id) & (Prediction.slice_id == Score.slice_id),
+            SliceFeatures,
+            (SliceFeatures.model_id == Score.model_id) & (SliceFeatures.slice_id == Score.slice_id),
         )
         .where(Score.model_id == model_id, Score.measure == measure)
         .order_by(Score.slice_id)
     )
     return [Scored(*row) for row in session.execute(query) if row[0].slice_id in wanted]
+
+
+def labelled_foreground(session: Session, project_id: int) -> int:
+    """Foreground pixels in all labels of the pool: 0 while no target has been found."""
+    query = (
+        select(func.coalesce(func.sum(Mask.foreground_pixels), 0))
+        .join(Label, Label.mask_id == Mask.id)
+        .join(Slice, Slice.id == Label.slice_id)
+        .where(Slice.project_id == project_id, Slice.split == Split.POOL)
+    )
+    return int(session.scalar(query) or 0)
 
 
 def share_labelled(session: Session, project_id: int) -> float:
@@ -187,80 +139,81 @@ class Chosen:
     slice_id: int
     stream: str
     score: float | None
-    mask_png: bytes
-    uncertainty_png: bytes
+    mask: Blob
+    uncertainty: Blob
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a job has chosen, and what is known of it.
+
+    ``places``: where slices lie on the map of the pool, by id; ``nearest``: mean distance of the
+    batch to its nearest labelled neighbours; ``exploring``: why the batch was drawn for variety.
+    """
+
+    seed: int
+    chosen: Sequence[Chosen]
+    places: Mapping[int, tuple[float, float]]
+    nearest: float | None = None
+    exploring: str | None = None
 
 
 def open_next_round(
-    session: Session,
-    held: Claim,
-    model_id: int,
-    seed: int,
-    chosen: Sequence[Chosen],
-    figures: dict[str, Any],
-    places: Mapping[int, tuple[float, float]],
+    session: Session, held: Claim, model_id: int, selection: Selection
 ) -> Round | None:
     """Close the round and open the next with its suggestions, and end the job. One transaction.
 
     Returns None when nothing was left to choose: the loop has come to its end. Slices that
-    were answered since they were chosen are left out. ``places`` is where slices lie on the map of
-    the pool, by id. Raises ``ClaimLost``.
+    were answered since they were chosen are left out. Raises ``ClaimLost``.
     """
     job = claims.hold(session, held)
     project = session.get_one(Project, job.project_id)
     last = open_round(session, project)
     still = set(selectable(session, project))
-    chosen = [c for c in chosen if c.slice_id in still]
+    chosen = [c for c in selection.chosen if c.slice_id in still]
     round_ = None
     if chosen:
         settings = job_query_settings(held.payload, project)
-        round_ = start_round(session, project, model_id, settings, seed)
-        round_.figures = figures
-        _add_items(session, round_, model_id, chosen)
+        round_ = start_round(session, project, model_id, settings, selection.seed)
+        round_.nearest, round_.exploring = selection.nearest, selection.exploring
+        _add_chosen(session, round_, model_id, chosen)
         ask_again(session, round_)
         session.add_all(
             MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
-            for slice_id, (x, y) in places.items()
+            for slice_id, (x, y) in selection.places.items()
         )
     else:
         close_round(session, last)
-    _forget_predictions(session, project.id, model_id)
-    claims.finish(session, held, round=round_.number if round_ else None)
+    _forget_features(session, project.id, model_id)
+    claims.finish(
+        session, held, round=round_.number if round_ else None, exploring=selection.exploring
+    )
     return round_
 
 
-def _forget_predictions(session: Session, project_id: int, but: int) -> None:
+def _forget_features(session: Session, project_id: int, but: int) -> None:
     """Features are large and nobody asks for those of an older model again."""
     older = select(ModelVersion.id).where(
         ModelVersion.project_id == project_id, ModelVersion.id != but
     )
-    session.execute(delete(Prediction).where(Prediction.model_id.in_(older)))
+    session.execute(delete(SliceFeatures).where(SliceFeatures.model_id.in_(older)))
 
 
-def _add_items(session: Session, round_: Round, model_id: int, chosen: Sequence[Chosen]) -> None:
+def _add_chosen(session: Session, round_: Round, model_id: int, chosen: Sequence[Chosen]) -> None:
     slice_ids = [c.slice_id for c in chosen]
     session.execute(
         delete(Suggestion).where(
             Suggestion.model_id == model_id, Suggestion.slice_id.in_(slice_ids)
         )
     )
+    blobs.put(session, *(blob for c in chosen for blob in (c.mask, c.uncertainty)))
     add_items(session, round_, [(c.slice_id, c.stream, c.score) for c in chosen])
     session.add_all(
         Suggestion(
             model_id=model_id,
             slice_id=c.slice_id,
-            mask_png=c.mask_png,
-            uncertainty_png=c.uncertainty_png,
+            mask_sha256=c.mask.sha256,
+            uncertainty_sha256=c.uncertainty.sha256,
         )
         for c in chosen
     )
-
-
-def truths(session: Session, project_id: int) -> dict[int, bytes]:
-    """The hidden masks by slice, as PNG, for the simulated oracle alone."""
-    query = (
-        select(Truth.slice_id, Truth.png)
-        .join(Slice, Slice.id == Truth.slice_id)
-        .where(Slice.project_id == project_id)
-    )
-    return {slice_id: png for slice_id, png in session.execute(query)}

@@ -1,19 +1,21 @@
-"""Accounts and their tokens, and the audit trail of what they did."""
+"""Accounts, their tokens and their browser sessions."""
 
 import hmac
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.core.blob import digest
 from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated, NotFound
 from app.core.names import checked_name
-from app.core.pixels import digest
+from app.loop.audit import record
 from app.loop.paging import Page, paginate
-from app.store import Account, Event, Role, SignIn, Token, utc_now
+from app.store import Account, Role, SignIn, Token, utc_now
 
 _PREFIX = "sfu"
 _COOKIE_PREFIX = "web"
@@ -133,22 +135,25 @@ def require_role(account: Account, role: Role) -> None:
         raise NotAllowed(f"{account.name!r} is {account.role}; this needs the role {role}")
 
 
-def page_of_tokens(session: Session, cursor: int | None, limit: int) -> Page[dict[str, Any]]:
+@dataclass(frozen=True)
+class TokenView:
+    """A token without its secret."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def _token_view(token: Token) -> TokenView:
+    account = token.account
+    return TokenView(token.id, account.name, account.role, token.created_at, token.revoked_at)
+
+
+def page_of_tokens(session: Session, cursor: int | None, limit: int) -> Page[TokenView]:
     """A page of all tokens, oldest first."""
-    return paginate(
-        session,
-        select(Token),
-        Token.id,
-        cursor,
-        limit,
-        lambda t: {
-            "id": t.id,
-            "name": t.account.name,
-            "role": t.account.role,
-            "created_at": t.created_at,
-            "revoked_at": t.revoked_at,
-        },
-    )
+    return paginate(session, select(Token), Token.id, cursor, limit, _token_view)
 
 
 def list_tokens(session: Session) -> Sequence[Token]:
@@ -164,15 +169,3 @@ def revoke_token(session: Session, token_id: int, by: Account | None = None) -> 
     token.revoked_at = token.revoked_at or utc_now()
     record(session, "token.revoke", by, token=token.id)
     return token
-
-
-def record(
-    session: Session,
-    action: str,
-    account: Account | None,
-    project_id: int | None = None,
-    **detail: Any,
-) -> None:
-    """Add a line to the audit trail."""
-    account_id = account.id if account else None
-    session.add(Event(action=action, account_id=account_id, project_id=project_id, detail=detail))

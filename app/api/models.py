@@ -1,0 +1,70 @@
+"""Models: what each learned from, its weights, and which is the current one."""
+
+from fastapi import APIRouter, Response
+
+from app.api.dependencies import (
+    DEFAULT_LIMIT,
+    Admin,
+    Cursor,
+    Limit,
+    NamedProject,
+    Reading,
+    Reviewer,
+    SignedIn,
+    Writing,
+)
+from app.api.images import Id
+from app.api.schemas.base import Page, page_of
+from app.api.schemas.rounds import ModelOut, TrainingMaskOut
+from app.loop import models
+
+router = APIRouter(tags=["rounds"])
+
+
+@router.get("/models")
+def list_models(
+    session: Reading,
+    viewer: SignedIn,
+    project: NamedProject,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[ModelOut]:
+    """The models of a project: parent, training masks, Dice."""
+    return page_of(ModelOut, models.list_models(session, project, cursor, limit))
+
+
+@router.get("/models/{model_id}/masks")
+def list_training_masks(
+    model_id: Id,
+    session: Reading,
+    reviewer: Reviewer,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[TrainingMaskOut]:
+    """The masks that a model was trained on: of which slices, and by whom."""
+    return page_of(TrainingMaskOut, models.training_masks(session, model_id, cursor, limit))
+
+
+@router.get(
+    "/models/{model_id}/weights",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def weights(model_id: Id, session: Reading, viewer: SignedIn) -> Response:
+    """A model's weights as safetensors."""
+    model = models.find_model(session, model_id)
+    return Response(
+        models.weights_of(session, model),
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="model-{model.number}.safetensors"'},
+    )
+
+
+@router.post("/models/{model_id}/promote")
+def promote(model_id: Id, session: Writing, admin: Admin) -> ModelOut:
+    """Make a model the current one, as after a round that went wrong.
+
+    Exports hold it, and the next training starts from its weights.
+    """
+    promoted = models.promote(session, model_id, admin)
+    return ModelOut.model_validate(models.view_of(promoted))

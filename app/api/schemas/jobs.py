@@ -1,0 +1,51 @@
+"""Jobs, and data sets over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.base import Reply, Request
+from app.store import JobKind, JobState
+
+
+class JobCreate(Request):
+    """A job to start."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"project": "glioma", "kind": "retrain"}]},
+    )
+
+    project: str | None = None
+    kind: Literal["retrain"] = "retrain"
+
+
+class JobOut(Reply):
+    """A job and how far it has come."""
+
+    id: int
+    kind: JobKind
+    state: JobState
+    step: str
+    attempt: int
+    cancel_requested: bool
+    progress: dict[str, Any] = Field(
+        examples=[{"epoch": 7, "epochs": 50, "train_loss": 0.21, "slices_scored": 512}]
+    )
+    error: str | None
+    worker: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ImportOut(Reply):
+    """What an import did."""
+
+    cases: int
+    new_slices: int
+    known_slices: int
+    refused: dict[str, str] = Field(description="Cases that were left out, and why.")
+    warnings: dict[str, list[str]] = Field(
+        description="What of a case is not exactly as in its files."
+    )

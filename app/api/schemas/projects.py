@@ -1,0 +1,81 @@
+"""Projects, their audit trail, and what may be asked for by name."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.base import Reply, Request
+from app.core.project_settings import ProjectSettings
+
+
+class ProjectCreate(ProjectSettings):
+    """A new project."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "glioma",
+                    "classes": ["background", "tumour"],
+                    "query": {"strategy": "entropy-selective", "size": 20},
+                    "training": {"width": 16, "epochs": 50},
+                }
+            ]
+        },
+    )
+
+    name: str = Field(max_length=200, examples=["glioma"])
+
+
+class ProjectChange(Request):
+    """Settings to change; what is left out stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"query": {"strategy": "clasp", "size": 30}}]},
+    )
+
+    query: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class ProjectOut(Reply):
+    """A project and its settings."""
+
+    id: int
+    name: str
+    classes: list[str]
+    channels: list[str]
+    query: dict[str, Any]
+    training: dict[str, Any]
+    created_at: datetime
+
+
+class EventOut(Reply):
+    """One line of the audit trail."""
+
+    id: int
+    at: datetime
+    account: int | None = Field(validation_alias="account_id")
+    action: str
+    detail: dict[str, Any]
+
+
+class EntryOut(Reply):
+    """A name of the catalogue."""
+
+    name: str
+    package: str = Field(description="The package that brings it.")
+    words: str | None = Field(description="What it means, for streams.")
+    error: str | None = Field(description="Why no running worker can load it, if that is so.")
+
+
+class CatalogueOut(Reply):
+    """What may be asked for by name, the things of installed packages included."""
+
+    measures: list[EntryOut]
+    strategies: list[EntryOut]
+    streams: list[EntryOut]
+    layouts: list[EntryOut]
+    networks: list[EntryOut]

@@ -1,0 +1,147 @@
+"""Rounds, models and how a project fares."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.api.schemas.base import Reply
+from app.api.schemas.jobs import JobOut
+from app.store import RoundState
+
+
+class RoundOut(Reply):
+    """A round with how far it has come."""
+
+    id: int
+    number: int
+    state: RoundState
+    strategy: str
+    settings: dict[str, Any]
+    model: int | None
+    size: int
+    labelled: int
+    open: int
+    foreground_pixels: int = Field(description="Outlined in the labels of this batch.")
+    blank: int = Field(description="Labels of this batch without any foreground.")
+    cases: int = Field(description="Cases that the batch is from.")
+    streams: dict[str, int] = Field(description="Slices by the ranked list that asked for them.")
+    nearest: float | None = Field(
+        description="Mean distance of the batch's slices to the nearest other labelled one, in "
+        "the model's features scaled to deviation 1; small means redundant."
+    )
+    exploring: str | None = Field(
+        description="Why the batch is drawn for variety instead of by the strategy, if it is."
+    )
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class RoundItemOut(Reply):
+    """Why a slice was in a round's batch, and the mask that is its label."""
+
+    rank: int
+    slice: int
+    case: str
+    index: int
+    stream: str
+    score: float | None
+    mask: int | None
+
+
+class MapPointOut(Reply):
+    """A slice on the map of the pool."""
+
+    slice: int
+    case: str
+    index: int
+    x: float
+    y: float
+    state: Literal["pool", "batch", "labelled"]
+    stream: str | None = Field(description="The ranked list that asked for it, in any round.")
+    round: int | None = Field(description="The round that asked for it.")
+
+
+class MapOut(Reply):
+    """The pool as a model sees it, spread into a plane by t-SNE."""
+
+    round: int
+    points: list[MapPointOut]
+
+
+class ModelOut(Reply):
+    """A trained model without its weights."""
+
+    id: int
+    number: int
+    parent: int | None
+    job: int
+    architecture: dict[str, Any]
+    training_masks: list[int]
+    scores: dict[str, Any]
+    seed: int
+    seconds: float
+    created_at: datetime
+    promoted_at: datetime | None = Field(description="When an admin made it the current model.")
+
+
+class TrainingMaskOut(Reply):
+    """A mask that a model was trained on."""
+
+    mask: int
+    slice: int
+    case: str
+    index: int
+    author: str
+    foreground_pixels: int
+
+
+class CurvePointOut(Reply):
+    """One model on the learning curve."""
+
+    model: int
+    number: int
+    labelled: int | None
+    training_slices: int
+    foreground_pixels: int | None = Field(description="Labelled, in the training slices.")
+    blank: int | None = Field(description="Training slices without any foreground.")
+    seconds_score: float | None = Field(
+        None, description="From the end of training to the round that the model opened."
+    )
+    dice: dict[str, Any]
+    validation_kind: str | None
+    seconds: float
+    created_at: datetime
+
+
+class EvidenceOut(Reply):
+    """One round of those that a stopping hint is judged by."""
+
+    labelled: int
+    dice: float
+    gain_per_100_labels: float | None
+
+
+class StoppingHintOut(Reply):
+    """Whether the last rounds' gain per label is too small to go on, with the evidence."""
+
+    stop: bool
+    reason: str
+    threshold_per_100_labels: float
+    gain_per_100_labels: float | None
+    evidence: list[EvidenceOut]
+
+
+class ProgressOut(Reply):
+    """How a project fares."""
+
+    project: str
+    slices: dict[str, dict[str, int]]
+    learning_curve: list[CurvePointOut]
+    area_under_budget_curve: dict[str, float | None] = Field(
+        description="Mean Dice over the labels so far, of the models measured on the same cases."
+    )
+    stopping: StoppingHintOut
+    to_review: int = Field(description="Slices that wait for a reviewer.")
+    round: RoundOut | None
+    job: JobOut | None

@@ -1,0 +1,40 @@
+"""What commands share: the installation's settings and its database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.store import Database
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder of the service [SFUMATO_DATA]."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="e.g. query.size=20 or training.width=8"),
+]
+
+
+def settings_of(data: Path | None = None, **changes: Any) -> Settings:
+    """The settings of the environment, changed by what a command line says."""
+    settings = Settings()
+    given = {name: value for name, value in changes.items() if value is not None}
+    if data is not None:
+        given["data"] = data
+    return Settings.model_validate({**settings.model_dump(), **given})
+
+
+def database_of(settings: Settings) -> "Database":
+    """The database, brought to the present schema."""
+    from app.store import Database
+    from app.store.migrate import migrate
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
+    migrate(database)
+    return database

@@ -1,0 +1,108 @@
+"""Simulated annotators, the demo, and the comparison of strategies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.installation import DataOption, SetOption, database_of, settings_of
+
+
+def simulate(
+    project: Annotated[str, typer.Option()],
+    rounds: Annotated[int, typer.Option(min=1, help="Retrainings to see.")] = 5,
+    annotators: Annotated[int, typer.Option(min=1)] = 2,
+    budget: Annotated[int | None, typer.Option(min=1, help="Labels at the most.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Mean time to draw one mask.")] = 0.0,
+    skip_rate: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    error_rate: Annotated[float, typer.Option(min=0, max=1, help="Masks drawn wrongly.")] = 0.0,
+    seed: int = 0,
+    url: Annotated[
+        str | None, typer.Option(help="Of the server; read from the data folder.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Picture of the curve.")] = Path("learning-curve.png"),
+    data: DataOption = None,
+) -> None:
+    """Simulated annotators over HTTP, answering from the hidden masks."""
+    from worker.simulation.annotators import Behaviour
+    from worker.simulation.simulate import simulate_project
+
+    settings = settings_of(data)
+    behaviour = Behaviour(seconds, skip_rate, error_rate)
+    simulate_project(
+        database_of(settings),
+        settings,
+        project,
+        rounds,
+        annotators,
+        budget,
+        behaviour,
+        seed,
+        url,
+        out,
+    )
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Emptied first if it is a former demo's.")] = Path(
+        "sfumato-demo"
+    ),
+    rounds: Annotated[int, typer.Option(min=5)] = 5,
+) -> None:
+    """The whole loop on a phantom: import, annotate over HTTP, retrain, plot."""
+    from worker.simulation.demo import run_demo
+
+    run_demo(folder, rounds)
+
+
+def benchmark(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder of the data set, with masks.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Tables and report; run again, it goes on there.")
+    ] = Path("benchmark"),
+    strategies: Annotated[
+        str, typer.Option(help="Comma-separated names; paper: the sixteen; all: all.")
+    ] = "random,entropy,entropy-selective",
+    seeds: Annotated[str, typer.Option(help="How many, or which: 3, 100-104, 1,5.")] = "3",
+    preset: Annotated[str | None, typer.Option(help="See README: lgg-flair-small, …")] = None,
+    rounds: Annotated[int | None, typer.Option(min=2)] = None,
+    initial: Annotated[int | None, typer.Option(min=1, help="Slices labelled at first.")] = None,
+    query: Annotated[int | None, typer.Option(min=1, help="Slices a round.")] = None,
+    init: Annotated[str | None, typer.Option(help="random, k-centre or foreground")] = None,
+    layout: Annotated[str | None, typer.Option(help="msd, brats, nifti or png")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Without it, one a core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    workers: Annotated[str, typer.Option(help="local, or celery for other machines")] = "local",
+    replay: Annotated[bool, typer.Option(help="Draw the report of what is there anew.")] = False,
+    assignments: SetOption = None,
+) -> None:
+    """Compare query strategies on a data set with masks; Ctrl-C stops, the same command goes on."""
+    from worker.benchmark.command import Asked, benchmark, redraw
+
+    if replay:
+        typer.echo(f"the report is in {redraw(out)}")
+        return
+    asked = Asked(
+        path,
+        strategies,
+        seeds,
+        preset,
+        rounds,
+        initial,
+        query,
+        init,
+        layout,
+        tuple(assignments or ()),
+    )
+    if not benchmark(asked, out, workers, processes, threads, device):
+        raise typer.Exit(1)
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Put these commands into the command line."""
+    cli.command()(simulate)
+    cli.command()(demo)
+    cli.command()(benchmark)

@@ -1,0 +1,115 @@
+"""Starting the service or parts of it, and looking after its database."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.installation import DataOption, database_of, settings_of
+from app.settings import Settings
+
+
+def up(
+    data: DataOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 0 for none.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Start the whole service: database, broker, workers and server, until Ctrl-C."""
+    from app import embedded
+    from app.orphans import end_with_parent
+
+    if parent is not None:
+        end_with_parent(parent)
+    embedded.run(settings_of(data, host=host, port=port, workers=workers))
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port.")] = None,
+) -> None:
+    """Start one API process alone, on the database and broker of the environment."""
+    import uvicorn
+
+    from app.logs import configure_logs
+    from app.main import create_app
+
+    settings = settings_of(host=host, port=port)
+    configure_logs(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP interface."""
+    import json
+
+    from app.main import create_app
+
+    typer.echo(json.dumps(create_app(settings_of()).openapi(), indent=1))
+
+
+def check() -> None:
+    """Say whether database and broker of the environment answer (for health checks)."""
+    from redis import Redis
+
+    from app.loop.status import check_ready
+    from app.store import Database
+
+    settings = settings_of()
+    with Database(settings.effective_database_url).reading() as session:
+        check_ready(session)
+    if settings.broker_url is not None:
+        Redis.from_url(settings.broker_url, socket_timeout=5).ping()
+    typer.echo("database and broker answer")
+
+
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="Comma-separated: train, score, benchmark.")
+    ] = "train,score",
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Start one worker on the database and broker of the environment."""
+    from app.dispatch import BENCHMARK_QUEUE
+    from app.loop.claims import QUEUES
+    from app.orphans import end_with_parent
+    from worker.tasks import run_worker, shut_broker_down
+
+    chosen = tuple(name.strip() for name in queues.split(","))
+    known = (*QUEUES, BENCHMARK_QUEUE)
+    if not set(chosen) <= set(known):
+        raise typer.BadParameter(f"queues are {', '.join(known)}")
+    settings = settings_of()
+    if parent is not None:
+        end_with_parent(parent, lambda: shut_broker_down(settings))
+    run_worker(settings, chosen)
+
+
+def migrate(data: DataOption = None) -> None:
+    """Bring the database to the present schema."""
+    settings = settings_of(data)
+    database_of(settings)
+    typer.echo(f"the database is up to date: {_without_password(settings)}")
+
+
+def _without_password(settings: Settings) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(settings.effective_database_url).render_as_string(hide_password=True)
+
+
+def add_to(cli: typer.Typer) -> None:
+    """Put these commands into the command line."""
+    cli.command()(up)
+    cli.command()(serve)
+    cli.command()(openapi)
+    cli.command()(check)
+    cli.command()(worker)
+    cli.command()(migrate)

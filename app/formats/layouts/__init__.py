@@ -1,0 +1,1 @@
+"""One file a layout. Its name is the file's; ``LAYOUT`` is what reads it."""

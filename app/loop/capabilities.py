@@ -1,0 +1,115 @@
+"""What the workers can load of the catalogue, and whether a project asks for more than that.
+
+A worker reports at its start; a name is accepted only where somebody can answer for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.core import catalogue
+from app.core.catalogue import Kind
+from app.core.errors import CannotLoad
+from app.core.project_settings import ProjectSettings
+from app.core.streams import STREAMS
+from app.store import Worker, utc_now
+
+# A worker shows itself at every sweep; one that has not for so long is gone.
+_SILENCE = timedelta(seconds=60)
+
+Errors = Mapping[str, Mapping[str, str | None]]
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A name of the catalogue; ``error`` says why no worker can load it, if that is so."""
+
+    name: str
+    package: str
+    words: str | None = None
+    error: str | None = None
+
+
+def report_worker(
+    session: Session, name: str, queues: Sequence[str], capabilities: Errors, now: datetime
+) -> None:
+    """Note a worker that starts: by kind and name None, or why it cannot be loaded."""
+    session.execute(delete(Worker).where((Worker.name == name) | (Worker.seen_at < now - _SILENCE)))
+    session.add(
+        Worker(
+            name=name,
+            queues=list(queues),
+            capabilities={kind: dict(found) for kind, found in capabilities.items()},
+            started_at=now,
+            seen_at=now,
+        )
+    )
+
+
+def see_worker(session: Session, name: str, now: datetime) -> None:
+    """Note that a worker is still there."""
+    worker = session.get(Worker, name)
+    if worker is not None:
+        worker.seen_at = now
+
+
+def forget_worker(session: Session, name: str) -> None:
+    """A worker has ended in order."""
+    session.execute(delete(Worker).where(Worker.name == name))
+
+
+def list_catalogue(session: Session, kind: Kind) -> list[EntryView]:
+    """All that may be asked for of a kind, those that only workers know included."""
+    live = _live(session)
+    entries = catalogue.entries(kind)
+    others = {name for found in live for name in found.get(kind, {}) if name not in entries}
+    return [
+        EntryView(
+            name=name,
+            package=entries[name].package if name in entries else "of a worker",
+            words=STREAMS.get(name) if kind == "stream" else None,
+            error=_error(live, kind, name),
+        )
+        for name in (*entries, *sorted(others))
+    ]
+
+
+def check_names(
+    session: Session, settings: ProjectSettings, before: ProjectSettings | None = None
+) -> None:
+    """Check what is asked for by name, where it differs from before.
+
+    Raises ``UnknownName`` for what nobody knows, ``CannotLoad`` for what no worker can load.
+    """
+    if before is None or settings.query.strategy != before.query.strategy:
+        _check(session, "strategy", settings.query.strategy)
+    if before is None or settings.training.network != before.training.network:
+        _check(session, "network", settings.training.network)
+
+
+def _check(session: Session, kind: Kind, name: str) -> None:
+    live = _live(session)
+    if not any(name in found.get(kind, {}) for found in live):
+        catalogue.find(kind, name)
+        if live:
+            raise CannotLoad(
+                f"no running worker has the {kind} {name!r}: install its package where the "
+                "workers run, and start them again"
+            )
+    error = _error(live, kind, name)
+    if error is not None:
+        raise CannotLoad(f"no running worker can load the {kind} {name!r}: {error}")
+
+
+def _error(live: list[Errors], kind: Kind, name: str) -> str | None:
+    """Why no worker can load a name; None if one can, or if none has said."""
+    said = [found[kind][name] for found in live if name in found.get(kind, {})]
+    return None if not said or None in said else said[0]
+
+
+def _live(session: Session) -> list[Errors]:
+    seen = select(Worker.capabilities).where(Worker.seen_at >= utc_now() - _SILENCE)
+    return list(session.scalars(seen.order_by(Worker.name)))

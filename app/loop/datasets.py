@@ -1,0 +1,258 @@
+"""Data sets on their way in and out: a case at a time, so that it can stop and go on."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.errors import SfumatoError, VolumeInvalid
+from app.core.geometry import Geometry
+from app.core.pixels import Pixels, decode
+from app.core.rescale import Rescale
+from app.core.splits import Split
+from app.formats.case import CaseVolume, ChannelStack
+from app.formats.layout import CaseFiles
+from app.loop.masks import PreparedMask, add_imported_mask, prepare_mask
+from app.loop.projects import lock_project
+from app.loop.retraining import retrain_if_due
+from app.loop.slices import PreparedImage, add_slice, ensure_case, prepare_image
+from app.store import Case, Database, Image, Label, Mask, Project, Slice, Truth, blobs
+
+Masks = Literal["pool", "oracle"]
+
+# What a label map holds where nobody has drawn: no class, so that "unlabelled" is never
+# mistaken for background.
+UNLABELLED = 255
+
+
+@dataclass
+class ImportReport:
+    """What an import did.
+
+    ``refused`` names each case that could not be taken, and why; ``warnings`` what of a case is
+    not exactly as in its files. ``retraining``: the queues to wake for what has become due.
+    """
+
+    cases: int = 0
+    new_slices: int = 0
+    known_slices: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    retraining: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One slice of a case, encoded."""
+
+    index: int
+    images: dict[int, PreparedImage]
+    mask: PreparedMask | None
+
+
+def import_cases(
+    database: Database,
+    project: Project,
+    cases: Iterable[CaseFiles],
+    splits: dict[str, Split],
+    masks: Masks | None,
+    merge: bool,
+    on_case: Callable[[str], None] = lambda name: None,
+) -> ImportReport:
+    """Take in each case in a transaction of its own, after it was read and encoded.
+
+    An import that was interrupted goes on where it stopped when it is run again: cases and
+    slices that are there are recognised. A case that cannot be read is named in the report and
+    leaves nothing behind; the others are taken. ``masks``: ``oracle`` hides the pool's masks
+    for the simulated annotators, ``pool`` makes them labels; validation and test masks are
+    labels in both. ``merge`` makes one foreground class of all.
+    """
+    report = ImportReport()
+    for files in cases:
+        on_case(files.name)
+        try:
+            volume = files.read()
+            classes = _checked_classes(volume, project, masks, merge, files.name)
+            _check_channels(volume, project, files.name)
+            prepared = [_prepared(volume, classes, n) for n in range(volume.depth)]
+            with database.writing() as session:
+                # The order of locks is the same everywhere: the project first.
+                lock_project(session, project.id)
+                _keep_case(session, project, files.name, volume, prepared, splits, masks, report)
+        except SfumatoError as error:
+            report.refused[files.name] = str(error)
+        else:
+            report.cases += 1
+            if volume.warnings:
+                report.warnings[files.name] = list(volume.warnings)
+    return report
+
+
+def _prepared(volume: CaseVolume, classes: Pixels | None, slice_: int) -> _Prepared:
+    return _Prepared(
+        index=volume.first_index + slice_,
+        images={
+            number: prepare_image(channel.pixels[slice_], channel.rescale_of(slice_))
+            for number, channel in enumerate(volume.channels)
+        },
+        mask=None if classes is None else prepare_mask(classes[slice_]),
+    )
+
+
+def _keep_case(
+    session: Session,
+    project: Project,
+    name: str,
+    volume: CaseVolume,
+    prepared: list[_Prepared],
+    splits: dict[str, Split],
+    masks: Masks | None,
+    report: ImportReport,
+) -> None:
+    known = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
+    case = known or ensure_case(
+        session, project, name, splits[name], volume.geometry, volume.source
+    )
+    new = 0
+    for one in prepared:
+        added = add_slice(session, case, one.index, one.images, len(project.channels))
+        new += added.created
+        if one.mask is None:
+            continue
+        if masks == "oracle" and case.split is Split.POOL:
+            _add_truth(session, added.slice, one.mask)
+        else:
+            add_imported_mask(session, added.slice, one.mask)
+    job = retrain_if_due(session, session.get_one(Project, project.id)) if new else None
+    if job is not None:
+        report.retraining.add(job.queue)
+    report.new_slices += new
+    report.known_slices += len(prepared) - new
+
+
+def _add_truth(session: Session, slice_: Slice, classes: PreparedMask) -> None:
+    """Hide the ground truth of a slice for the oracle."""
+    if session.get(Truth, slice_.id) is None:
+        blobs.put(session, classes.blob)
+        session.add(Truth(slice_id=slice_.id, sha256=classes.blob.sha256))
+
+
+def _check_channels(volume: CaseVolume, project: Project, name: str) -> None:
+    if len(volume.channels) != len(project.channels):
+        raise VolumeInvalid(
+            f"case {name!r} comes with {len(volume.channels)} channels, project {project.name!r} "
+            f"has {len(project.channels)} ({', '.join(project.channels)}): pick them with "
+            "--channel, or import into a project with these channels"
+        )
+
+
+def _checked_classes(
+    volume: CaseVolume, project: Project, masks: Masks | None, merge: bool, name: str
+) -> Pixels | None:
+    if masks is None:
+        return None
+    if volume.classes is None:
+        raise VolumeInvalid(f"case {name!r} has an image but no label")
+    classes = (volume.classes > 0).astype(np.uint8) if merge else volume.classes
+    if classes.max() >= len(project.classes):
+        raise VolumeInvalid(
+            f"the labels of case {name!r} go up to {classes.max()}, but {project.name!r} has only "
+            f"the classes {', '.join(project.classes)}: merge them with --merge-labels, "
+            "or use a project with more classes"
+        )
+    return classes
+
+
+def truths(session: Session, project_id: int) -> dict[int, bytes]:
+    """The hidden masks by slice, as PNG, for the simulated oracle alone."""
+    query = (
+        select(Truth.slice_id, Truth.sha256)
+        .join(Slice, Slice.id == Truth.slice_id)
+        .where(Slice.project_id == project_id)
+    )
+    names = {slice_id: sha256 for slice_id, sha256 in session.execute(query)}
+    found = blobs.get_many(session, set(names.values()))
+    return {slice_id: found[sha256] for slice_id, sha256 in names.items()}
+
+
+def labelled_cases(session: Session, project: Project) -> list[Case]:
+    """The cases that hold a label, in the order that they came in."""
+    labelled = select(Slice.case_id).join(Label, Label.slice_id == Slice.id)
+    query = select(Case).where(Case.project_id == project.id, Case.id.in_(labelled))
+    return list(session.scalars(query.order_by(Case.id)))
+
+
+@dataclass(frozen=True)
+class KeptCase:
+    """A case as it is kept: its volume, with ``UNLABELLED`` where nobody has drawn, and the
+    indices of its labelled slices.
+    """
+
+    name: str
+    split: Split
+    volume: CaseVolume
+    labelled: list[int]
+
+
+def read_case(session: Session, project: Project, case: Case) -> KeptCase:
+    """A case for a writer. Indices that no slice has are left blank in their places.
+
+    Raises ``VolumeInvalid`` when its slices differ in size.
+    """
+    slices = session.execute(
+        select(Slice, Mask.sha256)
+        .outerjoin(Label, Label.slice_id == Slice.id)
+        .outerjoin(Mask, Mask.id == Label.mask_id)
+        .where(Slice.case_id == case.id, Slice.complete.is_(True))
+        .order_by(Slice.index)
+    ).all()
+    sizes = {(one.height, one.width) for one, _ in slices}
+    if len(sizes) != 1:
+        found = ", ".join(f"{width} × {height}" for height, width in sorted(sizes)) or "none"
+        raise VolumeInvalid(
+            f"the slices of case {case.name!r} differ in size ({found}): no volume can hold them"
+        )
+    first, last = slices[0][0].index, slices[-1][0].index
+    shape = (last - first + 1, *sizes.pop())
+    places = {one.id: one.index - first for one, _ in slices}
+    classes = np.full(shape, UNLABELLED, dtype=np.uint8)
+    masks = blobs.get_many(session, {sha256 for _, sha256 in slices if sha256})
+    for one, sha256 in slices:
+        if sha256:
+            classes[places[one.id]] = decode(masks[sha256])
+    return KeptCase(
+        name=case.name,
+        split=case.split,
+        volume=CaseVolume(
+            channels=tuple(
+                _stack(session, places, shape, number) for number in range(len(project.channels))
+            ),
+            classes=classes,
+            geometry=Geometry.of_list(case.affine),
+            first_index=first,
+            source=case.source,
+        ),
+        labelled=[one.index for one, sha256 in slices if sha256],
+    )
+
+
+def _stack(
+    session: Session, places: dict[int, int], shape: tuple[int, int, int], channel: int
+) -> ChannelStack:
+    """One channel of a case; a blank place holds stored zeros."""
+    rows = session.scalars(
+        select(Image).where(Image.slice_id.in_(places), Image.channel == channel)
+    ).all()
+    found = blobs.get_many(session, {row.sha256 for row in rows})
+    deep = any(row.bits == 16 for row in rows)
+    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    pixels = np.zeros(shape, dtype=np.uint16) if deep else np.zeros(shape, dtype=np.uint8)
+    ways: list[Rescale] = [rows[0].rescale] * shape[0]
+    for row in rows:
+        pixels[places[row.slice_id]] = decode(found[row.sha256])
+        ways[places[row.slice_id]] = row.rescale
+    return ChannelStack(pixels, tuple(ways) if len(set(ways)) > 1 else (ways[0],))

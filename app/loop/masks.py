@@ -1,0 +1,258 @@
+"""Masks on their way in, and as they are shown. No submitted mask is ever lost."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.blob import Blob, digest
+from app.core.errors import ClassUnknown, InvalidInput, MaskShapeMismatch, NotAllowed, NotFound
+from app.core.pixels import Pixels, encode
+from app.loop.accounts import named_account
+from app.loop.audit import record
+from app.loop.labels import elect_label
+from app.loop.leases import held_lease
+from app.loop.paging import Page, paginate
+from app.loop.readings import compare
+from app.loop.retraining import retrain_if_due
+from app.loop.rounds import open_round
+from app.loop.slices import find_slice
+from app.store import (
+    Account,
+    Job,
+    Label,
+    LeaseOutcome,
+    Mask,
+    MaskOrigin,
+    MaskSource,
+    Project,
+    ReviewState,
+    Role,
+    Slice,
+    Suggestion,
+    blobs,
+)
+
+
+@dataclass(frozen=True)
+class PreparedMask:
+    """A mask of class indices, encoded and measured before any transaction begins."""
+
+    blob: Blob
+    upload_sha256: str
+    height: int
+    width: int
+    highest: int
+    foreground_pixels: int
+
+
+def prepare_mask(classes: Pixels, upload: bytes | None = None) -> PreparedMask:
+    """Encode (H, W) class indices; ``upload`` are the bytes that they came in."""
+    highest = int(classes.max())
+    # More than a byte holds is refused later, by the classes of the project.
+    blob = Blob.of(encode(classes.astype(np.uint8) if highest < 256 else classes))
+    return PreparedMask(
+        blob=blob,
+        upload_sha256=blob.sha256 if upload is None else digest(upload),
+        height=classes.shape[0],
+        width=classes.shape[1],
+        highest=highest,
+        foreground_pixels=int((classes > 0).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a mask came about, as its annotator's page tells it.
+
+    ``suggestion``: the model whose suggestion it began with; ``blank``: it was said that the slice
+    holds no target; ``seconds``: active drawing.
+    """
+
+    seconds: float | None = None
+    suggestion: int | None = None
+    blank: bool = False
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A kept mask, whether it is new, and the retraining that it made due."""
+
+    mask: Mask
+    created: bool
+    job: Job | None
+
+
+def submit_mask(
+    session: Session,
+    account: Account,
+    slice_id: int,
+    drawn: PreparedMask,
+    now: datetime,
+    making: Making | None = None,
+    source: MaskSource = MaskSource.HUMAN,
+) -> Submission:
+    """Keep an annotator's mask of a slice.
+
+    The author's last bytes again are the same mask. Without a lease the mask is kept as a
+    late, further reading. Raises ``NotFound``, ``MaskShapeMismatch``, ``ClassUnknown``,
+    ``InvalidInput``.
+    """
+    making = making or Making()
+    slice_ = find_slice(session, slice_id)
+    project = session.get_one(Project, slice_.project_id)
+    check_classes(slice_, project, drawn)
+    if making.seconds is not None and not 0 <= making.seconds <= 86_400:
+        raise InvalidInput(f"seconds is {making.seconds}: give the time spent drawing, 0 to 86400")
+    origin = _origin(session, slice_, drawn, making)
+    open_round(session, project)
+    last = last_of(session, account, slice_id)
+    lease = held_lease(session, slice_id, account, now)
+    if lease is not None:
+        lease.ended_at, lease.outcome = now, LeaseOutcome.SUBMITTED
+    if last is not None and last.upload_sha256 == drawn.upload_sha256:
+        return Submission(last, False, None)
+    mask = Mask(
+        slice_id=slice_id,
+        author_id=account.id,
+        revision=last.revision + 1 if last else 1,
+        source=source,
+        origin=origin,
+        suggestion_model_id=making.suggestion,
+        late=last.late if last and lease is None else lease is None,
+        seconds=making.seconds,
+        foreground_pixels=drawn.foreground_pixels,
+        upload_sha256=drawn.upload_sha256,
+        sha256=drawn.blob.sha256,
+        created_at=now,
+    )
+    blobs.put(session, drawn.blob)
+    session.add(mask)
+    session.flush()
+    compare(session, mask, len(project.classes))
+    elect_label(session, slice_)
+    record(session, "mask.submit", account, project.id, slice=slice_id, mask=mask.id)
+    return Submission(mask, True, retrain_if_due(session, project))
+
+
+def check_classes(slice_: Slice, project: Project, drawn: PreparedMask) -> None:
+    """Raise ``MaskShapeMismatch`` or ``ClassUnknown`` for a mask that cannot be the slice's."""
+    if (drawn.height, drawn.width) != (slice_.height, slice_.width):
+        raise MaskShapeMismatch(
+            f"the mask is {drawn.width} × {drawn.height} pixels, slice {slice_.id} is "
+            f"{slice_.width} × {slice_.height}: draw on the slice at its full size"
+        )
+    if drawn.highest >= len(project.classes):
+        raise ClassUnknown(
+            f"the mask holds the class index {drawn.highest}, but {project.name!r} has only "
+            f"0 to {len(project.classes) - 1} ({', '.join(project.classes)}): "
+            "send class indices, not grey values"
+        )
+
+
+def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making) -> MaskOrigin:
+    """How a mask came about: what its page said, held against the mask and the suggestion."""
+    if making.blank and drawn.foreground_pixels:
+        raise InvalidInput(
+            f"the mask was said to be blank and holds {drawn.foreground_pixels} pixels of a "
+            "class: send it without blank=true"
+        )
+    if making.suggestion is not None:
+        suggested = session.get(Suggestion, (making.suggestion, slice_.id))
+        if suggested is None:
+            raise InvalidInput(
+                f"model {making.suggestion} has suggested nothing for slice {slice_.id}: "
+                "send the `suggestion_model` that came with the slice, or none"
+            )
+        # Both were encoded by us, so equal pixels are equal bytes.
+        same = suggested.mask_sha256 == drawn.blob.sha256
+        return MaskOrigin.ACCEPTED if same else MaskOrigin.CORRECTED
+    if drawn.foreground_pixels:
+        return MaskOrigin.DRAWN
+    return MaskOrigin.BLANK if making.blank else MaskOrigin.EMPTY
+
+
+def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:
+    """Keep a mask that came with the data, accepted; a slice that has a label keeps that."""
+    if session.get(Label, slice_.id) is not None:
+        return
+    author = named_account(session, "import", Role.ANNOTATOR)
+    blobs.put(session, drawn.blob)
+    session.add(
+        Mask(
+            slice_id=slice_.id,
+            author_id=author.id,
+            revision=1,
+            source=MaskSource.IMPORT,
+            origin=MaskOrigin.IMPORTED,
+            foreground_pixels=drawn.foreground_pixels,
+            upload_sha256=drawn.upload_sha256,
+            sha256=drawn.blob.sha256,
+            review_state=ReviewState.ACCEPTED,
+        )
+    )
+    session.flush()
+    elect_label(session, slice_)
+
+
+def find_mask(session: Session, mask_id: int, viewer: Account) -> Mask:
+    """A mask that the viewer may see. Raises ``NotFound``, ``NotAllowed``.
+
+    Annotators see their own alone, so that readings stay independent; reviewers see all.
+    """
+    mask = session.get(Mask, mask_id)
+    if mask is None:
+        raise NotFound(f"there is no mask {mask_id}")
+    if mask.author_id != viewer.id and not viewer.role.includes(Role.REVIEWER):
+        raise NotAllowed(f"mask {mask_id} is another annotator's: reviewers may see it")
+    return mask
+
+
+def shown_mask(session: Session, slice_id: int, viewer: Account) -> Mask:
+    """The mask of a slice that a viewer is shown: their own last, or to reviewers the label."""
+    find_slice(session, slice_id)
+    label = session.get(Label, slice_id) if viewer.role.includes(Role.REVIEWER) else None
+    mask = label.mask if label else last_of(session, viewer, slice_id)
+    if mask is None:
+        raise NotFound(f"slice {slice_id} has no mask that {viewer.name!r} may see")
+    return mask
+
+
+def list_masks(
+    session: Session, slice_id: int, viewer: Account, cursor: int | None, limit: int
+) -> Page[Mask]:
+    """A page of the masks of a slice that the viewer may see, oldest first."""
+    find_slice(session, slice_id)
+    query = select(Mask).where(Mask.slice_id == slice_id)
+    if not viewer.role.includes(Role.REVIEWER):
+        query = query.where(Mask.author_id == viewer.id)
+    return paginate(session, query, Mask.id, cursor, limit, lambda m: m)
+
+
+def find_suggestion(session: Session, slice_id: int) -> Suggestion:
+    """The newest model's suggestion for a slice. Raises ``NotFound``."""
+    find_slice(session, slice_id)
+    found = session.scalar(
+        select(Suggestion)
+        .where(Suggestion.slice_id == slice_id)
+        .order_by(Suggestion.model_id.desc())
+        .limit(1)
+    )
+    if found is None:
+        raise NotFound(
+            f"no model has suggested anything for slice {slice_id}: "
+            "suggestions are made for the batch of a round after the first"
+        )
+    return found
+
+
+def last_of(session: Session, author: Account, slice_id: int) -> Mask | None:
+    """An author's newest mask of a slice."""
+    return session.scalar(
+        select(Mask)
+        .where(Mask.slice_id == slice_id, Mask.author_id == author.id)
+        .order_by(Mask.revision.desc())
+        .limit(1)
+    )

@@ -1,0 +1,157 @@
+"""Trained models: which is the current one, what each learned from, and their weights."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from app.core.blob import Blob
+from app.core.errors import NotFound
+from app.loop import claims
+from app.loop.audit import record
+from app.loop.claims import Claim
+from app.loop.paging import Page, page_of, paginate
+from app.store import Account, Case, Mask, ModelVersion, Project, Slice, blobs, utc_now
+
+
+def current_model(session: Session, project_id: int) -> ModelVersion | None:
+    """The project's model: the one that was made or promoted last."""
+    return session.scalar(
+        select(ModelVersion)
+        .where(ModelVersion.project_id == project_id)
+        .order_by(
+            func.coalesce(ModelVersion.promoted_at, ModelVersion.created_at).desc(),
+            ModelVersion.number.desc(),
+        )
+        .limit(1)
+    )
+
+
+def next_model_number(session: Session, project_id: int) -> int:
+    """The number that the project's next model gets."""
+    of_project = ModelVersion.project_id == project_id
+    return (session.scalar(select(func.max(ModelVersion.number)).where(of_project)) or 0) + 1
+
+
+def promote(session: Session, model_id: int, by: Account) -> ModelVersion:
+    """Make a model the current one: exports hold it, and the next training starts from it.
+
+    Raises ``NotFound``.
+    """
+    model = find_model(session, model_id)
+    model.promoted_at = utc_now()
+    record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
+    return model
+
+
+def find_model(session: Session, model_id: int) -> ModelVersion:
+    """The model of that id. Raises ``NotFound``."""
+    model = session.get(ModelVersion, model_id)
+    if model is None:
+        raise NotFound(f"there is no model {model_id}")
+    return model
+
+
+def model_of_job(session: Session, job_id: int) -> ModelVersion | None:
+    """The model that a job has trained already, in this or an earlier attempt."""
+    return session.scalar(select(ModelVersion).where(ModelVersion.job_id == job_id))
+
+
+def save_model(session: Session, held: Claim, model: ModelVersion, weights: Blob) -> ModelVersion:
+    """Keep a trained model and its weights under the next number. Raises ``ClaimLost``."""
+    claims.hold(session, held)
+    blobs.put(session, weights)
+    model.number = next_model_number(session, model.project_id)
+    model.weights_sha256 = weights.sha256
+    session.add(model)
+    session.flush()
+    return model
+
+
+def weights_of(session: Session, model: ModelVersion) -> bytes:
+    """A model's weights as safetensors."""
+    return blobs.get(session, model.weights_sha256)
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model without its weights."""
+
+    id: int
+    number: int
+    parent: int | None
+    job: int
+    architecture: dict[str, Any]
+    training_masks: list[int]
+    scores: dict[str, Any]
+    seed: int
+    seconds: float
+    created_at: datetime
+    promoted_at: datetime | None
+
+
+def view_of(model: ModelVersion) -> ModelView:
+    """A model as it is shown."""
+    return ModelView(
+        id=model.id,
+        number=model.number,
+        parent=model.parent_id,
+        job=model.job_id,
+        architecture=model.architecture,
+        training_masks=model.mask_ids,
+        scores=model.scores,
+        seed=model.seed,
+        seconds=model.seconds,
+        created_at=model.created_at,
+        promoted_at=model.promoted_at,
+    )
+
+
+def list_models(
+    session: Session, project: Project, cursor: int | None, limit: int
+) -> Page[ModelView]:
+    """A page of the project's models."""
+    query = select(ModelVersion).where(ModelVersion.project_id == project.id)
+    return paginate(session, query, ModelVersion.id, cursor, limit, view_of)
+
+
+@dataclass(frozen=True)
+class TrainingMask:
+    """A mask that a model was trained on."""
+
+    mask: int
+    slice: int
+    case: str
+    index: int
+    author: str
+    foreground_pixels: int
+
+
+def training_masks(
+    session: Session, model_id: int, cursor: int | None, limit: int
+) -> Page[TrainingMask]:
+    """A page of the masks that a model was trained on. Raises ``NotFound``."""
+    ids = sorted(id_ for id_ in find_model(session, model_id).mask_ids if id_ > (cursor or 0))
+    rows = session.execute(
+        select(Mask, Case.name, Slice.index)
+        .join(Slice, Slice.id == Mask.slice_id)
+        .join(Case, Case.id == Slice.case_id)
+        .where(Mask.id.in_(ids[: limit + 1]))
+        .options(joinedload(Mask.author))
+        .order_by(Mask.id)
+    ).all()
+    return page_of(
+        rows,
+        limit,
+        key=lambda row: row[0].id,
+        view=lambda row: TrainingMask(
+            mask=row[0].id,
+            slice=row[0].slice_id,
+            case=row[1],
+            index=row[2],
+            author=row[0].author.name,
+            foreground_pixels=row[0].foreground_pixels,
+        ),
+    )

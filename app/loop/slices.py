@@ -1,0 +1,293 @@
+"""Slices and their channels: on their way in, and as they are shown. Every step can be repeated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, contains_eager, selectinload
+
+from app.core.blob import Blob, digest
+from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotFound
+from app.core.geometry import Edges, Geometry, Plane, Spacing
+from app.core.names import checked_name
+from app.core.pixels import Pixels, encode
+from app.core.rescale import PLAIN, Moments, Rescale
+from app.core.splits import Split
+from app.core.variety import appearance
+from app.loop.paging import Page, paginate
+from app.store import Case, Image, Project, Slice, blobs
+
+LARGEST_INDEX = 100_000
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """One channel of a slice, encoded and measured before any transaction begins."""
+
+    blob: Blob
+    upload_sha256: str
+    height: int
+    width: int
+    bits: int
+    rescale: Rescale
+    moments: Moments
+    appearance: bytes
+
+
+def prepare_image(
+    pixels: Pixels, rescale: Rescale = PLAIN, upload: bytes | None = None
+) -> PreparedImage:
+    """Encode (H, W) uint8 or uint16 pixels; ``upload`` are the bytes they came in, if alone."""
+    blob = Blob.of(encode(pixels))
+    return PreparedImage(
+        blob=blob,
+        upload_sha256=blob.sha256 if upload is None else digest(upload),
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        bits=pixels.dtype.itemsize * 8,
+        rescale=rescale,
+        moments=Moments.of(rescale.values(pixels)),
+        appearance=appearance(pixels).tobytes(),
+    )
+
+
+@dataclass(frozen=True)
+class ChannelView:
+    """One channel of a slice: the file's value is stored · slope + intercept, in ``unit``."""
+
+    name: str
+    slope: float
+    intercept: float
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class SliceView:
+    """A slice as everybody is told of it: what it shows and where it lies.
+
+    ``sha256`` and ``bits`` are of the first channel that is in; ``missing`` names the others.
+    """
+
+    id: int
+    case: str
+    index: int
+    split: Split
+    height: int
+    width: int
+    bits: int
+    sha256: str
+    channels: list[ChannelView]
+    missing: list[str]
+    spacing: Spacing | None
+    orientation: Edges | None
+    plane: Plane | None
+
+
+def view_of(slice_: Slice, channels: Sequence[str]) -> SliceView:
+    """A slice loaded by ``with_images``; ``channels`` are its project's."""
+    geometry = Geometry.of_list(slice_.case.affine)
+    there = {image.channel for image in slice_.images}
+    first = slice_.images[0]
+    return SliceView(
+        id=slice_.id,
+        case=slice_.case.name,
+        index=slice_.index,
+        split=slice_.split,
+        height=slice_.height,
+        width=slice_.width,
+        bits=first.bits,
+        sha256=first.sha256,
+        channels=[
+            ChannelView(channels[i.channel], i.rescale.slope, i.rescale.base, i.rescale.unit)
+            for i in slice_.images
+        ],
+        missing=[name for number, name in enumerate(channels) if number not in there],
+        spacing=geometry.spacing if geometry else None,
+        orientation=geometry.edges if geometry else None,
+        plane=geometry.plane if geometry else None,
+    )
+
+
+def with_images(query: Select[Any]) -> Select[Any]:
+    """A query of slices with what ``view_of`` needs of them."""
+    return (
+        query.join(Slice.case)
+        .options(contains_eager(Slice.case), selectinload(Slice.images))
+        .execution_options(populate_existing=True)
+    )
+
+
+def ensure_case(
+    session: Session,
+    project: Project,
+    name: str,
+    split: Split,
+    geometry: Geometry | None = None,
+    source: dict[str, Any] | None = None,
+) -> Case:
+    """The case of that name, made if need be. Raises ``AlreadyExists`` when its split differs."""
+    checked_name("case", name)
+    found = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
+    if found is None:
+        found = Case(
+            project_id=project.id,
+            name=name,
+            split=split,
+            affine=geometry.to_list() if geometry else None,
+            source=source or {},
+        )
+        session.add(found)
+        session.flush()
+    if found.split is not split:
+        raise AlreadyExists(
+            f"the case {name!r} is in the split {found.split}, not {split}: "
+            "splits are by case, so that no patient is in two of them"
+        )
+    return found
+
+
+def channel_number(project: Project, name: str | None) -> int:
+    """The place of a channel among the project's. Raises ``InvalidInput``."""
+    if name is None and len(project.channels) == 1:
+        return 0
+    if name not in project.channels:
+        asked = "name one" if name is None else f"there is no channel {name[:60]!r}: choose one"
+        raise InvalidInput(f"{asked} with ?channel=, of {', '.join(project.channels)}")
+    return project.channels.index(name)
+
+
+def by_channel(
+    project: Project, name: str | None, planes: Sequence[PreparedImage]
+) -> dict[int, PreparedImage]:
+    """The planes of a picture by their channels. Raises ``InvalidInput``, ``ImageNotGreyscale``."""
+    if len(planes) == 1:
+        return {channel_number(project, name): planes[0]}
+    if name is not None or len(project.channels) != len(planes):
+        raise ImageNotGreyscale(
+            f"the picture is in colour, and project {project.name!r} has the channels "
+            f"{', '.join(project.channels)}: make a project with three channels, such as red, "
+            "green and blue, and send it without ?channel=, or send one grey channel"
+        )
+    return dict(enumerate(planes))
+
+
+@dataclass(frozen=True)
+class AddedSlice:
+    """A slice, and whether anything of it is new."""
+
+    slice: Slice
+    created: bool
+
+
+def add_slice(
+    session: Session, case: Case, index: int, images: Mapping[int, PreparedImage], channels: int = 1
+) -> AddedSlice:
+    """Keep channels of a slice, by their places among the ``channels`` of the project.
+
+    The same bytes again at the same place are the same image. Raises ``AlreadyExists`` for other
+    pixels, ``InvalidInput`` for channels that differ in size.
+    """
+    if not 0 <= index <= LARGEST_INDEX:
+        raise InvalidInput(f"the index {index} is not between 0 and {LARGEST_INDEX}")
+    size = next((image.height, image.width) for image in images.values())
+    slice_ = session.scalar(select(Slice).where(Slice.case_id == case.id, Slice.index == index))
+    known: dict[int, Image] = {}
+    if slice_ is None:
+        slice_ = Slice(
+            project_id=case.project_id,
+            case_id=case.id,
+            split=case.split,
+            index=index,
+            height=size[0],
+            width=size[1],
+        )
+        session.add(slice_)
+        session.flush()
+    else:
+        of_slice = select(Image).where(Image.slice_id == slice_.id)
+        known = {image.channel: image for image in session.scalars(of_slice)}
+    new = {number: i for number, i in images.items() if _is_new(i, known.get(number), slice_, case)}
+    for image in new.values():
+        if (image.height, image.width) != (slice_.height, slice_.width):
+            raise InvalidInput(
+                f"slice {index} of case {case.name!r} is {slice_.width} × {slice_.height} pixels, "
+                f"this channel has {image.width} × {image.height}: all channels must agree"
+            )
+    blobs.put(session, *(image.blob for image in new.values()))
+    session.add_all(_row(slice_, number, image) for number, image in new.items())
+    if 0 in new:
+        slice_.appearance = new[0].appearance
+    slice_.complete = len({*known, *new}) == channels
+    session.flush()
+    return AddedSlice(slice_, bool(new))
+
+
+def _is_new(image: PreparedImage, known: Image | None, slice_: Slice, case: Case) -> bool:
+    if known is None:
+        return True
+    if image.blob.sha256 != known.sha256 and image.upload_sha256 != known.upload_sha256:
+        raise AlreadyExists(
+            f"slice {slice_.index} of case {case.name!r} is there already with other pixels "
+            f"(id {slice_.id}): use another index or another case"
+        )
+    return False
+
+
+def _row(slice_: Slice, channel: int, image: PreparedImage) -> Image:
+    return Image(
+        slice_id=slice_.id,
+        channel=channel,
+        sha256=image.blob.sha256,
+        upload_sha256=image.upload_sha256,
+        bits=image.bits,
+        offset=image.rescale.offset,
+        slope=image.rescale.slope,
+        intercept=image.rescale.intercept,
+        unit=image.rescale.unit,
+        mean=image.moments.mean,
+        mean_square=image.moments.mean_square,
+    )
+
+
+def find_slice(session: Session, slice_id: int) -> Slice:
+    """The slice of that id. Raises ``NotFound``."""
+    found = session.get(Slice, slice_id)
+    if found is None:
+        raise NotFound(f"there is no slice {slice_id}")
+    return found
+
+
+def show_slice(session: Session, slice_id: int) -> SliceView:
+    """A slice as it is shown. Raises ``NotFound``."""
+    project = session.get_one(Project, find_slice(session, slice_id).project_id)
+    query = with_images(select(Slice).where(Slice.id == slice_id))
+    return view_of(session.scalars(query).one(), project.channels)
+
+
+def slice_image(session: Session, slice_id: int, channel: str | None) -> tuple[bytes, str]:
+    """One channel of a slice as PNG, and its sha256; the first one when none is named.
+
+    Raises ``NotFound``, ``InvalidInput``.
+    """
+    slice_ = find_slice(session, slice_id)
+    project = session.get_one(Project, slice_.project_id)
+    number = 0 if channel is None else channel_number(project, channel)
+    image = session.get(Image, (slice_id, number))
+    if image is None:
+        raise NotFound(
+            f"slice {slice_id} has no channel {project.channels[number]!r} yet: "
+            "it was not posted or imported"
+        )
+    return blobs.get(session, image.sha256), image.sha256
+
+
+def list_slices(
+    session: Session, project: Project, case: str | None, cursor: int | None, limit: int
+) -> Page[SliceView]:
+    """A page of the project's slices, or of one case's."""
+    query = with_images(select(Slice).where(Slice.project_id == project.id))
+    if case is not None:
+        query = query.where(Case.name == case)
+    channels = project.channels
+    return paginate(session, query, Slice.id, cursor, limit, lambda one: view_of(one, channels))
