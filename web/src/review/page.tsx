@@ -195,18 +195,18 @@ export function ReviewPage(props: { session: Session; project: Project }) {
             ))}
           </div>
         </fieldset>
-        <DisplayPanel
-          view={shared}
-          channels={opened.channels}
-          pointed={shared.pointed}
-          controls={shared}
-        />
         <Readings opened={opened} selected={selected} onSelect={setSelected} />
         {item.comments.map((one) => (
           <p key={`${one.mask}-${one.at}`} class="small">
             {text.said(text.states[one.verdict], one.comment)}
           </p>
         ))}
+        <DisplayPanel
+          view={shared}
+          channels={opened.channels}
+          pointed={shared.pointed}
+          controls={shared}
+        />
         <div class="actions">
           <button type="button" onClick={edit}>
             {text.edit} <kbd>E</kbd>
