@@ -3,6 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/sfumato
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY sfumato sfumato
 COPY app app
 COPY worker worker
 COPY migrations migrations

@@ -9,10 +9,10 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test bench format clean
+.PHONY: help install dev web up demo test test-cpus bench format clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -60,6 +60,16 @@ test: dev web  ## Format, lint, types, import rules, tests: all of it
 	$(NPM) run --silent lint
 	$(NPM) run --silent test -- --reporter=dot
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# What a trained network comes to depends on the processor's instructions: no test may rely on it.
+# ATen and oneDNN, which computes the convolutions, are told apart.
+NUMERIC := tests/unit tests/worker/test_segmentation.py tests/worker/test_networks.py \
+  $(addprefix tests/benchmark/test_,benchmark.py plugin.py statistics.py)
+
+test-cpus: dev  ## Run the numeric tests as three processors would
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest -n 2 --dist loadfile $(NUMERIC)
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n 2 --dist loadfile $(NUMERIC)
+	$(BIN)/pytest -n 2 --dist loadfile $(NUMERIC)
 
 bench: dev web  ## Time the drawing of slices against NiiVue and Cornerstone3D
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts

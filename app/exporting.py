@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from app.core.errors import InvalidInput
 from app.formats.case import CaseVolume
-from app.formats.writing import to_nifti
+from app.formats.writing import side_by_side, to_nifti
 from app.loop.datasets import UNLABELLED, KeptCase, labelled_cases, read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
@@ -55,11 +55,12 @@ def _export_case(case: KeptCase, folder: Path) -> dict[str, Any]:
 
 def _values(volume: CaseVolume) -> nib.Nifti1Image:
     """The file's own values, channels along the fourth dimension where there are several."""
-    images = [
-        _written(volume, np.stack([c.rescale_of(n).values(p) for n, p in enumerate(c.pixels)]))
-        for c in volume.channels
-    ]
-    return images[0] if len(images) == 1 else nib.concat_images(images)
+    return side_by_side(
+        [
+            _written(volume, np.stack([c.rescale_of(n).values(p) for n, p in enumerate(c.pixels)]))
+            for c in volume.channels
+        ]
+    )
 
 
 def _written(volume: CaseVolume, stack: npt.NDArray[Any] | None) -> nib.Nifti1Image:

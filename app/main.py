@@ -23,7 +23,7 @@ from app.api import (
     transfers,
 )
 from app.api.gate import WriterGate
-from app.api.middleware import Figures, RequestRecord, SecurityHeaders
+from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
 from app.store import Database
@@ -75,7 +75,7 @@ def create_app(
     app.state.settings = settings
     app.state.database = database
     app.state.dispatcher = dispatcher
-    app.state.figures = Figures()
+    app.state.metrics = Metrics()
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
     for resource in (
@@ -96,5 +96,5 @@ def create_app(
         app.include_router(resource.router)
     pages.mount_assets(app)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestRecord, figures=app.state.figures)
+    app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 from PIL import Image
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from app.loop.accounts import create_token
 from app.main import create_app
@@ -26,6 +27,14 @@ from app.store.migrate import migrate
 # Tiny networks: more threads only wait for each other, here and in the processes of tests.
 torch.set_num_threads(1)
 os.environ.setdefault("SFUMATO_THREADS", "1")
+
+
+@event.listens_for(Engine, "connect")
+def _reverse_what_has_no_order(connection, record) -> None:
+    """A query without an order may answer in any: here it answers in the less expected one."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA reverse_unordered_selects = ON")
+
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 TTL = timedelta(minutes=30)

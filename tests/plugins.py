@@ -17,15 +17,17 @@ EXAMPLE = Path(__file__).parent / "plugin"
 def installed(folder: Path) -> Iterator[None]:
     """The packages of a folder, installed in this process and in those that it starts."""
     before = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        catalogue.entries.cache_clear()
-        yield
-    catalogue.entries.cache_clear()
     packages = {path.stem for path in folder.iterdir() if path.suffix != ".dist-info"}
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] in packages:
-            del sys.modules[name]
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(folder))
+            catalogue.entries.cache_clear()
+            yield
+    finally:
+        catalogue.entries.cache_clear()
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in packages:
+                del sys.modules[name]
 
 
 def write_package(folder: Path, files: dict[str, str], entry_points: str) -> None:

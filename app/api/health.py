@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can work, and its figures for Prometheus."""
+"""Whether the service lives, whether it can work, and its metrics for Prometheus."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -32,6 +32,6 @@ def ready(session: Reading) -> Health:
 @router.get("/metrics", response_class=Response)
 def metrics(request: Request, session: Reading) -> Response:
     """Request counts and durations, and jobs by state, in Prometheus' text format."""
-    figures = request.app.state.figures
-    figures.set_jobs(job_counts(session))
-    return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+    kept = request.app.state.metrics
+    kept.set_jobs(job_counts(session))
+    return Response(generate_latest(kept.registry), media_type=CONTENT_TYPE_LATEST)

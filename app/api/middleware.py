@@ -12,7 +12,7 @@ _log = structlog.get_logger("sfumato.http")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Figures:
+class Metrics:
     """The application's Prometheus metrics, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class Figures:
 class RequestRecord:
     """ASGI middleware: gives each request an id, logs it, and counts it by route."""
 
-    def __init__(self, app: ASGIApp, figures: Figures) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
-        self.figures = figures
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -70,8 +70,8 @@ class RequestRecord:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # By route, not by path: ids in the labels would grow without end.
         route = getattr(scope.get("route"), "path", "(none)")
-        self.figures.requests.labels(scope["method"], route, str(status)).inc()
-        self.figures.seconds.labels(scope["method"], route).observe(seconds)
+        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self.metrics.seconds.labels(scope["method"], route).observe(seconds)
         _log.info(
             "request",
             method=scope["method"],

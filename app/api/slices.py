@@ -128,7 +128,7 @@ def image(
     return png_response(png, sha256, if_none_match)
 
 
-def _touch(database: Database, slice_id: int, reader: Account, ttl: timedelta) -> None:
+def _touch(database: Database, slice_id: int, viewer: Account, ttl: timedelta) -> None:
     with database.writing() as session:
         touch(session, slice_id, viewer, utc_now(), ttl)
 

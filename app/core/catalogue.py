@@ -92,7 +92,7 @@ def find(kind: Kind, name: str) -> Entry:
 
 
 def load(entry: Entry) -> Any:
-    """What an entry stands for. Raises ``CannotLoad`` with the reason."""
+    """The object behind an entry. Raises ``CannotLoad`` with the reason."""
     module, _, attribute = entry.target.partition(":")
     try:
         return getattr(import_module(module), attribute)

@@ -18,7 +18,8 @@ class ChannelStack:
     """One channel of a case.
 
     pixels: (D, H, W) uint8 or uint16; ``rescale``: one for the stack, or one for each slice;
-    ``largest_error``: how far a value that comes back may lie from the file's, 0 for exact.
+    ``largest_error``: how far a value that comes back may lie from the file's, 0 for exact; in
+    float64, so that a file of single precision may show its own rounding here and no loss.
     """
 
     pixels: Pixels

@@ -43,6 +43,7 @@ class SeriesImage:
 
     path: Path
     dataset: Any
+    series: str
     place: Place | None
     number: int
     rescale: Rescale
@@ -61,17 +62,18 @@ def read_image(path: Path) -> SeriesImage | None:
     if "PixelData" not in dataset:
         return None
     try:
+        series = str(dataset.get("SeriesInstanceUID"))
         number = int(dataset.get("InstanceNumber") or 0)
         rescale = _rescale(dataset)
         place = _place(dataset)
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # elements are converted when they are asked for
         raise VolumeInvalid(f"the header of {path} cannot be understood: {error}") from error
     if not (np.isfinite([rescale.slope, rescale.intercept]).all() and rescale.slope):
         raise VolumeInvalid(
             f"{path} has the rescale slope {rescale.slope:g} and intercept "
             f"{rescale.intercept:g}, which give no values: fix the file"
         )
-    return SeriesImage(path, dataset, place, number, rescale)
+    return SeriesImage(path, dataset, series, place, number, rescale)
 
 
 def _rescale(dataset: Any) -> Rescale:

@@ -25,7 +25,7 @@ def read_series(folder: Path, choice: Choice) -> CaseVolume:
     images = [image for path in sorted(folder.iterdir()) if (image := read_image(path))]
     if not images:
         raise VolumeInvalid(f"{folder} holds no DICOM images")
-    if len({str(image.dataset.get("SeriesInstanceUID")) for image in images}) > 1:
+    if len({image.series for image in images}) > 1:
         raise VolumeInvalid(f"{folder} holds several series: put each into a folder of its own")
     geometry, images, uneven = series_geometry(images, folder)
     pixels = [pixels_of(image, choice) for image in images]

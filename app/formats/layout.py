@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from app.core import catalogue
-from app.core.errors import VolumeInvalid
+from app.core.errors import CannotLoad, VolumeInvalid
 from app.formats.case import CaseVolume
 
 _Found = TypeVar("_Found", bound=Sized)
@@ -55,7 +55,11 @@ def find_layout(name: str) -> Layout:
 
     Raises ``UnknownName``, which lists them all, and ``CannotLoad``.
     """
-    return cast("Layout", catalogue.load(catalogue.find("layout", name)))
+    entry = catalogue.find("layout", name)
+    found = catalogue.load(entry)
+    if not hasattr(found, "read"):
+        raise CannotLoad(f"the layout {name!r} of the package {entry.package} has no read()")
+    return cast("Layout", found)
 
 
 def some(found: _Found, folder: Path, what: str) -> _Found:

@@ -1,5 +1,6 @@
 """A case back as NIfTI: in the order, at the place and in the type that it came with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import nibabel as nib
@@ -33,6 +34,18 @@ def to_nifti(
     if geometry is not None:
         affine[:3, 3] = geometry.position(0, 0, first_index)
     return nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), affine)
+
+
+def side_by_side(images: Sequence[nib.Nifti1Image]) -> nib.Nifti1Image:
+    """Channels of one case along the fourth dimension, values as they are; one stays alone."""
+    first = images[0]
+    if len(images) == 1:
+        return first
+    voxels = np.stack([np.asanyarray(image.dataobj) for image in images], axis=-1)
+    header: Any = first.header.copy()
+    header.set_data_dtype(voxels.dtype)
+    joined: nib.Nifti1Image = type(first)(voxels, first.affine, header)
+    return joined
 
 
 def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1Image:

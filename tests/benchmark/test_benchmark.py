@@ -1,12 +1,7 @@
 """`sfumato benchmark` on a tiny phantom: paired, resumable, guarded, reported."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -17,48 +12,19 @@ import torch
 
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
+from tests.benchmark.tiny import STRATEGIES, TINY, asked, run
 from tests.conftest import SHARED_DATA
-from worker.benchmark.asked import Asked, settings_of
+from worker.benchmark.asked import settings_of
 from worker.benchmark.bench import make_bench
-from worker.benchmark.command import benchmark, redraw
+from worker.benchmark.command import redraw
 from worker.benchmark.ground import read_ground
 from worker.benchmark.record import FULL, Record
-from worker.benchmark.runs import run_strategy
-from worker.benchmark.seeds import initial_slices, prepare_seed
+from worker.benchmark.seeds import initial_slices
 from worker.benchmark.settings import PRESETS, GroundSettings
 from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
-from worker.registry import find_strategy
 from worker.segmentation.precision import Precision
 
 CPU = torch.device("cpu")
-
-TINY = (
-    "training.width=2",
-    "training.epochs=2",
-    "training.batch_size=8",
-    "training.learning_rate=0.01",
-    "training.min_steps=2",
-    "query.mc_passes=2",
-)
-STRATEGIES = "random,entropy,entropy-target,entropy-selective,clasp,bald-selective-diverse"
-
-
-@pytest.fixture(scope="module")
-def phantom(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("phantom")
-    write_phantom(folder, cases=10, slices=6, size=32, seed=0)
-    return folder
-
-
-def asked(data: Path | None, strategies: str = "random,entropy", seeds: str = "2", **changes):
-    sizes = {"preset": "phantom-small", "rounds": 3, "initial": 4, "query": 4}
-    return Asked(data, strategies, seeds, **{"assignments": TINY, **sizes, **changes})
-
-
-def run(data: Path | None, out: Path, strategies: str = "random,entropy", **changes) -> bool:
-    # A process takes seconds to start: one does, except where there is much to do.
-    processes = 2 if strategies == STRATEGIES else 1
-    return benchmark(asked(data, strategies, **changes), out, "local", processes, 1, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -178,30 +144,6 @@ def test_other_settings_need_another_folder(phantom, finished):
         run(phantom, finished, assignments=(*TINY, "training.width=3"))
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(phantom, tmp_path):
-    command = [
-        *(sys.executable, "-m", "app.cli", "benchmark", str(phantom)),
-        *("--preset", "phantom-small", "--rounds", "3", "--initial", "4", "--query", "4"),
-        *("--strategies", "random,entropy", "--seeds", "1", "--out", str(tmp_path / "out")),
-        *("--processes", "1", "--device", "cpu"),
-        *(part for one in TINY for part in ("--set", one)),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    record = Record(tmp_path / "out")
-    while not record.round_files("random", 0) and process.poll() is None:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and children
-    _, said = process.communicate(timeout=60)
-    done = len(record.round_files("random", 0))
-    assert done >= 1
-    if process.returncode == 0:
-        pytest.skip("the machine was quicker than Ctrl-C")
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
-    assert subprocess.run(command, capture_output=True, check=False, timeout=120).returncode == 0
-    assert len(pd.read_csv(record.rounds_file)) == 1 + 2 * 3
-
-
 def test_a_strategy_that_fails_is_named_and_the_others_go_on(phantom, finished, tmp_path, capfd):
     # The seed's preparation is there already.
     shutil.copytree(finished / "seeds", tmp_path / "seeds")
@@ -210,31 +152,6 @@ def test_a_strategy_that_fails_is_named_and_the_others_go_on(phantom, finished, 
     assert "broken-0 failed" in said
     assert "on purpose" in said
     assert set(pd.read_csv(tmp_path / "rounds.csv")["strategy"]) == {FULL, "random"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"strategies": "entropi"}, "entropy-selective"),
-        ({"seeds": "three"}, "100-104"),
-        ({"preset": "large"}, "lgg-flair-small"),
-        ({"rounds": 30}, "the pool has 30"),
-        ({"assignments": ("training.depth=3",)}, "training.NAME"),
-        ({"init": "guess"}, "init"),
-    ],
-)
-def test_a_mistake_in_the_command_is_named(phantom, tmp_path, changes, message):
-    with pytest.raises(InvalidInput, match=message):
-        benchmark(asked(phantom, **changes), tmp_path, "local", 1, 1, "cpu")
-
-
-def test_two_benchmarks_do_not_work_in_one_folder(phantom, tmp_path):
-    import fcntl
-
-    with (tmp_path / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InvalidInput, match="another benchmark"):
-            run(phantom, tmp_path)
 
 
 def test_splits_are_by_case_and_differ_by_seed(phantom):
@@ -343,33 +260,6 @@ def test_the_first_batch_is_shared_and_can_be_chosen_otherwise(phantom, tmp_path
     assert first("random") == first("random")
     assert first("k-centre") == first("k-centre") != first("random")
     assert min(first("foreground")) > 0
-
-
-def test_without_a_target_batches_are_drawn_for_variety_until_one_is_found(tmp_path):
-    write_phantom(tmp_path, cases=10, slices=6, size=32, seed=0)
-    for path in (tmp_path / "labelsTr").iterdir():
-        drawn = nib.load(path)
-        blank = np.zeros(drawn.shape, dtype=np.uint8)
-        nib.save(nib.Nifti1Image(blank, drawn.affine), path)
-    settings = settings_of(asked(tmp_path))
-    ground = read_ground(tmp_path, settings.ground)
-    record = Record(tmp_path / "out")
-    bench = make_bench(ground, settings, record, 0, CPU, Precision(False), lambda: None)
-    prepare_seed(bench)
-    for name, stream in (("entropy-selective", "explore"), ("random", "random")):
-        run_strategy(bench, find_strategy(name))
-        files = record.round_files(name, 0)
-        assert [{pick.stream for pick in f.selected} for f in files] == [{stream}, {stream}, set()]
-    # Cases that have given nothing come first: soon all five of the pool have given.
-    assert record.round_files("entropy-selective", 0)[1].row.labelled_cases == 5
-
-
-def test_the_phantom_preset_makes_its_own_data(tmp_path):
-    small = settings_of(asked(None)).model_copy(update={"phantom": None})
-    assert small.phantom is None
-    assert PRESETS["phantom-small"].phantom is not None
-    with pytest.raises(InvalidInput, match="name the folder"):
-        benchmark(asked(None, preset="lgg-flair-small"), tmp_path, "local", 1, 1, "cpu")
 
 
 @pytest.mark.parametrize(

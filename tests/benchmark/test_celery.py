@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from tests.benchmark.test_benchmark import TINY, asked
+from tests.benchmark.tiny import TINY, asked
 from worker.benchmark.command import benchmark
 from worker.benchmark.executors import note_of
 

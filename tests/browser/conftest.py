@@ -97,7 +97,7 @@ class Service:
         return name
 
     def mask_of(self, slice_id: int) -> np.ndarray | None:
-        """The mask that stands for a slice, as class indices."""
+        """The mask that is the label of a slice, as class indices."""
         from tests.conftest import pixels_of
 
         reply = self.admin.get(f"/slices/{slice_id}/masks")

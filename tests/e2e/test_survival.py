@@ -15,7 +15,7 @@ from app.loop import jobs
 from app.settings import Settings
 from app.store import Database, Job, JobState, ModelVersion, Project, Round
 from app.sweep import sweep_once
-from tests.worker.test_steps import job_of, label_batch, make_project
+from tests.worker.projects import job_of, label_batch, make_project
 
 # Processes and signals are at test here; what they do to the tables is tested on both engines.
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -1,5 +1,6 @@
 """Where a voxel lies: through every order of axes, and back into a file."""
 
+import json
 from itertools import permutations, product
 
 import nibabel as nib
@@ -11,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
-from app.formats.nifti_files import read_nifti
+from app.formats.nifti_cases import read_nifti
 from app.formats.writing import to_nifti
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
@@ -40,7 +41,8 @@ def check_places(path, image):
         assert voxels.reshape(*voxels.shape, 1)[i, j, k, 0] == pixels[slice_, row, column]
         np.testing.assert_allclose(mm, (loaded.affine @ [i, j, k, 1])[:3], atol=1e-6)
     again = path.with_name("again.nii.gz")
-    nib.save(to_nifti(case.channels[0].rescale[0].values(pixels), geometry, case.source), again)
+    kept = json.loads(json.dumps(case.source))
+    nib.save(to_nifti(case.channels[0].rescale[0].values(pixels), geometry, kept), again)
     back = nib.load(again)
     np.testing.assert_array_equal(np.asarray(back.dataobj), voxels)
     np.testing.assert_array_equal(back.affine, loaded.affine)

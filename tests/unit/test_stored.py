@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 
 from app.core.errors import VolumeInvalid
 from app.core.rescale import Moments, Rescale
-from app.formats.nifti_files import read_nifti
+from app.formats.nifti_cases import read_nifti
 from app.formats.stored import loss_of, to_stored
 from app.formats.writing import to_nifti
 

@@ -1,33 +1,26 @@
 """A retraining from its row to the next round, on both databases, without a broker."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.api.schemas.rounds import ProgressOut
 from app.core.pixels import decode
-from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
 from app.core.splits import Split, held_out_cases
 from app.core.streams import Stream
 from app.loop import claims, jobs, next_round, training_set
 from app.loop.accounts import named_account
 from app.loop.progress import progress
-from app.loop.projects import create_project
 from app.loop.round_history import list_rounds
-from app.settings import Settings
 from app.store import (
     Database,
     Job,
     JobState,
     Label,
     Mask,
-    MaskSource,
     ModelVersion,
     Project,
     QueryItem,
-    ReviewState,
     Role,
     Round,
     Score,
@@ -37,63 +30,11 @@ from app.store import (
     blobs,
     utc_now,
 )
-from tests.conftest import RecordingDispatcher
-from tests.loop.test_leases import annotator, ask, draw, slices_of
+from tests.loop.test_leases import annotator, ask, draw
+from tests.worker.projects import count, job_of, label_batch, make_project, runner
 from worker.runner import Runner
 from worker.steps import select as select_step
 from worker.steps import train as train_step
-
-
-def make_project(database: Database, classes=("background", "lesion"), **query) -> Project:
-    """Four pool cases and one test case, three slices each, bright squares on noise."""
-    from app.loop.masks import add_imported_mask, prepare_mask
-    from app.loop.slices import add_slice, ensure_case, prepare_image
-
-    settings = ProjectSettings(
-        classes=list(classes),
-        query=QuerySettings(**{"size": 3, **query}),
-        training=TrainingSettings(width=2, epochs=2, batch_size=4, learning_rate=0.01),
-    )
-    rng = np.random.default_rng(0)
-    with database.writing() as session:
-        project = create_project(session, "p", settings)
-        for c in range(5):
-            split = Split.TEST if c == 4 else Split.POOL
-            case = ensure_case(session, project, f"case-{c}", split)
-            for index in range(3):
-                image = rng.integers(0, 900, (32, 32))
-                image[4:12, 6:14] += 2000
-                image = prepare_image(image.astype(np.uint16))
-                slice_ = add_slice(session, case, index, {0: image}).slice
-                if split is Split.TEST:
-                    marks = np.zeros((32, 32), dtype=np.uint8)
-                    marks[4:12, 6:14] = 1
-                    add_imported_mask(session, slice_, prepare_mask(marks))
-    return project
-
-
-def label_batch(database: Database, project: Project) -> None:
-    one = annotator(database, "one")
-    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
-        draw(database, one, slice_id, utc_now())
-
-
-def runner(database: Database, **settings) -> Runner:
-    return Runner(
-        database, RecordingDispatcher(), Settings(**settings), claims.QUEUES, name="test-worker"
-    )
-
-
-def count(database: Database, model) -> int:
-    with database.reading() as session:
-        return session.scalar(select(func.count()).select_from(model))
-
-
-def job_of(database: Database) -> Job:
-    with database.reading() as session:
-        return session.scalars(
-            select(Job).where(Job.parent_id.is_(None)).order_by(Job.id.desc())
-        ).first()
 
 
 @pytest.fixture
@@ -394,123 +335,3 @@ def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database
     assert rounds[1].streams == {"target": 2, "boundary": 1}
     assert rounds[0].nearest is None
     assert rounds[1].nearest > 0
-
-
-def draw_blank(database: Database, project: Project) -> None:
-    """Answer the whole batch with masks that hold nothing."""
-    one = annotator(database, "one")
-    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
-        draw(database, one, slice_id, utc_now(), corner=0)
-
-
-@pytest.mark.parametrize("strategy", ["entropy-selective", "clasp"])
-def test_while_no_target_is_labelled_batches_are_drawn_for_variety_over_cases(database, strategy):
-    project = make_project(database, strategy=strategy, size=4)
-    draw_blank(database, project)
-    runner(database).work()
-    with database.reading() as session:
-        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
-        assert opened.exploring == "no labelled slice holds any target yet"
-        items = session.scalars(select(QueryItem).where(QueryItem.round_id == opened.id)).all()
-        assert {item.stream for item in items} == {Stream.EXPLORE}
-        # Four cases, and every one of them has given as many as the others in the end.
-        given = select(Slice.case_id, func.count()).join(QueryItem).group_by(Slice.case_id)
-        assert [count for _, count in session.execute(given)] == [2, 2, 2, 2]
-    assert job_of(database).progress["exploring"] == opened.exploring
-    batch = ask(database, project, annotator(database, "two"), 1, utc_now())
-    assert batch.round.exploring == opened.exploring
-
-
-def test_a_model_that_predicts_nothing_makes_the_loop_explore(database, monkeypatch):
-    project = make_project(database)
-    label_batch(database, project)
-    scored = next_round.scores_of
-
-    def nothing_seen(*arguments):
-        return [replace(one, foreground_pixels=0) for one in scored(*arguments)]
-
-    monkeypatch.setattr(next_round, "scores_of", nothing_seen)
-    runner(database).work()
-    with database.reading() as session:
-        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
-    assert opened.exploring == "the model predicts no target anywhere in the pool"
-
-
-def test_random_stays_random_whatever_the_model_sees(database):
-    project = make_project(database, strategy="random")
-    draw_blank(database, project)
-    runner(database).work()
-    with database.reading() as session:
-        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
-        streams = set(
-            session.scalars(select(QueryItem.stream).where(QueryItem.round_id == opened.id))
-        )
-    assert (opened.exploring, streams) == (None, {Stream.RANDOM})
-
-
-def test_slices_that_come_after_the_end_are_asked_for(database):
-    project = make_project(database, size=50)
-    label_batch(database, project)
-    runner(database).work()
-    assert (
-        "nothing left" in ask(database, project, annotator(database, "one"), 1, utc_now()).message
-    )
-    added = add_slices(database, project, "late", 2)
-    # The addition has made a retraining due, and the message says so meanwhile.
-    assert job_of(database).state is JobState.QUEUED
-    assert "is retraining" in ask(database, project, one, 1, utc_now()).message
-    runner(database).work()
-    assert set(slices_of(ask(database, project, one, 5, utc_now()))) == set(added)
-
-
-def add_slices(database: Database, project: Project, case: str, count: int) -> list[int]:
-    """Slices of a new case of the pool, as an import adds them."""
-    from app.loop.retraining import retrain_if_due
-    from app.loop.slices import add_slice, ensure_case, prepare_image
-
-    with database.writing() as session:
-        project = session.get_one(Project, project.id)
-        made = ensure_case(session, project, case, Split.POOL)
-        images = [prepare_image(np.full((32, 32), 7 * n, dtype=np.uint8)) for n in range(count)]
-        added = [add_slice(session, made, n, {0: image}) for n, image in enumerate(images)]
-        retrain_if_due(session, project)
-        return [one.slice.id for one in added]
-
-
-def test_a_rejection_after_the_end_makes_a_retraining_due(database):
-    from app.loop.reviews import review_mask
-
-    project = make_project(database, size=50)
-    label_batch(database, project)
-    runner(database).work()
-    with database.writing() as session:
-        mask = session.scalars(select(Mask).where(Mask.source == MaskSource.HUMAN)).first()
-        reviewer = named_account(session, "eve", Role.REVIEWER)
-        review_mask(session, reviewer, mask.id, ReviewState.REJECTED, "too small")
-    runner(database).work()
-    batch = ask(database, project, annotator(database, "one"), 5, utc_now())
-    assert slices_of(batch) == [mask.slice_id]
-
-
-def test_a_batch_for_which_nothing_was_scored_fails_its_job_and_says_why(database, monkeypatch):
-    project = make_project(database)
-    label_batch(database, project)
-    monkeypatch.setattr(next_round, "scores_of", lambda *arguments: [])
-    runner(database).work()
-    job = job_of(database)
-    assert job.state is JobState.FAILED
-    assert "none of the 9 slices that are left was scored" in job.error
-    assert "Traceback" not in job.error
-
-
-def test_a_strategy_that_cannot_be_loaded_fails_before_training(database, monkeypatch):
-    project = make_project(database)
-    label_batch(database, project)
-    with database.writing() as session:
-        # As if its package had been taken away since the job was asked for.
-        job = session.scalars(select(Job)).one()
-        job.payload = {"query": {**job.payload["query"], "strategy": "gone"}}
-    runner(database).work()
-    assert job_of(database).state is JobState.FAILED
-    assert "there is no strategy 'gone'" in job_of(database).error
-    assert count(database, ModelVersion) == 0

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from app.core import catalogue
 from app.core.errors import InvalidInput
 from app.core.project_settings import ProjectSettings, with_assignments
+from app.formats.layout import find_layout
 from worker.benchmark.plan import Plan, names_of, seeds_of
 from worker.benchmark.settings import PRESETS, BenchmarkSettings
 from worker.registry import find_network, find_strategy
@@ -66,6 +67,7 @@ def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:
     )
     sources = {find_strategy(name).name: name for name in written}
     find_network(settings.training.network)
+    find_layout(settings.ground.layout)
     try:
         seeds = seeds_of(asked.seeds)
     except ValueError as error:

@@ -73,7 +73,7 @@ def _raise_death(future: Future[None]) -> None:
         future.result()
     except BrokenProcessPool as error:
         raise SfumatoError(
-            "a process of the benchmark died, perhaps for want of memory. Finished rounds are "
+            "a process of the benchmark died, perhaps because memory ran out. Finished rounds are "
             "kept: run the same command again, with fewer --processes"
         ) from error
 

@@ -129,13 +129,17 @@ def _case(name: str, volume: CaseVolume, settings: GroundSettings) -> GroundCase
         classes=marks.astype(np.uint8),
         first_index=volume.first_index,
         rescale=tuple(channel.rescale for channel in volume.channels),
-        moments=tuple(
-            Moments.together(
-                [Moments.of(channel.rescale_of(n).values(plane)) for n, plane in enumerate(stack)]
-            )
-            for channel, stack in zip(volume.channels, stacks, strict=True)
-        ),
+        moments=tuple(map(_moments, volume.channels, stacks)),
         digest=digest.hexdigest(),
+    )
+
+
+def _moments(channel: ChannelStack, stack: npt.NDArray[np.generic]) -> Moments:
+    """Of a whole case in the file's units; ``stack`` is what is stored, cut and shrunk."""
+    if len(channel.rescale) == 1:
+        return Moments.of(channel.rescale[0].values(stack))
+    return Moments.together(
+        [Moments.of(way.values(plane)) for way, plane in zip(channel.rescale, stack, strict=True)]
     )
 
 

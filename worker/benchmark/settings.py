@@ -60,7 +60,7 @@ class PhantomSettings(BaseModel):
 
 
 class BenchmarkSettings(BaseModel):
-    """All that the figures depend on, except strategy and seed."""
+    """All that the results depend on, except strategy and seed."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -18,9 +18,10 @@ class Network(nn.Module, ABC):
     each slice's channels side by side; H and W multiples of ``multiple_of``. Output logits
     (N, L, H, W), where L is 1 for two classes and C for more.
 
-    ``prefix`` runs what is the same in every stochastic pass, ``suffix`` the rest: dropout
-    belongs there. The last of the features that ``prefix`` gives, (N, F, h, w), is what slices
-    are compared by. A network that has no dropout answers every pass alike.
+    ``prefix`` runs what is the same in every stochastic pass, ``suffix`` the rest: dropout, as
+    layers of torch's, belongs there. The last of the features that ``prefix`` gives, (N, F, h, w),
+    is what slices are compared by. A network without such halves gives (image,) or its deepest
+    features as they are; one that has no dropout answers every pass alike.
     """
 
     multiple_of: ClassVar[int] = 1

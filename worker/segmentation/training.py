@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from app.core.errors import InvalidInput
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
@@ -139,6 +140,11 @@ def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Mean cross-entropy over valid pixels; binary cross-entropy for one logit a pixel."""
     if batch.classes is None:
         raise ValueError("the batch has no classes to learn from")
+    if logits.shape[2:] != batch.valid.shape[1:]:
+        raise InvalidInput(
+            f"the network gave logits of {tuple(logits.shape[2:])} pixels for pictures of "
+            f"{tuple(batch.valid.shape[1:])}"
+        )
     if logits.shape[1] == 1:
         expected = batch.classes.float()
         losses = nn.functional.binary_cross_entropy_with_logits(

@@ -11,7 +11,7 @@ from app.core.errors import VolumeInvalid
 from app.formats.case import CaseVolume
 from app.formats.channels import Choice, choose
 from app.formats.layout import CaseFiles, DataSet, Layout, ReadOptions, some
-from app.formats.nifti_files import SUFFIXES, read_nifti
+from app.formats.nifti_cases import SUFFIXES, read_nifti
 
 _SEQUENCES = ("t1", "t1ce", "t2", "flair")
 _FILE = re.compile(r"(.+)_(t1|t1ce|t2|flair)\.nii(?:\.gz)?")

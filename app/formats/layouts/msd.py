@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.errors import VolumeInvalid
 from app.formats.layout import DataSet, Layout, ReadOptions
-from app.formats.nifti_files import choose_of_files, nifti_case
+from app.formats.nifti_cases import choose_of_files, nifti_case
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.formats.layout import DataSet, Layout, ReadOptions, some
-from app.formats.nifti_files import SUFFIXES, choose_of_files, nifti_case
+from app.formats.nifti_cases import SUFFIXES, choose_of_files, nifti_case
 
 
 class NiftiFiles:

@@ -1,5 +1,6 @@
 """Pictures: images/CASE/INDEX.png (or .tif) with masks/CASE/INDEX.png of class indices."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def _read(case: Path, folder: Path, with_masks: bool, choice: Choice) -> CaseVol
     paths.sort(key=lambda path: int(path.stem))
     first = int(paths[0].stem)
     if [int(path.stem) for path in paths] != list(range(first, first + len(paths))):
-        raise VolumeInvalid(f"{case} has gaps between the indices of its pictures")
+        raise VolumeInvalid(
+            f"the pictures in {case} are not numbered one after the other: {_odd(paths)}"
+        )
     image = _stack(paths, [read_picture(path, choice) for path in paths])
     classes = None
     if with_masks:
@@ -56,6 +59,13 @@ def _read(case: Path, folder: Path, with_masks: bool, choice: Choice) -> CaseVol
         first,
         {"kind": "pictures", "file": case.name},
     )
+
+
+def _odd(paths: list[Path]) -> str:
+    """The first two neighbours that do not follow each other."""
+    pairs = pairwise(paths)
+    before, after = next((a, b) for a, b in pairs if int(b.stem) - int(a.stem) != 1)
+    return f"{before.name} is followed by {after.name}"
 
 
 def _stack(paths: list[Path], pictures: list[Pixels]) -> Pixels:

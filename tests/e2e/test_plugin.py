@@ -1,0 +1,108 @@
+"""A package of others, installed where server and worker run: each of its things does its part."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from app.importing import ImportOptions, import_data_set
+from app.loop import capabilities
+from app.loop.datasets import truths
+from app.loop.projects import find_project
+from app.store import Job, JobState, ModelVersion, QueryItem, Role, Round, Score
+from tests.plugins import EXAMPLE, installed, write_package
+from tests.worker.projects import runner
+from worker.tasks import report_capabilities
+
+SETTINGS = ["training.network=tiny", "training.epochs=3", "training.learning_rate=0.01"]
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Four cases as arrays, which only the package's layout can read."""
+    rng = np.random.default_rng(0)
+    for n in range(4):
+        marks = np.zeros((4, 16, 16), dtype=np.uint8)
+        marks[:, 3:9, 4:12] = 1
+        image = rng.integers(0, 50, marks.shape).astype(np.uint8) + 150 * marks
+        np.save(tmp_path / f"c{n}.image.npy", image)
+        np.save(tmp_path / f"c{n}.mask.npy", marks)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("strategy", "streams"),
+    [("tsallis-selective", {"target", "boundary"}), ("one-a-case", {"one a case"})],
+)
+def test_a_measure_a_strategy_a_layout_and_a_network_work_in_the_service(
+    api, pairs, strategy, streams
+):
+    with installed(EXAMPLE):
+        report_capabilities(api.database, "worker-1", ("train", "score"))
+        options = ImportOptions(
+            masks="oracle",
+            validation=0.0,
+            test=0.0,
+            assignments=[*SETTINGS, "query.size=4", f"query.strategy={strategy}"],
+        )
+        assert import_data_set(api.database, "npy-pairs", pairs, "p", options).new_slices == 16
+        ann = api.as_("ann", Role.ADMIN)
+        with api.database.reading() as session:
+            answers = truths(session, find_project(session, "p").id)
+        for item in ann.get("/query/next", params={"size": 4}).json()["items"]:
+            ann.post(f"/slices/{item['slice']}/masks", content=answers[item["slice"]])
+        runner(api.database).work()
+        with api.database.reading() as session:
+            job = session.scalars(select(Job).where(Job.parent_id.is_(None))).one()
+            assert job.state is JobState.SUCCEEDED, job.error
+            assert session.scalars(select(ModelVersion)).one().architecture["name"] == "tiny"
+            assert "tsallis" in set(session.scalars(select(Score.measure)))
+            opened = select(Round.id).where(Round.model_id.is_not(None))
+            asked = session.scalars(
+                select(QueryItem.stream).where(QueryItem.round_id.in_(opened))
+            ).all()
+        assert len(asked) == 4
+        assert set(asked) == streams
+        suggested = ann.get("/query/next").json()["items"][0]
+        assert ann.get(suggested["uncertainty"]).status_code == 200
+
+
+def test_the_server_offers_a_package_without_loading_it_or_torch():
+    code = (
+        "import sys\n"
+        "from app.core import catalogue\n"
+        "from app.main import create_app\n"
+        "assert 'tsallis-selective' in catalogue.names('strategy')\n"
+        "assert 'tiny' in catalogue.names('network')\n"
+        "assert not {'torch', 'worker', 'sfumato_example'} & set(sys.modules)\n"
+    )
+    with installed(EXAMPLE):
+        ran = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_package_that_cannot_be_loaded_is_shown_and_refused_with_its_reason(api, tmp_path):
+    write_package(
+        tmp_path,
+        {"broken": "import a_library_that_is_not_there\n"},
+        "[sfumato.strategies]\nbroken = broken:STRATEGY\n",
+    )
+    admin = api.as_("root", Role.ADMIN)
+    with installed(tmp_path):
+        report_capabilities(api.database, "worker-1", ("train",))
+        entries = {e["name"]: e for e in admin.get("/catalogue").json()["strategies"]}
+        assert "a_library_that_is_not_there" in entries["broken"]["error"]
+        assert entries["entropy-selective"]["error"] is None
+        refused = admin.post("/projects", json={"name": "p", "query": {"strategy": "broken"}})
+    assert refused.status_code == 422
+    assert "a_library_that_is_not_there" in refused.json()["detail"]
+    with api.database.writing() as session:
+        capabilities.forget_worker(session, "worker-1")
+    assert "broken" not in {e["name"] for e in admin.get("/catalogue").json()["strategies"]}

@@ -1,0 +1,148 @@
+"""What the loop does with nothing to go by, nothing left, or nothing that can be loaded."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from app.core.splits import Split
+from app.core.streams import Stream
+from app.loop import next_round
+from app.loop.accounts import named_account
+from app.store import (
+    Database,
+    Job,
+    JobState,
+    Mask,
+    MaskSource,
+    ModelVersion,
+    Project,
+    QueryItem,
+    ReviewState,
+    Role,
+    Round,
+    Slice,
+    utc_now,
+)
+from tests.loop.test_leases import annotator, ask, draw, slices_of
+from tests.worker.projects import count, job_of, label_batch, make_project, runner
+
+
+def draw_blank(database: Database, project: Project) -> None:
+    """Answer the whole batch with masks that hold nothing."""
+    one = annotator(database, "one")
+    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
+        draw(database, one, slice_id, utc_now(), corner=0)
+
+
+@pytest.mark.parametrize("strategy", ["entropy-selective", "clasp"])
+def test_while_no_target_is_labelled_batches_are_drawn_for_variety_over_cases(database, strategy):
+    project = make_project(database, strategy=strategy, size=4)
+    draw_blank(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+        assert opened.exploring == "no labelled slice holds any target yet"
+        items = session.scalars(select(QueryItem).where(QueryItem.round_id == opened.id)).all()
+        assert {item.stream for item in items} == {Stream.EXPLORE}
+        # Four cases, and every one of them has given as many as the others in the end.
+        given = select(Slice.case_id, func.count()).join(QueryItem).group_by(Slice.case_id)
+        assert [count for _, count in session.execute(given)] == [2, 2, 2, 2]
+    assert job_of(database).progress["exploring"] == opened.exploring
+    batch = ask(database, project, annotator(database, "two"), 1, utc_now())
+    assert batch.round.exploring == opened.exploring
+
+
+def test_a_model_that_predicts_nothing_makes_the_loop_explore(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    scored = next_round.scores_of
+
+    def nothing_seen(*arguments):
+        return [replace(one, foreground_pixels=0) for one in scored(*arguments)]
+
+    monkeypatch.setattr(next_round, "scores_of", nothing_seen)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+    assert opened.exploring == "the model predicts no target anywhere in the pool"
+
+
+def test_random_stays_random_whatever_the_model_sees(database):
+    project = make_project(database, strategy="random")
+    draw_blank(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        opened = session.scalars(select(Round).where(Round.model_id.is_not(None))).one()
+        streams = set(
+            session.scalars(select(QueryItem.stream).where(QueryItem.round_id == opened.id))
+        )
+    assert (opened.exploring, streams) == (None, {Stream.RANDOM})
+
+
+def test_slices_that_come_after_the_end_are_asked_for(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    one = annotator(database, "one")
+    assert "nothing left" in ask(database, project, one, 1, utc_now()).message
+    added = add_slices(database, project, "late", 2)
+    # The addition has made a retraining due, and the message says so meanwhile.
+    assert job_of(database).state is JobState.QUEUED
+    assert "is retraining" in ask(database, project, one, 1, utc_now()).message
+    runner(database).work()
+    assert set(slices_of(ask(database, project, one, 5, utc_now()))) == set(added)
+
+
+def add_slices(database: Database, project: Project, case: str, count: int) -> list[int]:
+    """Slices of a new case of the pool, as an import adds them."""
+    from app.loop.retraining import retrain_if_due
+    from app.loop.slices import add_slice, ensure_case, prepare_image
+
+    with database.writing() as session:
+        project = session.get_one(Project, project.id)
+        made = ensure_case(session, project, case, Split.POOL)
+        images = [prepare_image(np.full((32, 32), 7 * n, dtype=np.uint8)) for n in range(count)]
+        added = [add_slice(session, made, n, {0: image}) for n, image in enumerate(images)]
+        retrain_if_due(session, project)
+        return [one.slice.id for one in added]
+
+
+def test_a_rejection_after_the_end_makes_a_retraining_due(database):
+    from app.loop.reviews import review_mask
+
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    with database.writing() as session:
+        mask = session.scalars(select(Mask).where(Mask.source == MaskSource.HUMAN)).first()
+        reviewer = named_account(session, "eve", Role.REVIEWER)
+        review_mask(session, reviewer, mask.id, ReviewState.REJECTED, "too small")
+    runner(database).work()
+    batch = ask(database, project, annotator(database, "one"), 5, utc_now())
+    assert slices_of(batch) == [mask.slice_id]
+
+
+def test_a_batch_for_which_nothing_was_scored_fails_its_job_and_says_why(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    monkeypatch.setattr(next_round, "scores_of", lambda *arguments: [])
+    runner(database).work()
+    job = job_of(database)
+    assert job.state is JobState.FAILED
+    assert "none of the 9 slices that are left was scored" in job.error
+    assert "Traceback" not in job.error
+
+
+def test_a_strategy_that_cannot_be_loaded_fails_before_training(database, monkeypatch):
+    project = make_project(database)
+    label_batch(database, project)
+    with database.writing() as session:
+        # As if its package had been taken away since the job was asked for.
+        job = session.scalars(select(Job)).one()
+        job.payload = {"query": {**job.payload["query"], "strategy": "gone"}}
+    runner(database).work()
+    assert job_of(database).state is JobState.FAILED
+    assert "there is no strategy 'gone'" in job_of(database).error
+    assert count(database, ModelVersion) == 0
