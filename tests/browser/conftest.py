@@ -60,12 +60,20 @@ class Service:
             session.execute(update(Lease).values(expires_at=utc_now()))
         database.dispose()
 
-    def project(self, slices: int = 6, cases: int = 2, epochs: int = 3, **query) -> str:
+    def project(
+        self,
+        slices: int = 6,
+        cases: int = 2,
+        epochs: int = 3,
+        channels: tuple[str, ...] = (),
+        **query,
+    ) -> str:
         """A project of pictures with a bright square; returns its name."""
         name = f"p-{uuid.uuid4().hex[:8]}"
         body = {
             "name": name,
             "classes": ["background", "lesion", "rim"],
+            **({"channels": channels} if channels else {}),
             "query": {"size": slices, "seed": 3, **query},
             "training": {
                 "width": 2,
@@ -79,10 +87,13 @@ class Service:
         assert self.admin.post("/projects", json=body).status_code == 201
         for case in range(cases):
             for index in range(slices // cases):
-                where = {"case": f"case-{case}", "index": index}
-                png = picture(10 * case + index)
-                reply = self.admin.post(f"/projects/{name}/slices", params=where, content=png)
-                assert reply.status_code == 201, reply.text
+                for place, channel in enumerate(channels or (None,)):
+                    where = {"case": f"case-{case}", "index": index}
+                    if channel is not None:
+                        where["channel"] = channel
+                    png = picture(10 * case + index, brighter=1000 * place)
+                    reply = self.admin.post(f"/projects/{name}/slices", params=where, content=png)
+                    assert reply.status_code == 201, reply.text
         return name
 
     def mask_of(self, slice_id: int) -> np.ndarray | None:
@@ -93,12 +104,12 @@ class Service:
         return pixels_of(reply.content) if reply.status_code == 200 else None
 
 
-def picture(seed: int) -> bytes:
+def picture(seed: int, brighter: int = 0) -> bytes:
     """Noise around 1000 of 16 bits, with a square of 3000 ± 5 from (20, 24) to (40, 44)."""
     rng = np.random.default_rng(seed)
     values = rng.integers(800, 1200, (SIZE, SIZE)).astype(np.uint16)
     values[24:44, 20:40] = rng.integers(2995, 3006, (20, 20))
-    return png_of(values)
+    return png_of(values + np.uint16(brighter))
 
 
 @contextmanager
@@ -142,7 +153,7 @@ class Tab:
         box = board.bounding_box()
         return (
             box["x"] + (view["x"] + x * view["scale"]) / view["ratio"],
-            box["y"] + (view["y"] + y * view["scale"]) / view["ratio"],
+            box["y"] + (view["y"] + y * view["scale"] * view["aspect"]) / view["ratio"],
         )
 
     def click(self, x: float, y: float) -> None:

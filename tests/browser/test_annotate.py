@@ -4,7 +4,7 @@ import numpy as np
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SIZE, service_at
-from tests.conftest import pixels_of
+from tests.conftest import pixels_of, png_of
 
 
 def blank() -> np.ndarray:
@@ -191,7 +191,7 @@ def test_a_drawing_can_be_started_afresh_after_a_reload(service, sign_in):
     tab = sign_in(service.token("afresh"), project)
     tab.rectangle(10, 10, 20, 20)
     tab.page.reload()
-    tab.page.get_by_role("button", name="Start afresh").click()
+    tab.page.get_by_role("button", name="Start over").click()
     done = tab.submit()
     assert not service.mask_of(done).any()
 
@@ -271,10 +271,10 @@ def test_a_second_tab_takes_over_and_the_first_steps_back(service, sign_in):
     second.goto(service.url)
     second.locator(f'.board[data-slice="{first}"]').wait_for()
     expect(second.get_by_text("Your drawing of")).to_be_visible()
-    expect(tab.page.get_by_text("You went on in another tab")).to_be_visible()
+    expect(tab.page.get_by_text("You are annotating in another tab")).to_be_visible()
     tab.page.get_by_role("button", name="Annotate here").click()
-    expect(tab.page.get_by_text("You went on in another tab")).to_be_hidden()
-    expect(second.get_by_text("You went on in another tab")).to_be_visible()
+    expect(tab.page.get_by_text("You are annotating in another tab")).to_be_hidden()
+    expect(second.get_by_text("You are annotating in another tab")).to_be_visible()
     tab.submit()
     assert (service.mask_of(first)[10:20, 10:20] == 1).all()
 
@@ -295,7 +295,7 @@ def test_a_lost_lease_is_explained_and_the_mask_is_taken_all_the_same(service, s
     tab.page.clock.fast_forward(2_000_000)
     tab.rectangle(30, 10, 40, 20)  # back from lunch
     tab.page.clock.fast_forward(130_000)
-    expect(tab.page.get_by_text("Your hold on this slice has ended")).to_be_visible()
+    expect(tab.page.get_by_text("This slice is no longer reserved for you")).to_be_visible()
     tab.submit()
     kept = service.admin.get(f"/slices/{first}/masks", headers={"Accept": "application/json"})
     assert [m["late"] for m in kept.json()["items"]] == [True]
@@ -319,7 +319,7 @@ def test_a_session_that_is_over_asks_again_and_loses_nothing(service, sign_in):
     tab.rectangle(10, 10, 20, 20)
     tab.page.context.clear_cookies()
     tab.press("Enter")
-    tab.page.get_by_text("Your session is over").wait_for()
+    tab.page.get_by_text("Your session has ended").wait_for()
     tab.page.get_by_label("Your token").fill(service.token("over"))
     with tab.page.expect_response(lambda r: f"/slices/{first}/masks" in r.url and r.ok):
         tab.page.get_by_role("button", name="Sign in").click()
@@ -369,3 +369,43 @@ def test_the_suggestion_of_a_model_is_accepted_by_part_and_whole(service, sign_i
     annotator.press("z", "y")
     annotator.submit()
     np.testing.assert_array_equal(service.mask_of(drawn), suggested)
+
+
+LEAVE_BEHIND = """([database, key, value, png]) => new Promise((done, failed) => {
+    const bytes = Uint8Array.from(png);
+    const opened = indexedDB.open(database);
+    opened.onerror = () => failed(opened.error);
+    opened.onsuccess = () => {
+        const store = database.split("-")[1];
+        const writing = opened.result.transaction(store, "readwrite");
+        const left = store === "drafts" ? { ...value, classes: bytes } : { ...value, png: bytes };
+        writing.objectStore(store).put(left, key);
+        writing.oncomplete = () => { opened.result.close(); done(null); };
+        writing.onerror = () => failed(writing.error);
+    };
+})"""
+
+
+def test_what_an_earlier_version_left_in_the_browser_is_not_lost(service, sign_in):
+    project = service.project()
+    tab = sign_in(service.token("earlier"), project)
+    first = tab.slice
+    tab.page.wait_for_load_state("networkidle")
+    size = {"width": SIZE, "height": SIZE}
+    drawn = blank()
+    drawn[10:20, 10:20] = 1
+    draft = {"slice": first, **size, "seconds": 5, "savedAt": 1_700_000_000_000}
+    left = ["sfumato-drafts", f"earlier/{first}", draft, drawn.flatten().tolist()]
+    tab.page.evaluate(LEAVE_BEHIND, left)
+    held = service.admin.get(f"/projects/{project}/slices").json()["items"]
+    other = next(item["id"] for item in held if item["id"] != first)
+    mask = {"slice": other, "label": "a slice", "seconds": 7, "at": 1_700_000_000_000}
+    left = ["sfumato-parcels", f"earlier/{other}", mask, list(png_of(drawn))]
+    tab.page.evaluate(LEAVE_BEHIND, left)
+    with tab.page.expect_response(lambda r: f"/slices/{other}/masks" in r.url and r.ok):
+        tab.page.reload()
+    assert (service.mask_of(other)[10:20, 10:20] == 1).all()
+    assert tab.slice == first
+    expect(tab.page.get_by_text("Your drawing of")).to_be_visible()
+    tab.submit()
+    assert (service.mask_of(first)[10:20, 10:20] == 1).all()

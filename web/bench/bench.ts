@@ -30,13 +30,13 @@ function picture(size: number, seed: number): GrayPicture {
     values[index] =
       2048 + 1500 * Math.sin((x + seed * 9) / 23) * Math.cos(y / 31) + ((index * 7919) % 300);
   }
-  return { width: size, height: size, values, low: 0, high: 4096 };
+  return { width: size, height: size, values, low: 0, high: 4096, slope: 1, intercept: 0 };
 }
 
 function ours(size: number, uncertaintyOpacity = 0): Rival {
   const pictures = [0, 1, 2].map((seed) => picture(size, seed));
   const mask = { width: size, height: size, classes: new Uint8Array(size * size) };
-  const looks = {
+  const display = {
     window: { level: 2048, width: 4096 },
     maskOpacity: 0.4,
     suggestion: true,
@@ -45,8 +45,8 @@ function ours(size: number, uncertaintyOpacity = 0): Rival {
   const nothing = () => {};
   const board = new Board(
     host(),
-    looks,
-    { tool: "brush", value: 1, size: Math.round(size / 20), tolerance: 0.1 },
+    display,
+    { kind: "brush", value: 1, size: Math.round(size / 20), tolerance: 0.1 },
     {},
   );
   board.show({
@@ -57,9 +57,9 @@ function ours(size: number, uncertaintyOpacity = 0): Rival {
     uncertainty: Uint8Array.from({ length: size * size }, (_, i) => i % 256),
     classCount: 3,
   });
-  const glass = host().querySelectorAll("canvas")[1];
+  const overlay = host().querySelectorAll("canvas")[1];
   const point = (type: string, step: number) =>
-    glass.dispatchEvent(
+    overlay.dispatchEvent(
       new PointerEvent(type, {
         pointerId: 1,
         button: type === "pointerdown" ? 0 : -1,
@@ -68,11 +68,14 @@ function ours(size: number, uncertaintyOpacity = 0): Rival {
         clientY: 300 + 40 * Math.sin(step / 3),
       }),
     );
-  glass.setPointerCapture = nothing;
+  overlay.setPointerCapture = nothing;
   return {
     pen: (step) => point(step === 0 ? "pointerdown" : "pointermove", step),
     window: (step) =>
-      board.setLooks({ ...looks, window: { level: 2048 + step * 10, width: 3000 + step * 20 } }),
+      board.setDisplay({
+        ...display,
+        window: { level: 2048 + step * 10, width: 3000 + step * 20 },
+      }),
     neighbour: (step) => board.lookAt(pictures[1 + (step % 2)]),
   };
 }

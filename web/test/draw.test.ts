@@ -2,11 +2,10 @@
 
 import { encode } from "fast-png";
 import { describe, expect, it } from "vitest";
-import { ActiveClock } from "../src/annotate/clock";
 import { Fingers } from "../src/draw/fingers";
-import { adjusted, type Hand } from "../src/draw/hand";
 import { History } from "../src/draw/history";
 import { type ClassMap, decodeClasses, decodeGray, encodeClasses } from "../src/draw/pixels";
+import { adjusted, type ToolSettings } from "../src/draw/tool-settings";
 import {
   acceptComponent,
   fillPolygon,
@@ -20,6 +19,7 @@ import {
 } from "../src/draw/tools";
 import { fitted, toPicture, toScreen, zoomed } from "../src/draw/view";
 import { lookupTable, percentileWindow } from "../src/draw/window";
+import { ActiveClock } from "../src/instruments/clock";
 
 /** A map from rows of digits. */
 function map(...rows: string[]): ClassMap {
@@ -114,7 +114,7 @@ describe("areas", () => {
 
   it("grows over similar values that hang together", () => {
     const values = Uint16Array.from([10, 11, 50, 10, 12, 13, 50, 10]);
-    const picture = { width: 4, height: 2, values, low: 10, high: 50 };
+    const picture = { width: 4, height: 2, values, low: 10, high: 50, slope: 1, intercept: 0 };
     const drawn = blank(4, 2);
     growRegion(drawn, picture, { x: 0.5, y: 0.5 }, 2, 3);
     expect(rows(drawn)).toEqual(["3300", "3000"]);
@@ -212,16 +212,12 @@ describe("window", () => {
   it("by percentiles leaves the blank background out", () => {
     const values = new Uint16Array(1000);
     for (let index = 900; index < 1000; index++) values[index] = index;
-    const { level, width } = percentileWindow(
-      { width: 1000, height: 1, values, low: 0, high: 999 },
-      0,
-      1,
-    );
+    const size = { width: 1000, height: 1 };
+    const picture = { ...size, values, low: 0, high: 999, slope: 1, intercept: 0 };
+    const { level, width } = percentileWindow(picture, 0, 1);
     expect(level - width / 2).toBeGreaterThanOrEqual(0);
     expect(level + width / 2).toBe(999);
-    expect(
-      percentileWindow({ width: 1000, height: 1, values, low: 0, high: 999 }, 0.1, 0.9).width,
-    ).toBe(80);
+    expect(percentileWindow(picture, 0.1, 0.9).width).toBe(80);
   });
 });
 
@@ -250,12 +246,12 @@ it("names the whole map", () => {
 });
 
 describe("fingers", () => {
-  const view = { scale: 1, x: 0, y: 0 };
+  const view = { scale: 1, aspect: 1, x: 0, y: 0 };
 
   it("carry the picture along one by one", () => {
     const fingers = new Fingers();
     fingers.down(1, { x: 10, y: 10 });
-    expect(fingers.move(1, { x: 15, y: 8 }, view)).toEqual({ scale: 1, x: 5, y: -2 });
+    expect(fingers.move(1, { x: 15, y: 8 }, view)).toEqual({ ...view, x: 5, y: -2 });
   });
 
   it("zoom by two: twice as far apart is twice as large, about what lies between them", () => {
@@ -276,13 +272,13 @@ describe("fingers", () => {
   });
 });
 
-describe("the hand", () => {
-  const hand: Hand = { tool: "brush", value: 1, size: 20, tolerance: 0.1 };
+describe("tool settings", () => {
+  const tool: ToolSettings = { kind: "brush", value: 1, size: 20, tolerance: 0.1 };
 
   it("grows and shrinks by a share of its size, within limits", () => {
-    expect(adjusted(hand, 1)).toEqual({ size: 23 });
-    expect(adjusted({ ...hand, size: 1 }, -1)).toEqual({ size: 1 });
-    expect(adjusted({ ...hand, size: 199 }, 1)).toEqual({ size: 200 });
-    expect(adjusted({ ...hand, tool: "grow", tolerance: 0.9 }, 1)).toEqual({ tolerance: 1 });
+    expect(adjusted(tool, 1)).toEqual({ size: 23 });
+    expect(adjusted({ ...tool, size: 1 }, -1)).toEqual({ size: 1 });
+    expect(adjusted({ ...tool, size: 199 }, 1)).toEqual({ size: 200 });
+    expect(adjusted({ ...tool, kind: "grow", tolerance: 0.9 }, 1)).toEqual({ tolerance: 1 });
   });
 });

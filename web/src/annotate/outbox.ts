@@ -4,7 +4,7 @@
  */
 
 import { type MaskInfo, post, Refused, Unreachable } from "../api/client";
-import type { Keep, Parcel } from "./keep";
+import { addressOf, type PendingMask, type PendingMasks } from "./pending";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -21,22 +21,22 @@ export class Outbox {
   private state: OutboxState = { waiting: 0, reachable: true };
 
   constructor(
-    private readonly keep: Keep,
+    private readonly pending: PendingMasks,
     private readonly changed: (state: OutboxState) => void,
-    private readonly sent: (parcel: Parcel, mask: MaskInfo) => void,
-    private readonly refused: (parcel: Parcel, error: Refused) => void,
+    private readonly sent: (mask: PendingMask, stored: MaskInfo) => void,
+    private readonly refused: (mask: PendingMask, error: Refused) => void,
   ) {
     window.addEventListener("online", () => this.hurry());
   }
 
   /** Slices whose masks have not arrived yet. */
-  async pending(): Promise<Set<number>> {
-    return new Set((await this.keep.waiting()).map((parcel) => parcel.slice));
+  async slices(): Promise<Set<number>> {
+    return new Set((await this.pending.all()).map(({ slice }) => slice));
   }
 
   /** Take a mask; when this resolves it is safe in the browser. */
-  async put(parcel: Parcel): Promise<void> {
-    await this.keep.saveParcel(parcel);
+  async put(mask: PendingMask): Promise<void> {
+    await this.pending.save(mask);
     this.hurry();
   }
 
@@ -52,7 +52,7 @@ export class Outbox {
     this.running = true;
     try {
       for (;;) {
-        const waiting = await this.keep.waiting();
+        const waiting = await this.pending.all();
         this.tell({ waiting: waiting.length });
         if (waiting.length === 0) return;
         if (!(await this.send(waiting[0]))) await this.pause();
@@ -62,14 +62,12 @@ export class Outbox {
     }
   }
 
-  private async send(parcel: Parcel): Promise<boolean> {
-    const seconds = parcel.seconds.toFixed(1);
+  private async send(mask: PendingMask): Promise<boolean> {
     try {
-      const path = `/slices/${parcel.slice}/masks?seconds=${seconds}`;
-      const mask = await post<MaskInfo>(path, parcel.png, "image/png");
-      await this.dropIfSame(parcel);
+      const stored = await post<MaskInfo>(addressOf(mask), mask.png, "image/png");
+      await this.dropIfSame(mask);
       this.tell({ reachable: true });
-      this.sent(parcel, mask);
+      this.sent(mask, stored);
       return true;
     } catch (error) {
       // Signed out, or the server is away: the mask waits. Whatever else it said is final.
@@ -77,17 +75,17 @@ export class Outbox {
         this.tell({ reachable: !(error instanceof Unreachable) });
         return false;
       }
-      await this.dropIfSame(parcel);
-      if (error instanceof Refused) this.refused(parcel, error);
+      await this.dropIfSame(mask);
+      if (error instanceof Refused) this.refused(mask, error);
       else throw error;
       return true;
     }
   }
 
   /** A newer mask of the slice may have taken the place of the one that was just sent. */
-  private async dropIfSame(parcel: Parcel): Promise<void> {
-    const now = (await this.keep.waiting()).find((other) => other.slice === parcel.slice);
-    if (now?.at === parcel.at) await this.keep.dropParcel(parcel.slice);
+  private async dropIfSame(mask: PendingMask): Promise<void> {
+    const now = (await this.pending.all()).find((other) => other.slice === mask.slice);
+    if (now?.at === mask.at) await this.pending.drop(mask.slice);
   }
 
   private pause(): Promise<void> {

@@ -1,42 +1,52 @@
-/** The annotator's page: it shows what lies on the `Desk`, and passes on what is asked of it. */
+/** The annotator's page: it shows the state of the `Workspace`, and passes on what is asked of it. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Project, Session } from "../api/client";
+import { EdgeLetters } from "../instruments/edge-letters";
+import { HelpDialog } from "../instruments/help";
+import { useKeys } from "../instruments/keys";
+import { Toolbar } from "../instruments/toolbar";
 import { t } from "../texts";
 import { Failure } from "../ui";
-import { Desk } from "./desk";
-import { deskBindings, useKeys } from "./keys";
-import { HelpDialog, Notices, SidePanel, SkipDialog, Toolbar } from "./parts";
-import { EMPTY_DESK } from "./state";
+import { workspaceBindings } from "./bindings";
+import { Notices } from "./notices";
+import { SidePanel } from "./side-panel";
+import { SkipDialog } from "./skip-dialog";
+import { EMPTY_WORKSPACE, type WorkspaceState } from "./state";
+import { Workspace } from "./workspace";
 
 export function AnnotatePage(props: { session: Session; project: Project }) {
   const { project } = props;
   const { account } = props.session;
   const host = useRef<HTMLDivElement>(null);
-  const [state, setState] = useState(EMPTY_DESK);
+  const [state, setState] = useState(EMPTY_WORKSPACE);
   const [dialog, setDialog] = useState<"help" | "skip" | null>(null);
-  const desk = useMemo(() => new Desk(account, project, setState), [account, project]);
-  useEffect(() => desk.open(host.current!), [desk]);
+  const workspace = useMemo(() => new Workspace(account, project, setState), [account, project]);
+  useEffect(() => workspace.open(host.current!), [workspace]);
 
-  const { current, batch, passive, offset, error } = state;
+  const { controls } = workspace;
+  const { current, passive, view } = state;
   const disabled = !current || passive;
   const openDialog = (name: "help" | "skip") => {
     if (name === "help" || current) setDialog(name);
   };
-  const bindings = deskBindings(project.classes, desk, openDialog);
-  useKeys(bindings, { used: () => desk.used(), space: (held) => desk.holdSpace(held) });
+  const bindings = workspaceBindings(project.classes, workspace, openDialog);
+  useKeys(bindings, {
+    used: () => workspace.used(),
+    space: (held) => controls.holdSpace(held),
+  });
 
   return (
     <main class="annotate">
       <Toolbar
-        hand={state.hand}
-        onHand={(change) => desk.changeHand(change)}
+        tool={state.tool}
+        onTool={(change) => controls.changeTool(change)}
         disabled={disabled}
         can={state.can}
-        drawing={desk}
-        hasSuggestion={Boolean(current?.ready.suggestion)}
-        onCopy={() => void desk.copyFromNeighbour()}
-        onAcceptAll={() => desk.acceptAll()}
+        drawing={controls}
+        hasSuggestion={Boolean(current?.loaded.suggestion)}
+        onCopy={() => void controls.copyFromNeighbour()}
+        onAcceptAll={() => controls.acceptAll()}
         onHelp={() => openDialog("help")}
       />
       <div class="stage">
@@ -44,39 +54,19 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
           class="board"
           ref={host}
           role="img"
-          aria-label={t.annotate.canvas}
-          data-slice={current?.ready.item.slice}
-          data-offset={offset}
+          aria-label={t.instruments.canvas}
+          data-slice={current?.loaded.item.slice}
+          data-offset={view.offset}
+          data-channel={view.channel?.name}
         />
-        <Notices
-          state={state}
-          onDiscard={() => desk.startAfresh()}
-          onRefusalsRead={() => desk.readRefusals()}
-        />
-        {error && <Failure error={error} retry={() => void desk.refill()} />}
-        {passive && (
-          <div class="cover">
-            <p>{t.annotate.otherTab}</p>
-            <button type="button" class="main" onClick={() => void desk.takeOver()}>
-              {t.annotate.takeOver}
-            </button>
-          </div>
-        )}
-        {disabled && !passive && batch && (
-          <div class="cover">
-            <h1>{t.annotate.nothing}</h1>
-            <p>{batch.message}</p>
-            <button type="button" class="main" onClick={() => void desk.refill()}>
-              {t.annotate.checkAgain}
-            </button>
-          </div>
-        )}
-        {!current && !batch && !error && <p class="cover">{t.loading}</p>}
+        <EdgeLetters orientation={current?.loaded.orientation ?? null} />
+        <Notices state={state} workspace={workspace} />
+        <Covers state={state} workspace={workspace} />
       </div>
       <SidePanel
         project={project}
         state={state}
-        desk={desk}
+        workspace={workspace}
         disabled={disabled}
         onSkip={() => openDialog("skip")}
       />
@@ -85,11 +75,42 @@ export function AnnotatePage(props: { session: Session; project: Project }) {
         <SkipDialog
           onSkip={(reason) => {
             setDialog(null);
-            void desk.skip(reason);
+            void workspace.skip(reason);
           }}
           onClose={() => setDialog(null)}
         />
       )}
     </main>
+  );
+}
+
+/** What stands in the way of drawing: an error, another tab, or nothing to do. */
+function Covers(props: { state: WorkspaceState; workspace: Workspace }) {
+  const { state, workspace } = props;
+  const { current, batch, passive, view } = state;
+  const failure = view.failure && "error" in view.failure ? view.failure.error : null;
+  const error = state.error ?? failure;
+  return (
+    <>
+      {error && <Failure error={error} retry={() => void workspace.refill()} />}
+      {passive && (
+        <div class="cover">
+          <p>{t.annotate.otherTab}</p>
+          <button type="button" class="main" onClick={() => void workspace.takeOver()}>
+            {t.annotate.takeOver}
+          </button>
+        </div>
+      )}
+      {!current && !passive && batch && (
+        <div class="cover">
+          <h1>{t.annotate.nothing}</h1>
+          <p>{batch.message}</p>
+          <button type="button" class="main" onClick={() => void workspace.refill()}>
+            {t.instruments.checkAgain}
+          </button>
+        </div>
+      )}
+      {!current && !batch && !error && <p class="cover">{t.loading}</p>}
+    </>
   );
 }

@@ -1,7 +1,7 @@
 /** The annotator's queue: slices leased and loaded before they are needed. */
 
 import { api, type Batch, data, type Item } from "../api/client";
-import type { Loader } from "./load";
+import type { ItemLoader } from "./prepare";
 
 /** The slice that is drawn on, and those that are ready behind it. */
 const AHEAD = 3;
@@ -14,7 +14,7 @@ export class Queue {
 
   constructor(
     private readonly project: string,
-    private readonly loader: Loader,
+    private readonly loader: ItemLoader,
   ) {}
 
   /** Ask the server what is next, and load it. Renews what is held. */
@@ -26,7 +26,7 @@ export class Queue {
     this.items = batch.items.filter(
       (item) => !unsent.has(item.slice) && !(this.done.has(item.slice) && !item.returned),
     );
-    for (const item of this.items) this.loader.item(item).catch(() => {});
+    for (const item of this.items) this.loader.load(item).catch(() => {});
     return batch;
   }
 

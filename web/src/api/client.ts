@@ -21,6 +21,8 @@ export type AnnotatorDay = Schemas["AnnotatorDay"];
 export type PoolMap = Schemas["MapOut"];
 export type Token = Schemas["TokenOut"];
 export type ImportResult = Schemas["ImportOut"];
+export type Catalogue =
+  paths["/catalogue"]["get"]["responses"]["200"]["content"]["application/json"];
 
 /** The server refused: `message` is its own words. */
 export class Refused extends Error {

@@ -1,12 +1,13 @@
 /** The current batch as pictures, and the pool as a map. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { reason } from "../annotate/parts";
 import { all, api, bytes, data, type PoolMap, type Round, type RoundItem } from "../api/client";
+import { aspectOf } from "../api/slices";
 import { Composer } from "../draw/compose";
 import { decodeClasses, decodeGray } from "../draw/pixels";
 import { outline } from "../draw/tools";
 import { PRESETS } from "../draw/window";
+import { reason } from "../instruments/slice-facts";
 import { t } from "../texts";
 import { Dialog, Failure, figure, Panel, useLoaded } from "../ui";
 import { ChartView, markOf, PALETTE } from "./chart";
@@ -19,26 +20,29 @@ async function compose(
   mask: number | null,
   suggested: boolean,
 ): Promise<HTMLCanvasElement> {
-  const [image, suggestion, drawn] = await Promise.all([
+  const [facts, image, suggestion, drawn] = await Promise.all([
+    data(api.GET("/slices/{slice_id}", { params: { path: { slice_id: slice } } })),
     bytes(`/slices/${slice}/image`),
     suggested ? bytes(`/slices/${slice}/suggestion`) : null,
     // Annotators may not see others' masks: then the slice is shown without.
     mask === null ? null : bytes(`/masks/${mask}/image`).catch(() => null),
   ]);
-  if (!image) throw new Error(t.annotate.noNeighbour);
+  if (!image) throw new Error(t.instruments.noNeighbour);
   const picture = decodeGray(image);
   const { width, height } = picture;
   const map = drawn
     ? decodeClasses(drawn)
     : { width, height, classes: new Uint8Array(width * height) };
   const edge = suggestion ? outline(decodeClasses(suggestion)) : null;
-  const looks = {
+  const display = {
     window: PRESETS.tissue(picture),
     maskOpacity: 0.4,
     suggestion: true,
     uncertaintyOpacity: 0,
   };
-  return new Composer(picture, map, 64, edge, null, looks).canvas;
+  const { canvas } = new Composer(picture, map, 64, edge, null, display);
+  canvas.style.aspectRatio = `${width} / ${height * aspectOf(facts)}`;
+  return canvas;
 }
 
 /** A slice with its overlays; loaded when it comes into view. */
@@ -102,7 +106,7 @@ export function GalleryPanel(props: { round: Round; version: string }) {
               slice={item.slice}
               mask={item.mask}
               suggested={round.model !== null}
-              label={t.annotate.slice(item.case, item.index)}
+              label={t.instruments.slice(item.case, item.index)}
             />
             <span class="small">
               {item.rank}. {item.case} · {item.index}
@@ -119,18 +123,18 @@ export function GalleryPanel(props: { round: Round; version: string }) {
         </button>
       )}
       {large && (
-        <Dialog title={t.annotate.slice(large.case, large.index)} onClose={() => setLarge(null)}>
+        <Dialog title={t.instruments.slice(large.case, large.index)} onClose={() => setLarge(null)}>
           <div class="large">
             <Thumbnail
               slice={large.slice}
               mask={large.mask}
               suggested={round.model !== null}
-              label={t.annotate.slice(large.case, large.index)}
+              label={t.instruments.slice(large.case, large.index)}
             />
           </div>
           <p>
-            {reason(large.stream)} {t.annotate.rank(large.rank)}{" "}
-            {large.score !== null && t.annotate.score(figure(large.score, 2))}
+            {reason(large.stream)} {t.instruments.rank(large.rank)}{" "}
+            {large.score !== null && t.instruments.score(figure(large.score, 2))}
           </p>
         </Dialog>
       )}
@@ -205,14 +209,14 @@ export function MapPanel(props: { round: Round; version: string }) {
                     slice={hovered.slice}
                     mask={null}
                     suggested={hovered.state === "batch"}
-                    label={t.annotate.slice(hovered.case, hovered.index)}
+                    label={t.instruments.slice(hovered.case, hovered.index)}
                   />
                   <p class="small">
-                    {t.annotate.slice(hovered.case, hovered.index)}
+                    {t.instruments.slice(hovered.case, hovered.index)}
                     <br />
                     {text.mapStates[hovered.state]}
                     {hovered.stream && `, ${hovered.stream}`}
-                    {hovered.round !== null && `, ${t.annotate.roundNumber(hovered.round)}`}
+                    {hovered.round !== null && `, ${t.instruments.roundNumber(hovered.round)}`}
                   </p>
                 </>
               )}

@@ -85,7 +85,13 @@ function JobView(props: { job: Job; onCancel: (() => void) | null }) {
     epoch,
     epochs,
     slices_scored: scored,
-  } = job.progress as Record<string, number | undefined>;
+    exploring,
+  } = job.progress as {
+    epoch?: number;
+    epochs?: number;
+    slices_scored?: number;
+    exploring?: string | null;
+  };
   const active = ["queued", "running", "waiting"].includes(job.state);
   return (
     <article data-job={job.id} data-state={job.state}>
@@ -109,6 +115,7 @@ function JobView(props: { job: Job; onCancel: (() => void) | null }) {
             : {})}
         />
       )}
+      {exploring && <p class="small">{t.instruments.exploring(exploring)}</p>}
       {job.error && (
         <details>
           <summary>{text.jobError}</summary>

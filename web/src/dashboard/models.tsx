@@ -158,7 +158,7 @@ function TrainingMasks(props: { model: Model; onClose: () => void }) {
               slice={one.slice}
               mask={one.mask}
               suggested={false}
-              label={t.annotate.slice(one.case, one.index)}
+              label={t.instruments.slice(one.case, one.index)}
             />
             <figcaption class="small">
               {one.case} · {one.index}

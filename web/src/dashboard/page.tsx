@@ -1,4 +1,4 @@
-/** How a project fares, and for admins the levers. */
+/** How a project is doing; for admins, also what they can change. */
 
 import { useMemo, useState } from "preact/hooks";
 import { api, data, type Progress, type Project, type Session } from "../api/client";
@@ -148,12 +148,13 @@ function RoundPanel(props: {
       {round ? (
         <>
           <p>{text.roundState(round.number, round.strategy)}</p>
+          {round.exploring && <p>{t.instruments.exploring(round.exploring)}</p>}
           <progress
             max={Math.max(round.size, 1)}
             value={round.labelled}
-            aria-label={t.annotate.roundProgress(round.labelled, round.size)}
+            aria-label={t.instruments.roundProgress(round.labelled, round.size)}
           />
-          <p class="small">{t.annotate.roundProgress(round.labelled, round.size)}</p>
+          <p class="small">{t.instruments.roundProgress(round.labelled, round.size)}</p>
           <dl class="figures">
             <Figure name={text.figures.open} value={round.open} />
             <Figure name={text.figures.blank} value={round.blank} />
@@ -171,7 +172,7 @@ function RoundPanel(props: {
           {Object.entries(slices).map(([split, { labelled, total }]) => (
             <tr key={split}>
               <th scope="row">{text.splits[split]}</th>
-              <td class="number">{t.annotate.roundProgress(labelled, total)}</td>
+              <td class="number">{t.instruments.roundProgress(labelled, total)}</td>
             </tr>
           ))}
         </tbody>

@@ -1,9 +1,10 @@
 /** The settings that the next round follows, as the server describes them. */
 
 import { useState } from "preact/hooks";
-import { api, data, type Project } from "../api/client";
+import { api, type Catalogue, data, type Project } from "../api/client";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, words } from "../ui";
+import { type Entry, EntryField } from "./choice";
 
 const text = t.dashboard;
 
@@ -12,7 +13,7 @@ interface Field {
   name: string;
   label: string;
   hint?: string;
-  choices?: string[];
+  choices?: Entry[];
   kind: "string" | "number" | "boolean";
   nullable: boolean;
 }
@@ -44,7 +45,7 @@ export function fieldsOf(document: {
         name,
         label: name.replaceAll("_", " "),
         ...(schema.description ? { hint: schema.description } : {}),
-        ...(schema.enum ? { choices: schema.enum } : {}),
+        ...(schema.enum ? { choices: schema.enum.map((one) => ({ name: one })) } : {}),
         kind,
         nullable: kinds.includes("null"),
       };
@@ -52,19 +53,27 @@ export function fieldsOf(document: {
   });
 }
 
+/** A setting that names an entry of the catalogue offers those that there are. */
+function withCatalogue(field: Field, catalogue: Catalogue): Field {
+  const { section, name } = field;
+  if (section === "query" && name === "strategy") {
+    return { ...field, choices: catalogue.strategies };
+  }
+  if (section === "training" && name === "network") {
+    return { ...field, choices: catalogue.networks };
+  }
+  return field;
+}
+
 export function SettingsPanel(props: { project: Project }) {
   const name = props.project.name;
   const settings = useLoaded(async () => {
-    const [project, document, strategies] = await Promise.all([
+    const [project, document, catalogue] = await Promise.all([
       data(api.GET("/projects/{name}", { params: { path: { name } } })),
       fetch("/openapi.json").then((reply) => reply.json()),
-      data(api.GET("/strategies")),
+      data(api.GET("/catalogue")),
     ]);
-    const fields = fieldsOf(document).map((field) =>
-      field.section === "query" && field.name === "strategy"
-        ? { ...field, choices: strategies }
-        : field,
-    );
+    const fields = fieldsOf(document).map((field) => withCatalogue(field, catalogue));
     return { project, fields };
   }, name);
   const [changes, setChanges] = useState<Record<string, unknown>>({});
@@ -142,18 +151,14 @@ function SettingField(props: { field: Field; value: unknown; onChange: (to: unkn
   const name = `${field.section}.${field.name}`;
   if (field.choices) {
     return (
-      <label title={field.hint}>
-        <span class="small">{field.label}</span>
-        <select
-          name={name}
-          value={String(value)}
-          onChange={(event) => props.onChange(event.currentTarget.value)}
-        >
-          {field.choices.map((choice) => (
-            <option key={choice}>{choice}</option>
-          ))}
-        </select>
-      </label>
+      <EntryField
+        label={field.label}
+        hint={field.hint}
+        name={name}
+        entries={field.choices}
+        value={String(value)}
+        onChange={props.onChange}
+      />
     );
   }
   if (field.kind === "boolean") {

@@ -1,18 +1,21 @@
 /** Data sets in and out, as archives. */
 
 import { useRef, useState } from "preact/hooks";
-import { type ImportResult, post } from "../api/client";
+import { api, data, type ImportResult, post } from "../api/client";
 import { t } from "../texts";
-import { Failure, Panel, words } from "../ui";
+import { Failure, Panel, useLoaded, words } from "../ui";
+import { EntryField } from "./choice";
 
 const text = t.dashboard;
-
-const LAYOUTS = ["msd", "brats", "nifti", "dicom", "png"];
 
 export function ImportPanel(props: { project: string | null; onDone: () => void }) {
   const file = useRef<HTMLInputElement>(null);
   const [name, setName] = useState(props.project ?? "");
-  const [layout, setLayout] = useState(LAYOUTS[0]);
+  const catalogue = useLoaded(() => data(api.GET("/catalogue")), "catalogue");
+  const layouts = catalogue.value?.layouts ?? [];
+  const [chosen, setChosen] = useState("");
+  const layout = chosen || (layouts.find(({ error }) => !error)?.name ?? "");
+  const [channels, setChannels] = useState("");
   const [masks, setMasks] = useState("");
   const [busy, setBusy] = useState(false);
   const [result, setResult] = useState<ImportResult | null>(null);
@@ -24,6 +27,7 @@ export function ImportPanel(props: { project: string | null; onDone: () => void 
     setResult(null);
     try {
       const query = new URLSearchParams({ layout, ...(masks ? { masks } : {}) });
+      for (const channel of namesIn(channels)) query.append("channel", channel);
       const path = `/projects/${encodeURIComponent(name)}/imports?${query}`;
       setResult(await post<ImportResult>(path, archive, "application/zip"));
       setError(null);
@@ -53,13 +57,15 @@ export function ImportPanel(props: { project: string | null; onDone: () => void 
               onInput={(event) => setName(event.currentTarget.value)}
             />
           </label>
-          <label>
-            <span class="small">{text.layout}</span>
-            <select value={layout} onChange={(event) => setLayout(event.currentTarget.value)}>
-              {LAYOUTS.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
+          <EntryField label={text.layout} entries={layouts} value={layout} onChange={setChosen} />
+          <label title={text.channelsHint}>
+            <span class="small">{text.channels}</span>
+            <input
+              name="channels"
+              placeholder={text.channelsExample}
+              value={channels}
+              onInput={(event) => setChannels(event.currentTarget.value)}
+            />
           </label>
           <label>
             <span class="small">{text.masks}</span>
@@ -74,11 +80,11 @@ export function ImportPanel(props: { project: string | null; onDone: () => void 
             <input type="file" accept=".zip" required ref={file} />
           </label>
         </div>
-        <button type="submit" class="main" disabled={busy}>
+        <button type="submit" class="main" disabled={busy || !layout}>
           {busy ? text.importing : text.importSubmit}
         </button>
       </form>
-      {error && <Failure error={error} />}
+      {(error ?? catalogue.error) && <Failure error={(error ?? catalogue.error)!} />}
       {result && (
         <p role="status">
           {text.imported(result.cases, result.new_slices, result.known_slices)}
@@ -95,6 +101,14 @@ export function ImportPanel(props: { project: string | null; onDone: () => void 
       )}
     </Panel>
   );
+}
+
+/** The names in a list that commas divide. */
+export function namesIn(list: string): string[] {
+  return list
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
 }
 
 export function ExportPanel(props: { project: string }) {

@@ -25,11 +25,15 @@ export function colourOf(index: number): [number, number, number] {
 }
 
 /** What is shown over the picture, and how strongly (0 to 1). */
-export interface Looks {
-  window: Window;
+export interface OverlaySettings {
   maskOpacity: number;
   suggestion: boolean;
   uncertaintyOpacity: number;
+}
+
+/** How the picture and what lies over it are shown. */
+export interface DisplaySettings extends OverlaySettings {
+  window: Window;
 }
 
 const rgba = (r: number, g: number, b: number): number =>
@@ -55,32 +59,32 @@ export class Composer {
     private readonly classCount: number,
     private readonly suggestionOutline: Uint8Array | null,
     private readonly uncertainty: Uint8Array | null,
-    private looks: Looks,
+    private display: DisplaySettings,
   ) {
     this.canvas.width = picture.width;
     this.canvas.height = picture.height;
     this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true })!;
     this.image = this.context.createImageData(picture.width, picture.height);
     this.out = new Uint32Array(this.image.data.buffer);
-    this.show(looks);
+    this.show(display);
   }
 
-  /** Show everything anew. */
-  show(looks: Looks): void {
+  /** Compose everything again. */
+  show(display: DisplaySettings): void {
     const size = this.picture.values instanceof Uint16Array ? 65536 : 256;
-    if (this.greys.length !== size || looks.window !== this.looks.window) {
+    if (this.greys.length !== size || display.window !== this.display.window) {
       // Plain loops: `from` with a function takes longer than all of the drawing.
-      const table = lookupTable(looks.window, size);
+      const table = lookupTable(display.window, size, this.picture);
       this.greys = new Uint32Array(size);
       for (let value = 0; value < size; value++) {
         this.greys[value] = rgba(table[value], table[value], table[value]);
       }
     }
-    if (this.tints.length === 0 || looks.maskOpacity !== this.looks.maskOpacity) {
+    if (this.tints.length === 0 || display.maskOpacity !== this.display.maskOpacity) {
       this.tints = [];
       for (let index = 0; index < this.classCount; index++) {
         this.tints.push(
-          tint(index === 0 ? [0, 0, 0] : colourOf(index), index && looks.maskOpacity),
+          tint(index === 0 ? [0, 0, 0] : colourOf(index), index && display.maskOpacity),
         );
       }
     }
@@ -91,25 +95,25 @@ export class Composer {
     }
     if (
       this.uncertainty &&
-      (this.heats.length === 0 || looks.uncertaintyOpacity !== this.looks.uncertaintyOpacity)
+      (this.heats.length === 0 || display.uncertaintyOpacity !== this.display.uncertaintyOpacity)
     ) {
       this.heats = new Uint32Array(65536);
       for (let at = 0; at < 65536; at++) {
         const grey = rgba(at & 255, at & 255, at & 255);
-        this.heats[at] = heated(grey, (at >> 8) * (looks.uncertaintyOpacity / 255));
+        this.heats[at] = heated(grey, (at >> 8) * (display.uncertaintyOpacity / 255));
       }
     }
-    this.looks = looks;
+    this.display = display;
     this.draw(whole(this.picture));
   }
 
-  /** Show a part anew, after drawing on it. */
+  /** Compose a part again, after drawing on it. */
   draw(rect: Rect): void {
     const { width, values } = this.picture;
     const { classes } = this.mask;
     const { out, greys, tints, solid, heats } = this;
-    const { uncertaintyOpacity } = this.looks;
-    const edge = this.looks.suggestion ? this.suggestionOutline : null;
+    const { uncertaintyOpacity } = this.display;
+    const edge = this.display.suggestion ? this.suggestionOutline : null;
     const heat = uncertaintyOpacity > 0 ? this.uncertainty : null;
     for (let y = rect.top; y < rect.bottom; y++) {
       const start = y * width + rect.left;

@@ -2,13 +2,25 @@
 
 import { decode, encode } from "fast-png";
 
-/** A greyscale picture: `values` row by row, 8 or 16 bits each. */
-export interface GrayPicture {
+/** How stored values become the file's own: stored · slope + intercept. */
+export interface ValueScale {
+  slope: number;
+  intercept: number;
+}
+
+/** A greyscale picture: stored `values` row by row, 8 or 16 bits each. */
+export interface GrayPicture extends ValueScale {
   width: number;
   height: number;
   values: Uint8Array | Uint16Array;
+  /** The least and the greatest stored value. */
   low: number;
   high: number;
+}
+
+/** The file's own value of a stored one. */
+export function fileValue({ slope, intercept }: ValueScale, stored: number): number {
+  return stored * slope + intercept;
 }
 
 /** A map of class indices, row by row; 0 is background. */
@@ -27,7 +39,10 @@ export function blankMap(
 }
 
 /** Decode a greyscale PNG of 8 or 16 bits. Throws an `Error` for any other. */
-export function decodeGray(bytes: Uint8Array): GrayPicture {
+export function decodeGray(
+  bytes: Uint8Array,
+  { slope, intercept }: ValueScale = { slope: 1, intercept: 0 },
+): GrayPicture {
   const png = decode(bytes);
   if (png.channels !== 1 || png.palette || png.depth < 8) {
     throw new Error(`expected a greyscale PNG of 8 or 16 bits, got ${png.channels} channels`);
@@ -39,7 +54,7 @@ export function decodeGray(bytes: Uint8Array): GrayPicture {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return { width: png.width, height: png.height, values, low, high };
+  return { width: png.width, height: png.height, values, low, high, slope, intercept };
 }
 
 /** Decode a PNG of class indices. */

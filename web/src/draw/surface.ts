@@ -10,21 +10,23 @@ const BACKGROUND = "#0b0c0e";
 export interface Content {
   /** The picture, one canvas pixel for each of its own; null where there is none yet. */
   picture(): HTMLCanvasElement | null;
-  /** Draw what lies over it, in device pixels, on an empty glass. */
-  over(glass: CanvasRenderingContext2D): void;
+  /** The height of the picture's pixels over their width. */
+  aspect(): number;
+  /** Draw what lies over it, in device pixels, on an empty canvas. */
+  over(overlay: CanvasRenderingContext2D): void;
 }
 
 export class Surface {
   /** The upper canvas; the pointer is above it. */
-  readonly glass = document.createElement("canvas");
+  readonly overlay = document.createElement("canvas");
   private readonly screen = document.createElement("canvas");
   private readonly context = this.screen.getContext("2d", {
     alpha: false,
     willReadFrequently: true,
   })!;
-  private readonly above = this.glass.getContext("2d")!;
+  private readonly above = this.overlay.getContext("2d")!;
   private readonly sizes: ResizeObserver;
-  private shown: View = { scale: 1, x: 0, y: 0 };
+  private shown: View = { scale: 1, aspect: 1, x: 0, y: 0 };
   private stale: Rect | "all" | null = null;
   private frame = 0;
 
@@ -32,7 +34,7 @@ export class Surface {
     private readonly host: HTMLElement,
     private readonly content: Content,
   ) {
-    host.append(this.screen, this.glass);
+    host.append(this.screen, this.overlay);
     this.sizes = new ResizeObserver(() => this.resize());
     this.sizes.observe(host);
   }
@@ -42,7 +44,7 @@ export class Surface {
     this.sizes.disconnect();
     cancelAnimationFrame(this.frame);
     this.screen.remove();
-    this.glass.remove();
+    this.overlay.remove();
   }
 
   get view(): View {
@@ -57,7 +59,7 @@ export class Surface {
   /** The whole picture, as large as it fits. */
   fit(): void {
     const picture = this.content.picture();
-    if (picture) this.view = fitted(picture, this.screen);
+    if (picture) this.view = fitted(picture, this.screen, this.content.aspect());
   }
 
   /** Zoom about a place in device pixels; without one, about the middle. */
@@ -68,20 +70,20 @@ export class Surface {
 
   /** Where a pointer is, in device pixels. */
   at(event: { clientX: number; clientY: number }): Point {
-    const box = this.glass.getBoundingClientRect();
+    const box = this.overlay.getBoundingClientRect();
     const ratio = window.devicePixelRatio;
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio };
   }
 
-  /** Show a part of the picture anew at the next frame. */
+  /** Paint a part of the picture again at the next frame. */
   refresh(part: Rect | "all"): void {
     this.stale = part === "all" || this.stale === "all" ? "all" : union(this.stale, part);
     if (!this.frame) this.frame = requestAnimationFrame(() => this.paint());
   }
 
-  /** Show what lies over the picture anew, at once. */
-  refreshGlass(): void {
-    this.above.clearRect(0, 0, this.glass.width, this.glass.height);
+  /** Paint what lies over the picture again, at once. */
+  refreshOverlay(): void {
+    this.above.clearRect(0, 0, this.overlay.width, this.overlay.height);
     this.content.over(this.above);
   }
 
@@ -90,7 +92,7 @@ export class Surface {
     const width = Math.max(1, Math.round(this.host.clientWidth * ratio));
     const height = Math.max(1, Math.round(this.host.clientHeight * ratio));
     if (this.screen.width === width && this.screen.height === height) return;
-    for (const canvas of [this.screen, this.glass]) {
+    for (const canvas of [this.screen, this.overlay]) {
       canvas.width = width;
       canvas.height = height;
     }
@@ -111,10 +113,10 @@ export class Surface {
     context.fillRect(0, 0, this.screen.width, this.screen.height);
     // Pixels are what is drawn on, so close up they are shown as they are.
     context.imageSmoothingEnabled = view.scale < 3;
-    context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
+    context.setTransform(view.scale, 0, 0, view.scale * view.aspect, view.x, view.y);
     context.drawImage(picture, 0, 0);
     context.restore();
-    if (stale === "all") this.refreshGlass();
+    if (stale === "all") this.refreshOverlay();
   }
 
   private clipTo(part: Rect): void {

@@ -48,19 +48,36 @@ function snapped(value: number, diameter: number): number {
   return diameter % 2 === 1 ? Math.floor(value) + 0.5 : Math.round(value);
 }
 
-/** Set the pixels whose centres lie within a disk. */
-export function stamp(map: ClassMap, at: Point, diameter: number, value: number): Rect | null {
-  const x = snapped(at.x, diameter);
-  const y = snapped(at.y, diameter);
-  const radius = diameter / 2;
+/** How many columns and rows a brush covers whose diameter is `size` times a pixel's shorter side.
+ *
+ * The brush is round in millimetres, as on the screen, so in pixels that are not square it is an
+ * ellipse: a structure's rim is followed alike in every direction. The shorter side is the unit,
+ * so that a size of 1 is always exactly one pixel.
+ */
+export function brushExtent(size: number, aspect: number): { across: number; down: number } {
+  const whole = (extent: number): number => Math.max(1, Math.round(extent));
+  return { across: whole(size * Math.min(aspect, 1)), down: whole(size / Math.max(aspect, 1)) };
+}
+
+/** Set the pixels whose centres lie within a round brush; `aspect` is a pixel's height over its width. */
+export function stamp(
+  map: ClassMap,
+  at: Point,
+  size: number,
+  value: number,
+  aspect = 1,
+): Rect | null {
+  const { across, down } = brushExtent(size, aspect);
+  const x = snapped(at.x, across);
+  const y = snapped(at.y, down);
   const rect = clip(
-    { left: x - radius, top: y - radius, right: x + radius, bottom: y + radius },
+    { left: x - across / 2, top: y - down / 2, right: x + across / 2, bottom: y + down / 2 },
     map,
   );
   if (!rect) return null;
   for (let row = rect.top; row < rect.bottom; row++) {
-    const dy = row + 0.5 - y;
-    const half = Math.sqrt(Math.max(radius * radius - dy * dy, 0));
+    const dy = (row + 0.5 - y) / (down / 2);
+    const half = (across / 2) * Math.sqrt(Math.max(1 - dy * dy, 0));
     const from = Math.max(rect.left, Math.ceil(x - half - 0.5));
     const to = Math.min(rect.right - 1, Math.floor(x + half - 0.5));
     if (to >= from) map.classes.fill(value, row * map.width + from, row * map.width + to + 1);
@@ -73,16 +90,18 @@ export function stroke(
   map: ClassMap,
   from: Point,
   to: Point,
-  diameter: number,
+  size: number,
   value: number,
+  aspect = 1,
 ): Rect | null {
+  const { across, down } = brushExtent(size, aspect);
   const length = Math.hypot(to.x - from.x, to.y - from.y);
-  const steps = Math.max(1, Math.ceil(length / Math.max(diameter / 4, 0.5)));
+  const steps = Math.max(1, Math.ceil(length / Math.max(Math.min(across, down) / 4, 0.5)));
   let touched: Rect | null = null;
   for (let step = 0; step <= steps; step++) {
     const share = step / steps;
     const at = { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share };
-    touched = union(touched, stamp(map, at, diameter, value));
+    touched = union(touched, stamp(map, at, size, value, aspect));
   }
   return touched;
 }

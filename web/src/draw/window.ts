@@ -1,6 +1,6 @@
-/** Window and level: which stored values are shown as black, as white, and as what between. */
+/** Window and level, in the file's own values: what is shown as black, as white, and between. */
 
-import type { GrayPicture } from "./pixels";
+import { fileValue, type GrayPicture } from "./pixels";
 
 /** Values up to `level - width / 2` are black, from `level + width / 2` on white. */
 export interface Window {
@@ -8,22 +8,37 @@ export interface Window {
   width: number;
 }
 
-/** The grey (0 to 255) of every stored value. */
-export function lookupTable(window: Window, size: number): Uint8Array {
+/** The grey (0 to 255) of every stored value of a picture. */
+export function lookupTable(
+  window: Window,
+  size: number,
+  picture: Pick<GrayPicture, "slope" | "intercept"> = { slope: 1, intercept: 0 },
+): Uint8Array {
   const table = new Uint8Array(size);
-  const scale = 255 / Math.max(window.width, 1e-6);
+  const scale = 255 / Math.max(window.width, Number.MIN_VALUE);
   const low = window.level - window.width / 2;
-  for (let value = 0; value < size; value++) {
-    const grey = (value - low) * scale;
-    table[value] = grey <= 0 ? 0 : grey >= 255 ? 255 : Math.round(grey);
+  for (let stored = 0; stored < size; stored++) {
+    const grey = (stored * picture.slope + picture.intercept - low) * scale;
+    table[stored] = grey <= 0 ? 0 : grey >= 255 ? 255 : Math.round(grey);
   }
   return table;
 }
 
+/** The narrowest window that makes sense: one step of the stored values. */
+export function narrowest(picture: GrayPicture): number {
+  return Math.abs(picture.slope);
+}
+
+/** The window from one stored value to another. */
+function between(picture: GrayPicture, low: number, high: number): Window {
+  const [from, to] = [fileValue(picture, low), fileValue(picture, high)].sort((a, b) => a - b);
+  const width = Math.max(to - from, narrowest(picture));
+  return { level: from + width / 2, width };
+}
+
 /** The whole range of a picture. */
 export function fullWindow(picture: GrayPicture): Window {
-  const width = Math.max(picture.high - picture.low, 1);
-  return { level: picture.low + width / 2, width };
+  return between(picture, picture.low, picture.high);
 }
 
 /** From one share of the picture's values to another, blank background left out of account. */
@@ -45,9 +60,7 @@ export function percentileWindow(picture: GrayPicture, from: number, to: number)
     }
     return picture.high;
   };
-  const low = at(from);
-  const width = Math.max(at(to) - low, 1);
-  return { level: low + width / 2, width };
+  return between(picture, at(from), at(to));
 }
 
 /** Presets by name. */

@@ -1,18 +1,21 @@
 /** The reviewer's queue: readings of a slice beside or over each other, and what is said of them. */
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Binding, useKeys, viewBindings } from "../annotate/keys";
-import { Loader } from "../annotate/load";
-import { HelpDialog, reason } from "../annotate/parts";
 import { api, data, type MaskInfo, type Project, post, type Session } from "../api/client";
 import { type ClassMap, encodeClasses } from "../draw/pixels";
-import { meanDice } from "../draw/tools";
+import { DisplayPanel } from "../instruments/display-panel";
+import { HelpDialog } from "../instruments/help";
+import { type Binding, useKeys, viewBindings } from "../instruments/keys";
+import { Loader } from "../instruments/loader";
+import { reason, SliceTitle } from "../instruments/slice-facts";
 import { t } from "../texts";
-import { Dialog, Failure, figure, words } from "../ui";
+import { Failure, words } from "../ui";
 import { Editing } from "./editing";
 import { LAYOUTS, type Layout, type Opened, Panes } from "./panes";
 import { ReviewQueue } from "./queue";
-import { useSight } from "./sight";
+import { Readings } from "./readings";
+import { RejectDialog } from "./reject-dialog";
+import { useSharedView } from "./shared-view";
 
 const text = t.review;
 
@@ -28,7 +31,8 @@ export function ReviewPage(props: { session: Session; project: Project }) {
   const [dialog, setDialog] = useState<"reject" | "help" | null>(null);
   const [editing, setEditing] = useState<ClassMap | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const sight = useSight(opened, loader);
+  const shared = useSharedView(loader);
+  const { open } = shared;
 
   const show = useCallback(
     async (mine: number) => {
@@ -38,11 +42,12 @@ export function ReviewPage(props: { session: Session; project: Project }) {
       setEditing(null);
       setOpened(found ?? null);
       if (!found) return;
+      open(found);
       const consensus = found.item.readings.find((one) => one.source === "consensus");
       const pending = found.item.readings.find((one) => one.review_state === "pending");
       setSelected((consensus ?? pending ?? found.item.readings[0]).id);
     },
-    [queue],
+    [queue, open],
   );
 
   /** The slice behind one that was judged or put off: at once if it is known, then as it stands. */
@@ -120,8 +125,8 @@ export function ReviewPage(props: { session: Session; project: Project }) {
             text: text.layout,
             run: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
           },
-          ...viewBindings(sight),
-          { keys: ["?"], text: t.annotate.help, run: () => setDialog("help") },
+          ...viewBindings(shared),
+          { keys: ["?"], text: t.instruments.help, run: () => setDialog("help") },
         ];
   useKeys(bindings);
 
@@ -137,7 +142,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         <h1>{text.nothing}</h1>
         {error && <Failure error={error} />}
         <button type="button" class="main" onClick={() => void goOn(null)}>
-          {t.annotate.checkAgain}
+          {t.instruments.checkAgain}
         </button>
       </main>
     );
@@ -151,7 +156,7 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         opened={opened}
         map={editing}
         classes={project.classes}
-        sight={sight}
+        shared={shared}
         onSubmit={(map, seconds) => submitEdit(item.slice, map, seconds)}
         onClose={() => setEditing(null)}
       />
@@ -165,12 +170,12 @@ export function ReviewPage(props: { session: Session; project: Project }) {
           selected={selected}
           layout={layout}
           classCount={project.classes.length}
-          sight={sight}
+          shared={shared}
         />
       </div>
       <aside class="side" aria-label={text.title}>
         <p class="small">{text.queue(waiting.count, waiting.more)}</p>
-        <h2>{t.annotate.slice(item.case, item.index)}</h2>
+        <SliceTitle slice={item} />
         {item.stream && <p>{reason(item.stream)}</p>}
         {error && <Failure error={error} />}
         <fieldset>
@@ -196,6 +201,12 @@ export function ReviewPage(props: { session: Session; project: Project }) {
             {text.said(text.states[one.verdict], one.comment)}
           </p>
         ))}
+        <DisplayPanel
+          view={shared}
+          channels={opened.channels}
+          pointed={shared.pointed}
+          controls={shared}
+        />
         <div class="actions">
           <button type="button" onClick={edit}>
             {text.edit} <kbd>E</kbd>
@@ -219,65 +230,5 @@ export function ReviewPage(props: { session: Session; project: Project }) {
         />
       )}
     </main>
-  );
-}
-
-function Readings(props: { opened: Opened; selected: number; onSelect: (mask: number) => void }) {
-  const { item, maps } = props.opened;
-  const chosen = maps.get(props.selected)!;
-  return (
-    <ul aria-label={text.readings}>
-      {item.readings.map((reading) => (
-        <li key={reading.id}>
-          <label>
-            <input
-              type="radio"
-              name="reading"
-              checked={reading.id === props.selected}
-              onChange={() => props.onSelect(reading.id)}
-            />
-            {reading.source === "consensus"
-              ? text.consensus
-              : text.reading(reading.author, reading.revision)}
-          </label>
-          <span class="small">
-            {text.states[reading.review_state]}
-            {reading.late && ` · ${text.late}`}
-            {reading.seconds !== null && ` · ${text.seconds(reading.seconds)}`}
-            {reading.id !== props.selected &&
-              ` · ${text.dice(figure(meanDice(chosen.classes, maps.get(reading.id)!.classes)))}`}
-          </span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function RejectDialog(props: { onReject: (comment: string) => void; onClose: () => void }) {
-  const [comment, setComment] = useState("");
-  return (
-    <Dialog title={text.reject} onClose={props.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (comment.trim()) props.onReject(comment.trim());
-        }}
-      >
-        <label>
-          {text.comment}
-          <textarea
-            rows={3}
-            maxLength={10_000}
-            required
-            value={comment}
-            onInput={(event) => setComment(event.currentTarget.value)}
-          />
-        </label>
-        <p class="small">{text.commentNeeded}</p>
-        <button type="submit" class="main" disabled={!comment.trim()}>
-          {text.rejectSubmit}
-        </button>
-      </form>
-    </Dialog>
   );
 }

@@ -2,18 +2,20 @@
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { MaskInfo, ToReview } from "../api/client";
-import { Board, type Subject } from "../draw/board";
-import type { Looks } from "../draw/compose";
-import type { Hand } from "../draw/hand";
+import { Board } from "../draw/board";
+import type { OverlaySettings } from "../draw/compose";
 import type { ClassMap } from "../draw/pixels";
+import type { ToolSettings } from "../draw/tool-settings";
 import { outline } from "../draw/tools";
+import { EdgeLetters } from "../instruments/edge-letters";
+import type { ViewedSlice } from "../instruments/viewer";
 import { t } from "../texts";
-import type { Scene, Sight } from "./sight";
+import type { SharedView } from "./shared-view";
 
 const text = t.review;
 
 /** A slice to review with everything that is shown of it. */
-export interface Opened extends Scene {
+export interface Opened extends ViewedSlice {
   item: ToReview;
   maps: Map<number, ClassMap>;
 }
@@ -21,13 +23,18 @@ export interface Opened extends Scene {
 export type Layout = "overlay" | "sideBySide" | "disagreement";
 export const LAYOUTS: Layout[] = ["overlay", "sideBySide", "disagreement"];
 
-export const LOOKS: Omit<Looks, "window"> = {
+export const OVERLAYS: OverlaySettings = {
   maskOpacity: 0.4,
   suggestion: true,
   uncertaintyOpacity: 0,
 };
-const HEAT_LOOKS: typeof LOOKS = { maskOpacity: 0, suggestion: false, uncertaintyOpacity: 0.9 };
-const NO_HAND: Hand = { tool: "brush", value: 1, size: 5, tolerance: 0.1 };
+const HEAT_OVERLAYS: OverlaySettings = {
+  maskOpacity: 0,
+  suggestion: false,
+  uncertaintyOpacity: 0.9,
+};
+/** Panes are only looked at. */
+const NO_TOOL: ToolSettings = { kind: "brush", value: 1, size: 5, tolerance: 0.1 };
 
 /** A slice, and how its readings are looked at. */
 interface Shown {
@@ -35,13 +42,13 @@ interface Shown {
   selected: number;
   layout: Layout;
   classCount: number;
-  sight: Sight;
+  shared: SharedView;
 }
 
 export function Panes(props: Shown) {
-  const { opened, layout, classCount, sight } = props;
-  const { item, picture, maps } = opened;
-  const common = { picture, classCount, sight };
+  const { opened, layout, classCount, shared } = props;
+  const { item, maps } = opened;
+  const common = { opened, classCount, shared };
   if (layout === "sideBySide") {
     return (
       <>
@@ -51,7 +58,7 @@ export function Panes(props: Shown) {
             {...common}
             caption={nameOf(reading)}
             mask={maps.get(reading.id)!}
-            looks={LOOKS}
+            overlays={OVERLAYS}
           />
         ))}
       </>
@@ -62,8 +69,8 @@ export function Panes(props: Shown) {
 
 /** All readings in one pane. */
 function OnePane(props: Shown) {
-  const { opened, selected, layout, classCount, sight } = props;
-  const { item, picture, maps } = opened;
+  const { opened, selected, layout, classCount, shared } = props;
+  const { item, maps } = opened;
   const edges = useMemo(
     () => joined([...maps].filter(([id]) => id !== selected).map(([, map]) => map)),
     [maps, selected],
@@ -72,7 +79,7 @@ function OnePane(props: Shown) {
     () => disagreement([...maps.values()].map(({ classes }) => classes)),
     [maps],
   );
-  const common = { picture, classCount, sight, mask: maps.get(selected)! };
+  const common = { opened, classCount, shared, mask: maps.get(selected)! };
   if (layout === "disagreement") {
     const differing = heat.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
     return (
@@ -80,12 +87,12 @@ function OnePane(props: Shown) {
         {...common}
         caption={text.disagreementPixels(differing)}
         heat={heat}
-        looks={HEAT_LOOKS}
+        overlays={HEAT_OVERLAYS}
       />
     );
   }
   const caption = nameOf(item.readings.find(({ id }) => id === selected)!);
-  return <Pane {...common} caption={caption} edges={edges} looks={LOOKS} />;
+  return <Pane {...common} caption={caption} edges={edges} overlays={OVERLAYS} />;
 }
 
 function nameOf(reading: MaskInfo): string {
@@ -118,25 +125,25 @@ function joined(maps: ClassMap[]): Uint8Array | null {
 
 function Pane(props: {
   caption: string;
-  picture: Subject["picture"];
+  opened: Opened;
   mask: ClassMap;
   edges?: Uint8Array | null;
   heat?: Uint8Array;
   classCount: number;
-  looks: Omit<Looks, "window">;
-  sight: Sight;
+  overlays: OverlaySettings;
+  shared: SharedView;
 }) {
-  const { picture, mask, edges, heat, classCount, looks, sight } = props;
+  const { opened, mask, edges, heat, classCount, overlays, shared } = props;
+  const { aspect, orientation } = opened;
   const host = useRef<HTMLDivElement>(null);
   const board = useRef<Board | null>(null);
-  const latest = useRef(sight);
-  latest.current = sight;
-  const { window, other, boards, offset } = sight;
+  const { picture, window, other, boards, offset } = shared;
   useEffect(() => {
-    const made: Board = new Board(host.current!, { ...looks, window }, NO_HAND, {
-      windowed: (window) => latest.current.setWindow(window),
-      scrolled: (by) => latest.current.look(by),
+    const made: Board = new Board(host.current!, { ...overlays, window }, NO_TOOL, {
+      windowed: (window) => shared.setWindow(window),
+      scrolled: (by) => shared.look(by),
       viewed: (view) => boards.follow(made, view),
+      pointed: (pixel) => shared.pointed.set(pixel),
     });
     board.current = made;
     boards.add(made);
@@ -146,11 +153,13 @@ function Pane(props: {
     };
   }, [boards]);
   useEffect(() => {
-    board.current?.setLooks({ ...looks, window });
-  }, [looks, window]);
+    board.current?.setDisplay({ ...overlays, window });
+  }, [overlays, window]);
   useEffect(() => {
+    if (!picture) return;
     board.current?.show({
       picture,
+      aspect,
       mask,
       suggestion: null,
       suggestionOutline: edges ?? null,
@@ -158,13 +167,22 @@ function Pane(props: {
       classCount,
       locked: true,
     });
-  }, [picture, mask, edges, heat, classCount]);
-  // Whatever is shown anew begins at home; the neighbour stays in sight.
+  }, [picture, aspect, mask, edges, heat, classCount]);
+  // `show` goes back to the slice itself: a neighbour that is looked at is shown again.
   useEffect(() => board.current?.lookAt(other), [other, picture, mask, edges, heat]);
+  const caption = offset === 0 ? props.caption : t.instruments.neighbour(offset);
   return (
     <figure class="pane">
-      <figcaption>{offset === 0 ? props.caption : t.annotate.neighbour(offset)}</figcaption>
-      <div class="board" ref={host} role="img" aria-label={props.caption} data-offset={offset} />
+      <figcaption>{caption}</figcaption>
+      <div
+        class="board"
+        ref={host}
+        role="img"
+        aria-label={props.caption}
+        data-offset={offset}
+        data-channel={shared.channel?.name}
+      />
+      <EdgeLetters orientation={orientation} />
     </figure>
   );
 }

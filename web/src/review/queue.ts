@@ -1,8 +1,9 @@
 /** The reviewer's queue: what comes next is loaded before it is asked for. */
 
-import type { Loader } from "../annotate/load";
 import { api, bytes, data, type ToReview } from "../api/client";
+import { aspectOf, channelsOf } from "../api/slices";
 import { type ClassMap, decodeClasses } from "../draw/pixels";
+import type { Loader } from "../instruments/loader";
 import { t } from "../texts";
 import type { Opened } from "./panes";
 
@@ -68,8 +69,9 @@ export class ReviewQueue {
   }
 
   private async load(item: ToReview): Promise<Opened> {
-    const [picture, neighbours, ...masks] = await Promise.all([
-      this.loader.picture(item.image),
+    const channels = channelsOf(item);
+    const [pictures, neighbours, ...masks] = await Promise.all([
+      this.loader.pictures(channels),
       this.loader.slicesOf(item.case),
       ...item.readings.map(async (reading): Promise<[number, ClassMap]> => {
         const png = await bytes(reading.image);
@@ -77,7 +79,17 @@ export class ReviewQueue {
         return [reading.id, decodeClasses(png)];
       }),
     ]);
-    return { item, picture, neighbours, index: item.index, maps: new Map(masks) };
+    return {
+      item,
+      case: item.case,
+      index: item.index,
+      channels,
+      pictures,
+      aspect: aspectOf(item),
+      orientation: item.orientation ?? null,
+      neighbours,
+      maps: new Map(masks),
+    };
   }
 }
 

@@ -1,9 +1,8 @@
 /** Which key does what; the help lists exactly these. */
 
 import { useEffect, useRef } from "preact/hooks";
-import type { Hand } from "../draw/hand";
+import type { ToolSettings } from "../draw/tool-settings";
 import { t } from "../texts";
-import type { Desk } from "./desk";
 
 export interface Binding {
   /** As `event.key` says it, lower case; "mod+" for Ctrl or Cmd, "shift+" for Shift. */
@@ -52,20 +51,20 @@ function isTyping(event: KeyboardEvent): boolean {
     : target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }
 
-/** Keys for the tools and classes of a hand; classes are the project's, background first. */
-export function handBindings(
+/** Keys for the tools and classes; classes are the project's, background first. */
+export function toolBindings(
   classes: string[],
-  change: (change: Partial<Hand>) => void,
+  change: (change: Partial<ToolSettings>) => void,
   adjust: (direction: number) => void,
 ): Binding[] {
-  const { tools, toolHints, keys } = t.annotate;
+  const { tools, toolHints, keys } = t.instruments;
   return [
-    { keys: ["b"], text: tools.brush, run: () => change({ tool: "brush" }) },
-    { keys: ["e"], text: tools.eraser, run: () => change({ tool: "eraser" }) },
-    { keys: ["p"], text: toolHints.polygon, run: () => change({ tool: "polygon" }) },
-    { keys: ["l"], text: tools.lasso, run: () => change({ tool: "lasso" }) },
-    { keys: ["f"], text: toolHints.fill, run: () => change({ tool: "fill" }) },
-    { keys: ["g"], text: toolHints.grow, run: () => change({ tool: "grow" }) },
+    { keys: ["b"], text: tools.brush, run: () => change({ kind: "brush" }) },
+    { keys: ["e"], text: tools.eraser, run: () => change({ kind: "eraser" }) },
+    { keys: ["p"], text: toolHints.polygon, run: () => change({ kind: "polygon" }) },
+    { keys: ["l"], text: tools.lasso, run: () => change({ kind: "lasso" }) },
+    { keys: ["f"], text: toolHints.fill, run: () => change({ kind: "fill" }) },
+    { keys: ["g"], text: toolHints.grow, run: () => change({ kind: "grow" }) },
     ...classes.slice(1, 10).map((name, place) => ({
       keys: [String(place + 1)],
       text: name,
@@ -83,7 +82,7 @@ export function stepBindings(drawing: {
   clear(): void;
   escape(): void;
 }): Binding[] {
-  const { undo, redo, clear, keys } = t.annotate;
+  const { undo, redo, clear, keys } = t.instruments;
   return [
     { keys: ["z", "mod+z"], text: undo, run: () => drawing.undo() },
     { keys: ["y", "mod+y", "mod+shift+z", "shift+z"], text: redo, run: () => drawing.redo() },
@@ -98,8 +97,9 @@ export function viewBindings(view: {
   fit(): void;
   zoom(factor: number): void;
   nextPreset(): void;
+  nextChannel(): void;
 }): Binding[] {
-  const { keys } = t.annotate;
+  const { keys } = t.instruments;
   return [
     { keys: ["arrowup"], text: keys.previous, run: () => view.look(-1) },
     { keys: ["arrowdown"], text: keys.next, run: () => view.look(1) },
@@ -108,35 +108,7 @@ export function viewBindings(view: {
     { keys: ["+", "="], text: keys.zoomIn, run: () => view.zoom(1.25) },
     { keys: ["-"], text: keys.zoomOut, run: () => view.zoom(0.8) },
     { keys: ["w"], text: keys.nextPreset, run: () => view.nextPreset() },
-  ];
-}
-
-/** The keys of the annotator's page. */
-export function deskBindings(
-  classes: string[],
-  desk: Desk,
-  open: (dialog: "help" | "skip") => void,
-): Binding[] {
-  const { keys, toolHints, acceptAll, copy, skip, back, help } = t.annotate;
-  return [
-    ...handBindings(
-      classes,
-      (change) => desk.changeHand(change),
-      (direction) => desk.adjust(direction),
-    ),
-    { keys: ["a"], text: toolHints.accept, run: () => desk.changeHand({ tool: "accept" }) },
-    { keys: ["shift+a"], text: acceptAll, run: () => desk.acceptAll() },
-    { keys: ["c"], text: copy, run: () => void desk.copyFromNeighbour() },
-    ...stepBindings(desk),
-    { keys: ["n"], text: keys.blank, once: true, run: () => void desk.markBlank() },
-    { keys: ["s"], text: skip, run: () => open("skip") },
-    { keys: ["enter"], text: keys.finish, once: true, run: () => void desk.finish() },
-    { keys: ["backspace"], text: back, once: true, run: () => void desk.goBack() },
-    ...viewBindings(desk),
-    { keys: ["h"], text: keys.toggleMask, run: () => desk.toggleMask() },
-    { keys: ["o"], text: keys.toggleSuggestion, run: () => desk.toggleSuggestion() },
-    { keys: ["u"], text: keys.toggleUncertainty, run: () => desk.toggleUncertainty() },
-    { keys: ["?"], text: help, run: () => open("help") },
+    { keys: ["m"], text: keys.nextChannel, run: () => view.nextChannel() },
   ];
 }
 
