@@ -1,6 +1,7 @@
 """Slices: posted, handed out, and to be reviewed. What all of these say of a slice stands once."""
 
 from datetime import datetime
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -60,7 +61,7 @@ class SliceFields(Reply):
         image = f"/slices/{view.id}/image"
         known = {name: getattr(view, name) for name in SliceFields.model_fields if name != "image"}
         known["channels"] = [
-            {**vars(channel), "image": f"{image}?channel={channel.name}"}
+            {**vars(channel), "image": f"{image}?channel={quote(channel.name)}"}
             for channel in view.channels
         ]
         return SliceFields.model_validate({**known, "image": image})
