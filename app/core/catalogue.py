@@ -25,6 +25,8 @@ Kind = Literal["measure", "strategy", "stream", "layout", "network"]
 KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "network")
 
 OURS = "sfumato"
+# With the longest ending of a measure's strategies it still fits where strategies are kept.
+LONGEST_NAME = 32
 # A file of these folders is an entry: least_confidence.py is named least-confidence.
 _FOLDERS: dict[Kind, tuple[str, str]] = {
     "measure": ("worker.acquisition.measures", "MEASURE"),
@@ -135,8 +137,8 @@ def _others(kind: Kind) -> Iterator[Entry]:
     if kind not in _GROUPS:
         return
     for point in entry_points(group=_GROUPS[kind]):
-        if not is_safe(point.name):
-            continue  # it could name neither a folder nor anything in an address
+        if not is_safe(point.name, LONGEST_NAME):
+            continue  # it could name neither a folder nor anything in an address or a column
         package = point.dist.name if point.dist else "unknown"
         yield Entry(kind, point.name, point.value, package)
 

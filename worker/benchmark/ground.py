@@ -14,7 +14,7 @@ from app.core.rescale import Moments, Rescale
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.layout import ReadOptions, find_layout
 from worker.benchmark.settings import GroundSettings
-from worker.segmentation.frames import Sample, standardise
+from worker.segmentation.frames import Sample, standardise_stored
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,7 @@ class GroundCase:
         """One channel of a slice of the stack (H, W), standardised by the whole case."""
         ways, moments = self.rescale[channel], self.moments[channel]
         way = ways[slice_ if len(ways) > 1 else 0]
-        # The moments are brought to what is stored, so that not every pixel is brought to values.
-        mean, std = (moments.mean - way.base) / way.slope, moments.std / abs(way.slope)
-        plane = standardise(self.image[channel, slice_], mean, std)
-        return plane if way.slope > 0 else -plane
+        return standardise_stored(self.image[channel, slice_], way, moments.mean, moments.std)
 
 
 class Ground:
