@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import Engine, create_engine, event, text
 
+from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
+from app.core.splits import Split
 from app.loop.accounts import create_token
+from app.loop.projects import create_project
+from app.loop.slices import PreparedImage, add_slice, ensure_case, prepare_image
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role
@@ -155,18 +160,30 @@ class Api:
         return client
 
     def project(self, slices: int = 6, cases: int = 3, **query: Any) -> TestClient:
-        """An admin's client, after making `brain` with that many slices a case."""
-        admin = self.as_("root", Role.ADMIN)
-        body = {"name": "brain", "classes": ["background", "lesion"], "query": {"size": 4, **query}}
-        body["training"] = {"width": 2, "epochs": 2, "batch_size": 4}
-        assert admin.post("/projects", json=body).status_code == 201
-        for case in range(cases):
-            for index in range(slices // cases):
-                where = {"case": f"case-{case}", "index": index}
-                png = picture(seed=100 * case + index)
-                reply = admin.post("/projects/brain/slices", params=where, content=png)
-                assert reply.status_code == 201, reply.text
-        return admin
+        """An admin's client, after making `brain` with that many slices a case.
+
+        Put into the database at once: what posting them does has tests of its own.
+        """
+        settings = ProjectSettings(
+            classes=["background", "lesion"],
+            query=QuerySettings(**{"size": 4, **query}),
+            training=TrainingSettings(width=2, epochs=2, batch_size=4),
+        )
+        with self.database.writing() as session:
+            project = create_project(session, "brain", settings)
+            for number in range(cases):
+                if slices < cases:
+                    break
+                case = ensure_case(session, project, f"case-{number}", Split.POOL)
+                for index in range(slices // cases):
+                    add_slice(session, case, index, {0: _prepared(100 * number + index)})
+        return self.as_("root", Role.ADMIN)
+
+
+@cache
+def _prepared(seed: int) -> PreparedImage:
+    body = picture(seed=seed)
+    return prepare_image(pixels_of(body), upload=body)
 
 
 @pytest.fixture
