@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +25,13 @@ class Rescale:
 
     def values(self, stored: npt.NDArray[np.generic]) -> Values:
         """The file's values of stored integers of any shape."""
-        whole: npt.NDArray[Any] = stored.astype(np.float64) + self.offset
-        if self.slope == 1.0 and self.intercept == 0.0:
-            return np.asarray(whole)
-        return np.asarray(whole * self.slope + self.intercept)
+        values: Values = stored.astype(np.float64)
+        if self.offset:
+            values += self.offset
+        if (self.slope, self.intercept) != (1.0, 0.0):
+            values *= self.slope
+            values += self.intercept
+        return values
 
     @property
     def base(self) -> float:
