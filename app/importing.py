@@ -10,7 +10,7 @@ from rich.progress import Progress
 from sqlalchemy import select
 
 from app.core.errors import InvalidInput, VolumeInvalid
-from app.core.project_settings import ProjectSettings, with_assignments
+from app.core.project_settings import ProjectSettings, in_words, with_assignments
 from app.core.splits import assign_splits
 from app.formats.layout import DataSet, ReadOptions, find_layout
 from app.loop.datasets import ImportReport, Masks, import_cases
@@ -90,7 +90,8 @@ def import_folder(
         raise InvalidInput(f"{path} is not a folder")
     wanted = options.channels or _channels(database, project_name)
     data_set = reader.read(path, ReadOptions(options.masks is not None, wanted))
-    project = _project(database, project_name, data_set, options.merge, options.assignments)
+    wanted_settings = _settings(data_set, options)
+    _check_same(database, project_name, wanted_settings, options.assignments)
     validation, test = options.validation, options.test
     splits = assign_splits(
         (case.name for case in data_set.cases),
@@ -100,7 +101,7 @@ def import_folder(
     )
     return import_cases(
         database,
-        project,
+        lambda: _project(database, project_name, wanted_settings),
         data_set.cases,
         splits,
         options.masks,
@@ -116,27 +117,38 @@ def _channels(database: Database, name: str) -> tuple[str, ...]:
         return tuple(found.channels) if found else ()
 
 
-def _project(
-    database: Database,
-    name: str,
-    data_set: DataSet,
-    merge: bool,
-    assignments: list[str],
-) -> Project:
-    named = {"classes": None if merge else data_set.classes, "channels": list(data_set.channels)}
+def _settings(data_set: DataSet, options: ImportOptions) -> ProjectSettings:
+    """What a project for a data set is made with."""
+    named = {
+        "classes": None if options.merge else data_set.classes,
+        "channels": list(data_set.channels),
+    }
     try:
         base = ProjectSettings.model_validate({k: v for k, v in named.items() if v})
     except ValidationError as error:
-        raise VolumeInvalid(f"the names in the data set cannot be a project's: {error}") from error
-    wanted = with_assignments(base, assignments)
-    with database.writing() as session:
+        raise VolumeInvalid(
+            f"the names in the data set cannot be a project's: {in_words(error)}"
+        ) from error
+    return with_assignments(base, options.assignments)
+
+
+def _check_same(
+    database: Database, name: str, wanted: ProjectSettings, assignments: list[str]
+) -> None:
+    """Raise ``InvalidInput`` when a project that is there has other settings than those asked."""
+    with database.reading() as session:
         found = session.scalar(select(Project).where(Project.name == name))
-        if found is None:
-            return create_project(session, name, wanted)
-        same = (found.query, found.training) == (
+        if found is None or not assignments:
+            return
+        if (found.query, found.training) != (
             wanted.query.model_dump(),
             wanted.training.model_dump(),
-        )
-        if assignments and not same:
+        ):
             raise InvalidInput(f"project {name!r} is there with other settings: omit --set")
-        return found
+
+
+def _project(database: Database, name: str, wanted: ProjectSettings) -> Project:
+    """The project of that name, made if need be."""
+    with database.writing() as session:
+        found = session.scalar(select(Project).where(Project.name == name))
+        return found or create_project(session, name, wanted)

@@ -23,7 +23,9 @@ from app.api.dependencies import (
 from app.api.images import Id
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.jobs import JobCreate, JobOut
+from app.core.project_settings import settings_of
 from app.loop import jobs
+from app.loop.capabilities import check_names
 from app.loop.projects import find_project
 from app.store import ACTIVE_STATES, Database
 
@@ -40,7 +42,10 @@ def create(
     background: BackgroundTasks,
 ) -> JobOut:
     """Retrain with what is labelled. While one is under way, that one is the answer."""
-    job = jobs.request_retrain(session, find_project(session, body.project), admin)
+    project = find_project(session, body.project)
+    # What nobody can answer for is refused now, not by a job that fails.
+    check_names(session, settings_of(project))
+    job = jobs.request_retrain(session, project, admin)
     background.add_task(workers.wake, [job.queue])
     return JobOut.model_validate(jobs.view(session, job))
 

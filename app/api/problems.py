@@ -27,6 +27,7 @@ STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.BodyTooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ImageUnreadable: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.ImageNotGreyscale: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SliceIncomplete: HTTPStatus.CONFLICT,
     errors.MaskShapeMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ClassUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.VolumeInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -121,7 +122,10 @@ def _validation(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     found = [
-        {"where": ".".join(str(part) for part in e["loc"]), "message": e["msg"]}
+        {
+            "where": ".".join(str(part) for part in e["loc"]),
+            "message": e["msg"].removeprefix("Value error, "),
+        }
         for e in error.errors()
     ]
     detail = "; ".join(f"{e['where']}: {e['message']}" for e in found)

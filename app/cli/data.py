@@ -10,7 +10,7 @@ from app.cli.installation import DataOption, SetOption, database_of, settings_of
 if TYPE_CHECKING:
     from app.loop.datasets import Masks
 
-projects = typer.Typer(help="Make and list projects.", no_args_is_help=True)
+projects = typer.Typer(help="Make projects.", no_args_is_help=True)
 
 
 @projects.command("create")
@@ -25,7 +25,7 @@ def project_create(
     from pydantic import ValidationError
 
     from app.core.errors import InvalidInput
-    from app.core.project_settings import ProjectSettings, with_assignments
+    from app.core.project_settings import ProjectSettings, in_words, with_assignments
     from app.loop.projects import create_project
 
     named = {"classes": classes, "channels": channels}
@@ -34,7 +34,7 @@ def project_create(
             {kind: [name.strip() for name in names.split(",")] for kind, names in named.items()}
         )
     except ValidationError as error:
-        raise InvalidInput(f"no project can have these names: {error}") from error
+        raise InvalidInput(f"no project can have these names: {in_words(error)}") from error
     with database_of(settings_of(data)).writing() as session:
         create_project(session, name, with_assignments(settings, assignments or []))
     typer.echo(f"project {name} is made")

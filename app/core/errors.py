@@ -60,6 +60,10 @@ class ImageNotGreyscale(SfumatoError):
     """A readable image of the wrong kind."""
 
 
+class SliceIncomplete(SfumatoError):
+    """A mask of a slice that lacks some of its channels: nobody has seen all of it."""
+
+
 class MaskShapeMismatch(SfumatoError):
     """A mask of another size than its slice."""
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from app.core.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadable
 
@@ -67,8 +67,10 @@ def _decoded(body: bytes, max_pixels: int, read: Callable[[Image.Image], T]) -> 
     except Image.DecompressionBombError as error:
         raise BodyTooManyPixels(f"the image is far larger than {max_pixels} pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
+        # Pillow's words name an object of ours where it finds no format at all.
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
         raise ImageUnreadable(
-            f"the body of {len(body)} bytes is not a whole PNG or TIFF image: {error}"
+            f"the body of {len(body)} bytes is not a whole PNG or TIFF image{why}"
         ) from error
 
 

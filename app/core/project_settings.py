@@ -118,7 +118,7 @@ class ProjectSettings(BaseModel):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         for what, names in (("classes", self.classes), ("channels", self.channels)):
-            if len(set(names)) != len(names):
+            if len({name.casefold() for name in names}) != len(names):
                 raise ValueError(f"two {what} have the same name: {', '.join(names)}")
         return self
 
@@ -162,6 +162,14 @@ def training_settings(project: _Kept) -> TrainingSettings:
     return TrainingSettings.model_validate(project.training)
 
 
+def in_words(error: ValidationError) -> str:
+    """What pydantic found, as a person would say it: where, and what is wrong."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}".removeprefix(": ")
+        for found in error.errors()
+    ).replace("Value error, ", "")
+
+
 def with_assignments(settings: ProjectSettings, assignments: list[str]) -> ProjectSettings:
     """Settings changed by ``query.size=20`` and the like; numbers and booleans are recognised."""
     values: dict[str, Any] = settings.model_dump()
@@ -177,4 +185,4 @@ def with_assignments(settings: ProjectSettings, assignments: list[str]) -> Proje
     try:
         return ProjectSettings.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput(f"these settings cannot be used: {error}") from error
+        raise InvalidInput(f"these settings cannot be used: {in_words(error)}") from error

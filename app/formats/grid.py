@@ -54,12 +54,13 @@ def grid_of(values: Values, dtype: np.dtype[Any]) -> Grid | None:
         error = float(np.abs(back - levels).max())
         return lost, error if np.isfinite(error) else np.inf
 
-    best = min(_ways_back(low, step), key=worth)
+    best = min(_ways_back(levels, numbers, step), key=worth)
     return Grid(best, worth(best)[1], step)
 
 
-def _ways_back(low: float, step: float) -> Iterator[Rescale]:
+def _ways_back(levels: Values, numbers: Values, step: float) -> Iterator[Rescale]:
     """Mappings of the steps' numbers that may give the values bit for bit, likeliest first."""
+    low = float(levels[0])
     short = [float(f"{step:.{digits}g}") for digits in range(1, 16)]
     # Files of single precision were often computed with a step of single precision.
     single = [float(np.float32(one)) for one in short[:8]]
@@ -67,7 +68,12 @@ def _ways_back(low: float, step: float) -> Iterator[Rescale]:
         offset = round(low / one) if one and abs(low / one) < EXACT else 0
         if abs(low - offset * one) <= _UNEVEN * step:
             yield Rescale(offset, one, 0.0)
-        yield Rescale(0, one, low)
+        # The lowest value carries the rounding of its file's type; the mean of all does not.
+        middle = float((levels - numbers * one).mean())
+        if abs(low - middle) <= _UNEVEN * step:
+            short_middle = (float(f"{middle:.{digits}g}") for digits in range(2, 12))
+            for intercept in dict.fromkeys([low, middle, *short_middle]):
+                yield Rescale(0, one, intercept)
 
 
 def _levels(values: Values) -> Values | None:

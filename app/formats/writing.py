@@ -27,7 +27,7 @@ def to_nifti(
     ``stack``: uint8 (classes, or values as they are stored), or values of the file. A case that
     came from NIfTI gets its own voxel order and, bit for bit, its own affine back.
     """
-    values = stack if stack.dtype == np.uint8 else _typed(stack, source.get("dtype"))
+    values = stack if stack.dtype == np.uint8 else _typed(stack, source)
     if "affine" in source and first_index == 0:
         return _as_it_came(values, source)
     affine = _NOWHERE if geometry is None else geometry.affine.copy()
@@ -67,8 +67,9 @@ def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1I
     return image
 
 
-def _typed(values: npt.NDArray[Any], dtype: str | None) -> npt.NDArray[Any]:
+def _typed(values: npt.NDArray[Any], source: dict[str, Any]) -> npt.NDArray[Any]:
     """In the type of the file, if it holds the values, else in the smallest that does."""
+    dtype = source.get("dtype")
     whole = values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))
     if whole:
         low, high = values.min(), values.max()
@@ -76,6 +77,8 @@ def _typed(values: npt.NDArray[Any], dtype: str | None) -> npt.NDArray[Any]:
         for one in (*own, *_INTEGERS):
             if np.iinfo(one).min <= low and high <= np.iinfo(one).max:
                 return values.astype(one)
-    if dtype == "float32" or np.array_equal(values.astype(np.float32), values):
+    # A case of before types were kept was rounded to 16 bits: single precision holds that.
+    single = dtype == "float32" or "slope" in source
+    if single or np.array_equal(values.astype(np.float32), values):
         return values.astype(np.float32)
     return values.astype(np.float64)

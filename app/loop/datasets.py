@@ -56,7 +56,7 @@ class _Prepared:
 
 def import_cases(
     database: Database,
-    project: Project,
+    open_project: Callable[[], Project],
     cases: Iterable[CaseFiles],
     splits: dict[str, Split],
     masks: Masks | None,
@@ -64,6 +64,9 @@ def import_cases(
     on_case: Callable[[str], None] = lambda name: None,
 ) -> ImportReport:
     """Take in each case in a transaction of its own, after it was read and encoded.
+
+    ``open_project`` is asked for the project once a case could be read: a folder of which nothing
+    can be read makes none.
 
     An import that was interrupted goes on where it stopped when it is run again: cases and
     slices that are there are recognised. A case that cannot be read is named in the report and
@@ -76,6 +79,7 @@ def import_cases(
         on_case(files.name)
         try:
             volume = files.read()
+            project = open_project()
             classes = _checked_classes(volume, project, masks, merge, files.name)
             _check_channels(volume, project, files.name)
             prepared = [_prepared(volume, classes, n) for n in range(volume.depth)]

@@ -8,7 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.blob import Blob, digest
-from app.core.errors import ClassUnknown, InvalidInput, MaskShapeMismatch, NotAllowed, NotFound
+from app.core.errors import (
+    ClassUnknown,
+    InvalidInput,
+    MaskShapeMismatch,
+    NotAllowed,
+    NotFound,
+    SliceIncomplete,
+)
 from app.core.pixels import Pixels, encode
 from app.loop.accounts import named_account
 from app.loop.audit import record
@@ -98,11 +105,16 @@ def submit_mask(
 
     The author's last bytes again are the same mask. Without a lease the mask is kept as a
     late, further reading. Raises ``NotFound``, ``MaskShapeMismatch``, ``ClassUnknown``,
-    ``InvalidInput``.
+    ``InvalidInput``, ``SliceIncomplete``.
     """
     making = making or Making()
     slice_ = find_slice(session, slice_id)
     project = session.get_one(Project, slice_.project_id)
+    if not slice_.complete:
+        raise SliceIncomplete(
+            f"slice {slice_id} has not all of its channels ({', '.join(project.channels)}) yet: "
+            "its mask is drawn on all of them, so post the others first"
+        )
     check_classes(slice_, project, drawn)
     if making.seconds is not None and not 0 <= making.seconds <= 86_400:
         raise InvalidInput(f"seconds is {making.seconds}: give the time spent drawing, 0 to 86400")
@@ -159,6 +171,7 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
             f"the mask was said to be blank and holds {drawn.foreground_pixels} pixels of a "
             "class: send it without blank=true"
         )
+    same = False
     if making.suggestion is not None:
         suggested = session.get(Suggestion, (making.suggestion, slice_.id))
         if suggested is None:
@@ -168,10 +181,12 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
             )
         # Both were encoded by us, so equal pixels are equal bytes.
         same = suggested.mask_sha256 == drawn.blob.sha256
+    # What was said counts before what a model suggested.
+    if making.blank:
+        return MaskOrigin.BLANK
+    if making.suggestion is not None:
         return MaskOrigin.ACCEPTED if same else MaskOrigin.CORRECTED
-    if drawn.foreground_pixels:
-        return MaskOrigin.DRAWN
-    return MaskOrigin.BLANK if making.blank else MaskOrigin.EMPTY
+    return MaskOrigin.DRAWN if drawn.foreground_pixels else MaskOrigin.EMPTY
 
 
 def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:

@@ -212,17 +212,22 @@ def _why_no_round(session: Session, project: Project) -> str:
     if session.scalar(select(exists().where(*of_pool, Slice.complete.is_(False)))):
         return (
             "slices of the pool wait for the rest of their channels "
-            f"({', '.join(project.channels)}): an admin posts or imports them"
+            f"(of {', '.join(project.channels)}): an admin posts or imports them"
         )
     return "every slice of the pool is answered: there is nothing left to annotate"
 
 
 def _why_not_yet(session: Session, project: Project) -> str:
-    """The pool was used up, and something has come since."""
+    """The pool was used up, and there is something to ask for again."""
     job = jobs.last_job(session, project.id)
-    said = "slices have come since the last batch was answered"
+    said = "there are slices to ask for since the last batch was answered"
     if job is not None and job.state in ACTIVE_STATES:
         return f"{said}: job {job.id} is retraining ({job.step}), then they are asked for"
+    if not jobs.has_label(session, project):
+        return (
+            f"{said}, but no mask counts as a label yet: a reviewer accepts one, then a "
+            "retraining starts and they are asked for"
+        )
     if job is not None and job.state is JobState.FAILED:
         return f"{said}, but job {job.id} failed: an admin looks at its error and retrains"
     return f"{said}: an admin starts a retraining, then they are asked for"
@@ -248,8 +253,9 @@ def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
         )
     if remaining:
         return (
-            f"you skipped the {remaining} slices left in round {round_.number}: others are asked "
-            f"for them, or an admin starts the retraining that opens {next_round}"
+            f"the {remaining} slices left in round {round_.number} wait for other annotators: you "
+            f"have drawn or skipped them. Then, or when an admin starts a retraining, {next_round} "
+            "opens"
         )
     if job is not None and job.state is JobState.FAILED:
         return (

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
-from app.core.project_settings import ProjectSettings, settings_of
+from app.core.project_settings import ProjectSettings, in_words, settings_of
 from app.loop.audit import record
 from app.loop.capabilities import check_names
 from app.loop.labels import elect_all
@@ -39,7 +39,7 @@ def update_project(
             }
         )
     except ValidationError as error:
-        raise InvalidInput(f"these settings cannot be used: {error}") from error
+        raise InvalidInput(f"these settings cannot be used: {in_words(error)}") from error
     check_names(session, changed, before)
     project.query = changed.query.model_dump()
     project.training = changed.training.model_dump()

@@ -33,7 +33,7 @@ def test_a_slice_is_asked_for_once_all_its_channels_are_in(api):
     assert (first.status_code, first.json()["missing"]) == (201, ["t1"])
     batch = admin.get("/query/next").json()
     assert batch["items"] == []
-    assert "wait for the rest of their channels (t1, flair)" in batch["message"]
+    assert "wait for the rest of their channels (of t1, flair)" in batch["message"]
     second = post(admin, picture(seed=2, bits=8), channel="t1")
     assert (second.status_code, second.json()["missing"]) == (201, [])
     assert second.json()["id"] == first.json()["id"]
@@ -63,12 +63,16 @@ def test_a_channel_is_kept_once_and_never_replaced(api):
 
 def test_a_channel_is_named_where_there_are_several(api):
     admin = made(api, "t1", "flair")
-    for channel in ({}, {"channel": "t2"}):
+    for channel in ({}, {"channel": "t2"}, {"channel": ""}):
         refused = post(admin, picture(), **channel)
         assert refused.status_code == 422
         assert "t1, flair" in problem_of(refused)["detail"]
     kept = post(admin, picture(), channel="t1").json()
-    missing = admin.get(f"/slices/{kept['id']}/image", params={"channel": "flair"})
+    path = f"/slices/{kept['id']}"
+    drawn = admin.post(f"{path}/masks", content=mask())
+    assert drawn.status_code == 409
+    assert "not all of its channels (t1, flair)" in problem_of(drawn)["detail"]
+    missing = admin.get(f"{path}/image", params={"channel": "flair"})
     assert missing.status_code == 404
     assert "no channel 'flair' yet" in problem_of(missing)["detail"]
 
@@ -114,7 +118,7 @@ def test_a_slice_says_where_it_lies_and_in_what_its_values_are(api):
         assert found["orientation"] == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
         assert found["plane"] == "axial"
         channel = found["channels"][0]
-        assert 1034 * channel["slope"] + channel["intercept"] == 10.0
+        assert (1034 + channel["offset"]) * channel["slope"] + channel["intercept"] == 10.0
         assert channel["unit"] == "HU"
 
 
@@ -173,6 +177,9 @@ def test_a_mask_says_how_it_came_about(api):
     assert (corrected["origin"], corrected["suggestion_model"]) == ("corrected", model)
     assert submit(png_of(blank), blank=True)["origin"] == "blank"
     submit(mask(corner=7))
+    said = submit(png_of(blank), blank=True, suggestion=model)
+    assert (said["origin"], said["suggestion_model"]) == ("blank", model)
+    submit(mask(corner=7))
     assert submit(png_of(blank))["origin"] == "empty"
 
 
@@ -216,6 +223,6 @@ def test_additions_to_a_finished_pool_make_a_retraining_due(api):
     assert post(admin, picture(seed=77), case="late", index=0).status_code == 201
     assert api.dispatcher.woken == ["train"]
     message = ann.get("/query/next").json()["message"]
-    assert "slices have come since the last batch was answered: job 2 is retraining" in message
+    assert "slices to ask for since the last batch was answered: job 2 is retraining" in message
     progress = ann.get("/projects/brain/progress").json()
     assert progress["slices"]["pool"] == {"total": 4, "labelled": 3}

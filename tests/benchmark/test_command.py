@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -19,10 +20,11 @@ from worker.benchmark.asked import settings_of
 from worker.benchmark.bench import make_bench
 from worker.benchmark.command import benchmark
 from worker.benchmark.ground import read_ground
-from worker.benchmark.record import Record
+from worker.benchmark.record import Record, collect
 from worker.benchmark.runs import run_strategy
 from worker.benchmark.seeds import prepare_seed
 from worker.benchmark.settings import PRESETS
+from worker.benchmark.tables import explored_table
 from worker.registry import find_strategy
 from worker.segmentation.precision import Precision
 
@@ -93,6 +95,13 @@ def test_without_a_target_batches_are_drawn_for_variety_until_one_is_found(tmp_p
         run_strategy(bench, find_strategy(name))
         files = record.round_files(name, 0)
         assert [{pick.stream for pick in f.selected} for f in files] == [{stream}, {stream}, set()]
+    collect(record, ["entropy-selective", "random"], [0])
+    table = explored_table(pd.read_csv(record.selected_file)).set_index("strategy")
+    assert table["drawn for variety"].to_dict() == {"random": "0", "entropy-selective": "2"}
+    # A strategy that fails must not pass for one, even where its picks would not be used.
+    raising = replace(find_strategy("entropy"), name="raising", select=lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_strategy(bench, raising)
     # Cases that have given nothing come first: soon all five of the pool have given.
     assert record.round_files("entropy-selective", 0)[1].row.labelled_cases == 5
 

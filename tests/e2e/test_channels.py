@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from app.core.errors import VolumeInvalid
+from app.core.project_settings import ProjectSettings
+from app.core.rescale import Rescale
+from app.core.splits import Split
 from app.exporting import export_project
 from app.importing import ImportOptions, import_data_set
 from app.loop.datasets import truths
 from app.loop.masks import find_suggestion
-from app.loop.projects import find_project
+from app.loop.projects import create_project, find_project
+from app.loop.slices import add_slice, ensure_case, prepare_image
 from app.loop.training_set import load_slices
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs
-from tests.conftest import mask, pixels_of
+from tests.conftest import mask, pixels_of, png_of
 from tests.worker.projects import runner
 from worker.benchmark.command import Asked, benchmark
 from worker.benchmark.record import Record, read_rounds
@@ -116,3 +121,54 @@ def test_strategies_are_compared_on_two_channels_with_their_neighbours(folder, t
     rounds = read_rounds(Record(tmp_path))
     assert set(rounds["strategy"]) == {"random", "entropy-selective", "full-labels"}
     assert rounds["dice_case"].between(0, 1).all()
+
+
+def test_a_folder_of_which_nothing_can_be_read_makes_no_project(api, tmp_path):
+    colour = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "images" / "a" / "0.png").write_bytes(png_of(colour))
+    with pytest.raises(VolumeInvalid, match="--channel red"):
+        import_data_set(api.database, "png", tmp_path, "rgb", ImportOptions())
+    admin = api.as_("root", Role.ADMIN)
+    assert admin.get("/projects/rgb").status_code == 404
+    # Its advice is followed under the same name.
+    options = ImportOptions(channels=("red", "green", "blue"))
+    assert import_data_set(api.database, "png", tmp_path, "rgb", options).new_slices == 1
+
+
+def test_a_sequence_that_one_case_lacks_is_not_lost_for_all(api, tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 900, (8, 8, 3)).astype(np.int16)
+    for case in ("one", "two"):
+        for sequence in ("t1", "flair") if case == "one" else ("flair",):
+            (tmp_path / case).mkdir(exist_ok=True)
+            path = tmp_path / case / f"{case}_{sequence}.nii.gz"
+            nib.save(nib.Nifti1Image(voxels, AFFINE), path)
+    with pytest.raises(VolumeInvalid, match=r"case 'two' has no t1.*--channel"):
+        import_data_set(api.database, "brats", tmp_path, "b", ImportOptions())
+    assert api.as_("ann").get("/projects/b").json()["channels"] == ["t1", "flair"]
+
+
+def test_what_an_earlier_version_rounded_is_recognised(api, tmp_path):
+    """An import goes on in a data folder of before values on a grid were kept exactly."""
+    values = (0.37 * np.random.default_rng(0).integers(0, 2000, (16, 16, 4)) - 5).astype("float32")
+    nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / "a.nii.gz")
+    with api.database.writing() as session:
+        project = create_project(session, "p", ProjectSettings())
+        case = ensure_case(session, project, "a", Split.POOL, None, {"file": "a.nii.gz"})
+        step = float(np.ptp(values)) / 65535
+        low = float(values.min())
+        for index in range(4):
+            stored = np.rint((_as_shown(values[:, :, index]) - low) / step).astype(np.uint16)
+            way = Rescale(0, step, low)
+            add_slice(session, case, index, {0: prepare_image(stored, way)})
+    report = import_data_set(api.database, "nifti", tmp_path, "p", ImportOptions())
+    assert (report.new_slices, report.known_slices) == (0, 4)
+    other = values + 1
+    nib.save(nib.Nifti1Image(other, AFFINE), tmp_path / "a.nii.gz")
+    with pytest.raises(VolumeInvalid, match="already with other pixels"):
+        import_data_set(api.database, "nifti", tmp_path, "p", ImportOptions())
+
+
+def _as_shown(plane: np.ndarray) -> np.ndarray:
+    """(X, Y) towards right and front as (H, W) from the feet, front up."""
+    return plane[::-1, ::-1].T

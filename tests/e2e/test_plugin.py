@@ -69,6 +69,16 @@ def test_a_measure_a_strategy_a_layout_and_a_network_work_in_the_service(
         assert ann.get(suggested["uncertainty"]).status_code == 200
 
 
+def test_a_retraining_that_no_worker_could_do_is_refused(api, pairs):
+    with installed(EXAMPLE):
+        options = ImportOptions(masks="pool", validation=0.0, test=0.0, assignments=SETTINGS)
+        import_data_set(api.database, "npy-pairs", pairs, "p", options)
+    # The package is gone, from here and from the workers.
+    refused = api.as_("root", Role.ADMIN).post("/jobs", json={"project": "p"})
+    assert refused.status_code == 422
+    assert "no network 'tiny'" in refused.json()["detail"]
+
+
 def test_the_server_offers_a_package_without_loading_it_or_torch():
     code = (
         "import sys\n"

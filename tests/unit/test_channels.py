@@ -119,12 +119,15 @@ def brats(folder, name, *sequences, **affines):
         save(path, volume(10 * (n + 1)), affines.get(sequence))
 
 
-def test_brats_takes_the_sequences_that_every_case_has(tmp_path):
+def test_brats_takes_all_sequences_and_names_the_cases_that_lack_one(tmp_path):
     brats(tmp_path, "a", "t1", "t1ce", "t2", "flair", "seg")
     brats(tmp_path, "b", "t1", "t2", "flair", "seg")
     data_set = read("brats", tmp_path)
-    assert data_set.channels == ["t1", "t2", "flair"]
-    assert [firsts(case.read()) for case in data_set.cases] == [[10, 30, 40], [10, 20, 30]]
+    assert data_set.channels == ["t1", "t1ce", "t2", "flair"]
+    whole, lacking = data_set.cases
+    assert firsts(whole.read()) == [10, 20, 30, 40]
+    with pytest.raises(VolumeInvalid, match="case 'b' has no t1ce: it has flair, t1, t2"):
+        lacking.read()
     data_set = read("brats", tmp_path, "flair", "t1ce")
     a, b = data_set.cases
     assert (data_set.channels, firsts(a.read())) == (["flair", "t1ce"], [40, 20])

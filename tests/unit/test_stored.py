@@ -1,5 +1,7 @@
 """What comes out of the store is what the file says, bit for bit, or the error is stated."""
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -161,3 +163,12 @@ def test_rescale_and_moments_by_hand():
     moments = Moments.of(np.array([[1.0, 3.0]]))
     assert (moments.mean, moments.mean_square, moments.std) == (2.0, 5.0, 1.0)
     assert Moments.together([moments, Moments(4.0, 17.0)]) == Moments(3.0, 11.0)
+
+
+@pytest.mark.parametrize("lowest", [0, 7, 1234])
+def test_a_grid_of_single_precision_is_found_wherever_it_begins(lowest):
+    steps = np.random.default_rng(0).integers(lowest, lowest + 2500, (4, 16, 16))
+    values = (0.37 * steps - 5).astype(np.float32)
+    stack = to_stored(values, Path("a.nii"))
+    again = stack.rescale_of(0).values(stack.pixels).astype(np.float32)
+    np.testing.assert_array_equal(again, values)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.core import catalogue
 from app.core.errors import InvalidInput
-from app.core.project_settings import ProjectSettings, with_assignments
+from app.core.project_settings import ProjectSettings, in_words, with_assignments
 from app.formats.layout import find_layout
 from worker.benchmark.plan import Plan, names_of, seeds_of
 from worker.benchmark.settings import PRESETS, BenchmarkSettings
@@ -57,7 +57,7 @@ def settings_of(asked: Asked) -> BenchmarkSettings:
     try:
         return BenchmarkSettings.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput(f"these settings cannot be used: {error}") from error
+        raise InvalidInput(f"these settings cannot be used: {in_words(error)}") from error
 
 
 def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:

@@ -132,6 +132,7 @@ def _parts(record: Record) -> Iterator[Part]:
         "network that was trained on all labels; small means redundant.",
         tables.spending_table(rounds),
     )
+    yield from _explored(record)
     yield from _map(record)
     settings = _settings(record)
     settings.pop("data", None)
@@ -154,6 +155,21 @@ def _summary(rounds: pd.DataFrame, runs: pd.DataFrame) -> Part:
         "slice as 1; Dice per case is of the whole volume. Runs of one seed share cases, first "
         "slices and first weights.",
     )
+
+
+def _explored(record: Record) -> Iterator[Part]:
+    """Batches that are no strategy's doing, named: they would be credited to it otherwise."""
+    if not record.selected_file.exists():
+        return
+    table = tables.explored_table(pd.read_csv(record.selected_file))
+    if not table.empty:
+        yield Part(
+            "Batches drawn for variety",
+            "While no target was labelled, or the network predicted none in the pool, the batch "
+            "was drawn for variety over cases and places in place of the strategy's: rounds in "
+            "which strategies do not differ.",
+            table,
+        )
 
 
 def _map(record: Record) -> Iterator[Part]:

@@ -70,11 +70,11 @@ def _select(
         return []
     query = bench.settings.query
     pool = _pool_scores(bench, strategy, network, round_, unlabelled, labelled)
+    # Asked and checked even where variety decides: a strategy that fails must not pass for one.
+    picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
+    picks = check_picks(strategy.name, picks, query.size, len(unlabelled))
     if strategy.measure is not None and _nothing_found(bench, pool, labelled):
         picks = _explore(bench, round_, unlabelled, labelled)
-    else:
-        picks = strategy.select(pool, query.size, bench.seed_for("select", round_))
-    picks = check_picks(strategy.name, picks, query.size, len(unlabelled))
     chosen = [_selected(bench.ground, unlabelled[pick.index], pick) for pick in picks]
     check_selected(bench.division, [*labelled, *(one.slice for one in chosen)])
     return chosen

@@ -7,6 +7,7 @@ import pandas as pd
 
 from app.core.catalogue import PAPER_MEASURES as MEASURES
 from app.core.catalogue import own_names
+from app.core.streams import Stream
 from worker.benchmark import statistics
 
 METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
@@ -137,6 +138,24 @@ def spending_table(rounds: pd.DataFrame) -> pd.DataFrame:
             "foreground pixels": found["foreground_pixels"].map("{:.0f}".format),
             "s to train": found["seconds_train"].map("{:.1f}".format),
             "s to score": found["seconds_score"].map(_number("{:.1f}")),
+        }
+    ).reset_index(drop=True)
+
+
+def explored_table(selected: pd.DataFrame) -> pd.DataFrame:
+    """How many batches of each strategy were drawn for variety; empty if none was."""
+    batches = selected.groupby(["strategy", "seed", "round"])["stream"].first().reset_index()
+    explored = (
+        batches["stream"].eq(Stream.EXPLORE).groupby(batches["strategy"]).agg(["sum", "size"])
+    )
+    if not explored["sum"].any():
+        return pd.DataFrame()
+    explored = explored.loc[in_order(list(explored.index))]
+    return pd.DataFrame(
+        {
+            "strategy": explored.index,
+            "drawn for variety": explored["sum"].map("{:d}".format),
+            "batches": explored["size"].map("{:d}".format),
         }
     ).reset_index(drop=True)
 

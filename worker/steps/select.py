@@ -146,9 +146,10 @@ def _picks(
     """What the strategy picks of what is offered; while there is nothing to go by, variety."""
     if not offered.ids:
         return []
+    # Asked and checked even where variety decides: a strategy that fails must not pass for one.
+    picks = check_picks(strategy.name, strategy.select(offered.pool, k, seed), k, len(offered.ids))
     if offered.exploring is None:
-        picks = strategy.select(offered.pool, k, seed)
-        return check_picks(strategy.name, picks, k, len(offered.ids))
+        return picks
     looks = looks_of(session, [*offered.ids, *offered.labelled])
     at = {slice_id: place for place, slice_id in enumerate(looks.ids)}
     picked = explore(

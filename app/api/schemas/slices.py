@@ -16,10 +16,11 @@ from app.store import ReviewState
 
 
 class ChannelOut(Reply):
-    """One channel of a slice. The file's value is stored · slope + intercept."""
+    """One channel of a slice. The file's value is (stored + offset) · slope + intercept."""
 
     name: str
     image: str = Field(examples=["/slices/1/image?channel=flair"])
+    offset: int
     slope: float
     intercept: float
     unit: str | None = Field(description="HU for CT; null for a scanner's own numbers.")

@@ -27,18 +27,15 @@ class Brats:
     words = "BraTS: CASE/CASE_flair.nii.gz and the other sequences, with CASE_seg.nii.gz"
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
-        """All sequences that every case has, or those that are asked for."""
+        """All sequences that any case has, or those that are asked for.
+
+        A case that lacks one is refused by name when it is read: a sequence that one case lacks
+        must not be lost for all.
+        """
         found = some(_cases(folder), folder, "BraTS files (CASE_flair.nii.gz, CASE_t1.nii.gz …)")
         anywhere = [s for s in _SEQUENCES if any(s in files for files in found.values())]
-        everywhere = [s for s in anywhere if all(s in files for files in found.values())]
-        if not everywhere and not options.channels:
-            raise VolumeInvalid(
-                f"no sequence is there for every case of {folder}: choose from "
-                f"{', '.join(anywhere)} with --channel"
-            )
-        on_offer = anywhere if options.channels else everywhere
-        choice = choose(on_offer, options.channels, folder)
-        wanted = [on_offer[number] for number in choice.numbers]
+        choice = choose(anywhere, options.channels, folder)
+        wanted = [anywhere[number] for number in choice.numbers]
         cases = [
             CaseFiles(name, lambda f=files, n=name: _read(n, f, wanted, options.masks))  # type: ignore[misc]
             for name, files in found.items()
@@ -64,7 +61,10 @@ def _cases(folder: Path) -> dict[str, _Files]:
 def _read(name: str, files: _Files, wanted: list[str], masks: bool) -> CaseVolume:
     missing = [sequence for sequence in wanted if sequence not in files]
     if missing:
-        raise VolumeInvalid(f"case {name!r} has no {', '.join(missing)}: it has {', '.join(files)}")
+        raise VolumeInvalid(
+            f"case {name!r} has no {', '.join(missing)}: it has {', '.join(files)}; to take it in, "
+            "name sequences that every case has with --channel"
+        )
     images = [files[sequence] for sequence in wanted]
     names = tuple(wanted)
     choice = Choice(names, tuple(range(len(names))), len(names))

@@ -26,6 +26,7 @@ export interface Described {
     | readonly {
         name: string;
         image: string;
+        offset?: number;
         slope?: number;
         intercept?: number;
         unit?: string | null;
@@ -40,10 +41,11 @@ export interface Described {
 export function channelsOf(slice: Described): Channel[] {
   const found = slice.channels ?? [];
   const given = found.length > 0 ? found : [{ name: "image", image: slice.image }];
-  return given.map(({ slope = 1, intercept = 0, unit = null, ...rest }) => ({
+  return given.map(({ offset = 0, slope = 1, intercept = 0, unit = null, ...rest }) => ({
     ...rest,
     slope,
-    intercept,
+    // The file's value is (stored + offset) · slope + intercept: shown, the short form will do.
+    intercept: offset * slope + intercept,
     unit,
   }));
 }
