@@ -28,7 +28,7 @@ from app.api.schemas.slices import SliceOut
 from app.core.splits import Split
 from app.loop.leases import renewal_due, touch
 from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
-from app.loop.projects import find_project
+from app.loop.projects import find_project, lock_project
 from app.loop.retraining import retrain_if_due
 from app.loop.slices import (
     LARGEST_INDEX,
@@ -81,6 +81,8 @@ def post_slice(
     """
     project = find_project(session, name)
     images = by_channel(project, channel, picture.planes)
+    # Before any row is written, as everywhere: two requests never wait for each other.
+    lock_project(session, project.id)
     kept_case = ensure_case(session, project, case, split)
     added = add_slice(session, kept_case, index, images, len(project.channels))
     job = retrain_if_due(session, project) if added.created and added.slice.complete else None
