@@ -1,6 +1,6 @@
 """`sfumato import`: from a folder into a project, with a bar and a report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +92,8 @@ def import_folder(
     data_set = reader.read(path, ReadOptions(options.masks is not None, wanted))
     wanted_settings = _settings(data_set, options)
     _check_same(database, project_name, wanted_settings, options.assignments)
+    kept = _channels(database, project_name)
+    order = channel_order(kept or tuple(data_set.channels), data_set.channels)
     validation, test = options.validation, options.test
     splits = assign_splits(
         (case.name for case in data_set.cases),
@@ -106,8 +108,26 @@ def import_folder(
         splits,
         options.masks,
         options.merge,
+        order,
         on_case=lambda name: on_case(len(data_set.cases)),
     )
+
+
+def channel_order(kept: Sequence[str], offered: Sequence[str]) -> list[int]:
+    """Which of the offered channels is each of a project's, by name.
+
+    A project's single channel ``image`` has no name of its own and takes any. Raises
+    ``VolumeInvalid``.
+    """
+    if len(kept) == len(offered) == 1 and "image" in (*kept, *offered):
+        return [0]
+    places = {name.casefold(): number for number, name in enumerate(offered)}
+    if len(places) != len(kept) or any(name.casefold() not in places for name in kept):
+        raise VolumeInvalid(
+            f"the project has the channels {', '.join(kept)}, the data set would bring "
+            f"{', '.join(offered)}: name them with --channel, or import into another project"
+        )
+    return [places[name.casefold()] for name in kept]
 
 
 def _channels(database: Database, name: str) -> tuple[str, ...]:

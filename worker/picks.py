@@ -19,7 +19,7 @@ def check_picks(strategy: str, picks: Sequence[Pick], k: int, count: int) -> lis
     """
 
     def wrong(what: str) -> InvalidInput:
-        return InvalidInput(f"the strategy {strategy!r} {what}: tell its authors")
+        return InvalidInput(f"the strategy {strategy!r} {what}: it is to be fixed there")
 
     if not isinstance(picks, Sequence):
         raise wrong(f"returned {type(picks).__name__}, not a list of picks")

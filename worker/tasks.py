@@ -41,7 +41,9 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
 
     def show() -> None:
         with database.writing() as session:
-            capabilities.see_worker(session, name, utc_now())
+            known = capabilities.see_worker(session, name, utc_now())
+        if not known:
+            report_capabilities(database, name, queues)
 
     sweeper = threading.Thread(
         target=sweep_until, args=(stop, database, dispatcher, settings, show), daemon=True

@@ -20,6 +20,8 @@ def query_next(
     session: Writing,
     annotator: Annotator,
     ttl: LeaseTtl,
+    workers: Workers,
+    background: BackgroundTasks,
     project: ProjectName = None,
     size: Annotated[int, Query(ge=1, le=LARGEST_BATCH)] = 1,
 ) -> BatchOut:
@@ -29,6 +31,8 @@ def query_next(
     """
     named = find_project(session, project)
     batch = next_batch(session, named, annotator, size, utc_now(), ttl)
+    if batch.job is not None:
+        background.add_task(workers.wake, [batch.job.queue])
     return BatchOut.of(named.name, batch)
 
 

@@ -123,7 +123,7 @@ def image(
     channel: Annotated[str | None, Query(description="Without one, the first.")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A channel at its full bit depth. Looking at it renews the reader's lease on the slice."""
+    """A channel at its full bit depth. Looking at it renews the viewer's lease on the slice."""
     if renewal_due(session, slice_id, viewer, utc_now(), ttl):
         background.add_task(_touch, database, slice_id, viewer, ttl)
     png, sha256 = slice_image(session, slice_id, channel)
@@ -163,7 +163,7 @@ def masks(
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response | Page[MaskOut]:
-    """The mask that the reader is shown, as PNG; with `Accept: application/json` the list.
+    """The mask that the viewer is shown, as PNG; with `Accept: application/json` the list.
 
     Annotators see their own masks alone, reviewers all of them.
     """

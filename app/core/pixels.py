@@ -13,6 +13,9 @@ from app.core.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadabl
 
 # What Pillow calls one grey channel: 1, 8, 16 (either order) and 32 bits, and palette indices.
 _INTEGER_MODES = {"1", "L", "P", "I;16", "I;16B", "I;16L", "I"}
+# What Pillow calls colours, the last by a table; and TIFF's tag for the bits of each.
+_COLOURED = {"RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"}
+_BITS_PER_SAMPLE = 258
 _FORMATS = ("PNG", "TIFF")
 # The last chunk of every whole PNG; decoders forgive its loss, but then more may be lost.
 _PNG_END = b"IEND\xaeB`\x82"
@@ -53,14 +56,14 @@ def decode_picture(body: bytes, max_pixels: int) -> list[Pixels]:
     return _decoded(body, max_pixels, _planes)
 
 
-def _decoded(body: bytes, max_pixels: int, read: Callable[[Image.Image], T]) -> T:
+def _decoded(body: bytes, max_pixels: int, read: Callable[[Image.Image, bytes], T]) -> T:
     try:
         # Pillow's own bomb warning is replaced by the limit below.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
                 _check_size(image, max_pixels)
-                found = read(image)
+                found = read(image, body)
                 if image.format == "PNG" and _PNG_END not in body:
                     raise EOFError("its end is missing")
                 return found
@@ -83,7 +86,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         raise ImageNotGreyscale("the image has several pages: send one slice at a time")
 
 
-def _greys(image: Image.Image) -> Pixels:
+def _greys(image: Image.Image, body: bytes) -> Pixels:
     if image.mode not in _INTEGER_MODES:
         raise ImageNotGreyscale(
             f"the image has mode {image.mode}: send one grey channel of 8 or 16 bits "
@@ -92,11 +95,29 @@ def _greys(image: Image.Image) -> Pixels:
     return _as_unsigned(np.asarray(image))
 
 
-def _planes(image: Image.Image) -> list[Pixels]:
-    if image.mode not in ("P", "RGB"):
-        return [_greys(image)]
-    colours = np.asarray(image.convert("RGB"))
+def _planes(image: Image.Image, body: bytes) -> list[Pixels]:
+    if image.mode not in _COLOURED:
+        return [_greys(image, body)]
+    if image.mode not in ("P", "RGB", "RGBA"):
+        raise ImageNotGreyscale(f"the image is of the kind {image.mode}: write it as RGB")
+    if _is_deep(image, body):
+        raise ImageNotGreyscale(
+            "the image has 16 bits a colour, which cannot be read exactly: write one grey image "
+            "a channel, or 8 bits a colour"
+        )
+    colours = np.asarray(image.convert("RGBA"))
+    if colours[..., 3].min() < 255:
+        raise ImageNotGreyscale("the image has transparent pixels: write it without transparency")
     return [np.ascontiguousarray(colours[..., n]) for n in range(3)]
+
+
+def _is_deep(image: Image.Image, body: bytes) -> bool:
+    """Whether there are more than 8 bits a colour, which Pillow would cut without a word."""
+    if image.format == "PNG":
+        # The byte after width and height in the first chunk.
+        return body[24] > 8
+    bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return max(bits) > 8
 
 
 def _as_unsigned(pixels: npt.NDArray[np.generic]) -> Pixels:

@@ -42,8 +42,15 @@ class QuerySettings(BaseModel):
         ge=1,
         description="Labels that start a retraining; without it, the whole batch.",
     )
-    target_threshold: float = Field(0.1, ge=0, lt=1, description="T of eq. 1.")
-    boundary_width: float = Field(0.1, gt=0, le=0.5, description="B of eq. 2.")
+    target_threshold: float = Field(
+        0.1, ge=0, lt=1, description="Predicted probability above which a pixel is target."
+    )
+    boundary_width: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="Distance from 0.5 within which a pixel lies near the decision boundary.",
+    )
     reduction: Literal["sum", "mean"] = "sum"
     mc_passes: int = Field(10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD.")
     stop_below: float = Field(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.core.project_settings import query_settings
@@ -21,6 +21,7 @@ from app.store import (
     ReviewState,
     Round,
     Slice,
+    utc_now,
 )
 
 
@@ -36,6 +37,23 @@ def unlabelled_pool(project: Project) -> Select[int]:
             ~answered(Slice.id.expression, query_settings(project).readers_per_slice),
         )
         .order_by(Slice.id)
+    )
+
+
+def selectable(session: Session, project: Project) -> list[int]:
+    """The slices that the next batch may hold: unanswered, and in nobody's hands."""
+    return list(session.scalars(unlabelled_pool(project).where(~_leased())))
+
+
+def anything_selectable(session: Session, project: Project) -> bool:
+    """Whether the next batch could hold anything."""
+    query = unlabelled_pool(project).where(~_leased()).limit(1)
+    return session.scalar(query) is not None
+
+
+def _leased() -> ColumnElement[bool]:
+    return exists().where(
+        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > utc_now()
     )
 
 

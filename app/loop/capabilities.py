@@ -49,11 +49,12 @@ def report_worker(
     )
 
 
-def see_worker(session: Session, name: str, now: datetime) -> None:
-    """Note that a worker is still there."""
+def see_worker(session: Session, name: str, now: datetime) -> bool:
+    """Note that a worker is still there; False where it was taken for gone and must report."""
     worker = session.get(Worker, name)
     if worker is not None:
         worker.seen_at = now
+    return worker is not None
 
 
 def forget_worker(session: Session, name: str) -> None:
@@ -69,7 +70,7 @@ def list_catalogue(session: Session, kind: Kind) -> list[EntryView]:
     return [
         EntryView(
             name=name,
-            package=entries[name].package if name in entries else "of a worker",
+            package=entries[name].package if name in entries else "known to a worker",
             words=STREAMS.get(name) if kind == "stream" else None,
             error=_error(live, kind, name),
         )

@@ -1,7 +1,7 @@
 """Data sets on their way in and out: a case at a time, so that it can stop and go on."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -61,6 +61,7 @@ def import_cases(
     splits: dict[str, Split],
     masks: Masks | None,
     merge: bool,
+    channels: Sequence[int] = (0,),
     on_case: Callable[[str], None] = lambda name: None,
 ) -> ImportReport:
     """Take in each case in a transaction of its own, after it was read and encoded.
@@ -72,16 +73,18 @@ def import_cases(
     slices that are there are recognised. A case that cannot be read is named in the report and
     leaves nothing behind; the others are taken. ``masks``: ``oracle`` hides the pool's masks
     for the simulated annotators, ``pool`` makes them labels; validation and test masks are
-    labels in both. ``merge`` makes one foreground class of all.
+    labels in both. ``merge`` makes one foreground class of all. ``channels``: which of a case's
+    channels is each of the project's.
     """
     report = ImportReport()
     for files in cases:
         on_case(files.name)
         try:
             volume = files.read()
+            _check_channels(volume, channels, files.name)
+            volume = replace(volume, channels=tuple(volume.channels[n] for n in channels))
             project = open_project()
             classes = _checked_classes(volume, project, masks, merge, files.name)
-            _check_channels(volume, project, files.name)
             prepared = [_prepared(volume, classes, n) for n in range(volume.depth)]
             with database.writing() as session:
                 # The order of locks is the same everywhere: the project first.
@@ -121,6 +124,9 @@ def _keep_case(
     case = known or ensure_case(
         session, project, name, splits[name], volume.geometry, volume.source
     )
+    if case.affine is None and volume.geometry is not None:
+        # It came in with a version that did not ask its file, or slice by slice.
+        case.affine, case.source = volume.geometry.to_list(), volume.source
     new = 0
     for one in prepared:
         added = add_slice(session, case, one.index, one.images, len(project.channels))
@@ -145,12 +151,11 @@ def _add_truth(session: Session, slice_: Slice, classes: PreparedMask) -> None:
         session.add(Truth(slice_id=slice_.id, sha256=classes.blob.sha256))
 
 
-def _check_channels(volume: CaseVolume, project: Project, name: str) -> None:
-    if len(volume.channels) != len(project.channels):
+def _check_channels(volume: CaseVolume, channels: Sequence[int], name: str) -> None:
+    if len(volume.channels) != len(channels):
         raise VolumeInvalid(
-            f"case {name!r} comes with {len(volume.channels)} channels, project {project.name!r} "
-            f"has {len(project.channels)} ({', '.join(project.channels)}): pick them with "
-            "--channel, or import into a project with these channels"
+            f"case {name!r} has {len(volume.channels)} channels where {len(channels)} are wanted: "
+            "name them with --channel, or leave the case out"
         )
 
 
@@ -186,6 +191,7 @@ def truths(session: Session, project_id: int) -> dict[int, bytes]:
 def labelled_cases(session: Session, project: Project) -> list[Case]:
     """The cases that hold a label, in the order that they came in."""
     labelled = select(Slice.case_id).join(Label, Label.slice_id == Slice.id)
+    labelled = labelled.where(Slice.complete.is_(True))
     query = select(Case).where(Case.project_id == project.id, Case.id.in_(labelled))
     return list(session.scalars(query.order_by(Case.id)))
 

@@ -134,6 +134,12 @@ def last_job(session: Session, project_id: int) -> Job | None:
     )
 
 
+def last_failed(session: Session, project_id: int) -> bool:
+    """Whether the project's newest retraining ended in an error."""
+    job = last_job(session, project_id)
+    return job is not None and job.state is JobState.FAILED
+
+
 def view(session: Session, job: Job) -> JobView:
     """A job as its watchers see it: the shards' counts are added up into its progress."""
     progress = dict(job.progress)

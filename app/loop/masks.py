@@ -1,6 +1,6 @@
 """Masks on their way in, and as they are shown. No submitted mask is ever lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -118,9 +118,12 @@ def submit_mask(
     check_classes(slice_, project, drawn)
     if making.seconds is not None and not 0 <= making.seconds <= 86_400:
         raise InvalidInput(f"seconds is {making.seconds}: give the time spent drawing, 0 to 86400")
-    origin = _origin(session, slice_, drawn, making)
     open_round(session, project)
     last = last_of(session, account, slice_id)
+    if last is not None and making.suggestion is None:
+        # A revision of a mask that began with a suggestion began with it too.
+        making = replace(making, suggestion=last.suggestion_model_id)
+    origin = _origin(session, slice_, drawn, making)
     lease = held_lease(session, slice_id, account, now)
     if lease is not None:
         lease.ended_at, lease.outcome = now, LeaseOutcome.SUBMITTED
@@ -169,7 +172,7 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
     if making.blank and drawn.foreground_pixels:
         raise InvalidInput(
             f"the mask was said to be blank and holds {drawn.foreground_pixels} pixels of a "
-            "class: send it without blank=true"
+            "class: one of the two is wrong"
         )
     same = False
     if making.suggestion is not None:
@@ -177,7 +180,7 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
         if suggested is None:
             raise InvalidInput(
                 f"model {making.suggestion} has suggested nothing for slice {slice_.id}: "
-                "send the `suggestion_model` that came with the slice, or none"
+                "name the model that came with the slice, or none"
             )
         # Both were encoded by us, so equal pixels are equal bytes.
         same = suggested.mask_sha256 == drawn.blob.sha256

@@ -14,10 +14,12 @@ from app.loop.batches import anything_to_ask, batch_state
 from app.loop.first_batch import ensure_round
 from app.loop.leases import expire_leases, grant
 from app.loop.readings import answered, count_of, is_valid
+from app.loop.retraining import retrain_if_due
 from app.loop.slices import SliceView, view_of
 from app.store import (
     ACTIVE_STATES,
     Account,
+    Job,
     JobState,
     Lease,
     LeaseOutcome,
@@ -60,12 +62,16 @@ class HandedOut:
 
 @dataclass(frozen=True)
 class Batch:
-    """What ``next_batch`` answers; ``message`` says why there is nothing, and what comes next."""
+    """What ``next_batch`` answers; ``message`` says why there is nothing, and what comes next.
+
+    ``job``: the retraining that asking has made due, as where a lease ran out after the end.
+    """
 
     round: Round | None
     items: list[HandedOut]
     remaining: int
     message: str | None
+    job: Job | None = None
 
 
 def next_batch(
@@ -86,7 +92,8 @@ def next_batch(
         raise InvalidInput(f"size is {size}: it must be between 1 and {LARGEST_BATCH}")
     round_ = ensure_round(session, project)
     if round_ is None:
-        return Batch(None, [], 0, _why_no_round(session, project))
+        due = retrain_if_due(session, project)
+        return Batch(None, [], 0, _why_no_round(session, project), due)
     expire_leases(session, now)
     held = _held(session, round_, account, size)
     for lease in held.values():

@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.core.blob import Blob
 from app.core.project_settings import job_query_settings
 from app.core.splits import Split
 from app.loop import claims
-from app.loop.batches import add_items, ask_again, unlabelled_pool
+from app.loop.batches import add_items, anything_to_ask, ask_again, selectable, unlabelled_pool
 from app.loop.claims import Claim
 from app.loop.rounds import close_round, open_round, start_round
 from app.store import (
     Label,
-    Lease,
     MapPoint,
     Mask,
     ModelVersion,
@@ -30,7 +29,6 @@ from app.store import (
     SliceFeatures,
     Suggestion,
     blobs,
-    utc_now,
 )
 
 
@@ -75,14 +73,6 @@ def save_scores(
         session.execute(insert(table), list(rows))
 
 
-def selectable(session: Session, project: Project) -> list[int]:
-    """The slices that the next batch may hold: unanswered, and in nobody's hands."""
-    leased = exists().where(
-        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > utc_now()
-    )
-    return list(session.scalars(unlabelled_pool(project).where(~leased)))
-
-
 @dataclass(frozen=True)
 class Scored:
     """What a model says of a slice: its sums, its case, predicted foreground, features."""
@@ -120,6 +110,25 @@ def labelled_foreground(session: Session, project_id: int) -> int:
         .where(Slice.project_id == project_id, Slice.split == Split.POOL)
     )
     return int(session.scalar(query) or 0)
+
+
+def labelled_pool(session: Session, project_id: int) -> list[int]:
+    """The pool's slices that have a label, whether they train or are held out."""
+    query = (
+        select(Slice.id)
+        .join(Label, Label.slice_id == Slice.id)
+        .where(Slice.project_id == project_id, Slice.split == Split.POOL, Slice.complete.is_(True))
+        .order_by(Slice.id)
+    )
+    return list(session.scalars(query))
+
+
+def model_made_after(session: Session, model_id: int, slice_ids: Sequence[int]) -> bool:
+    """Whether any of the slices was there when the model was made, and so should be scored."""
+    made = session.get_one(ModelVersion, model_id).created_at
+    first = select(func.min(Slice.created_at)).where(Slice.id >= min(slice_ids))
+    earliest = session.scalar(first.where(Slice.id <= max(slice_ids)))
+    return earliest is not None and earliest < made
 
 
 def share_labelled(session: Session, project_id: int) -> float:
@@ -182,7 +191,7 @@ def open_next_round(
             MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
             for slice_id, (x, y) in selection.places.items()
         )
-    else:
+    elif not anything_to_ask(session, project) or selectable(session, project):
         close_round(session, last)
     _forget_features(session, project.id, model_id)
     claims.finish(

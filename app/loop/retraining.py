@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.core.project_settings import query_settings
 from app.loop import jobs
-from app.loop.batches import anything_to_ask, batch_state
+from app.loop.batches import anything_selectable, batch_state
 from app.loop.first_batch import fill_first_batch, has_model
 from app.loop.rounds import open_round
 from app.store import Job, Project, Round
@@ -17,7 +17,9 @@ def retrain_if_due(session: Session, project: Project) -> Job | None:
     round_ = open_round(session, project)
     if round_ is None:
         due = has_model(session, project) and jobs.has_label(session, project)
-        due = due and anything_to_ask(session, project)
+        # One that failed would only fail again: an admin looks at it first.
+        due = due and not jobs.last_failed(session, project.id)
+        due = due and anything_selectable(session, project)
     else:
         due = _batch_is_done(session, project, round_)
     return jobs.request_retrain(session, project, by=None) if due else None

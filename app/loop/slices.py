@@ -240,6 +240,8 @@ def _is_new(
     if known is None:
         return True
     same = image.blob.sha256 == known.sha256 or image.upload_sha256 == known.upload_sha256
+    if same and known.unit is None:
+        known.unit = image.rescale.unit
     if not same and not _same_values(session, image, known):
         raise AlreadyExists(
             f"slice {slice_.index} of case {case.name!r} is there already with other pixels "

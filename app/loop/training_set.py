@@ -91,8 +91,9 @@ def load_slices(
     ``context``: so many slices before and after each come with it.
     """
     moments: dict[tuple[int, int], Moments] = {}
-    for start in range(0, len(slice_ids), _PAGE):
-        page = slice_ids[start : start + _PAGE]
+    size = max(1, _PAGE // (2 * context + 1))
+    for start in range(0, len(slice_ids), size):
+        page = slice_ids[start : start + size]
         query = select(Slice, Case.name).join(Case, Case.id == Slice.case_id)
         rows = {row[0].id: row for row in session.execute(query.where(Slice.id.in_(page)))}
         around = _around(session, [rows[slice_id][0] for slice_id in page], context)

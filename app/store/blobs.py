@@ -15,6 +15,7 @@ from app.core.blob import Blob
 from app.store.base import Base
 
 _KEY = "blobs"
+_AT_ONCE = 500
 
 
 class BlobStore(Protocol):
@@ -50,8 +51,14 @@ class DatabaseBlobs:
 
     def get(self, session: Session, names: Collection[str]) -> dict[str, bytes]:
         """The bytes of those names; a name that is not there is left out."""
-        query = select(StoredBlob.sha256, StoredBlob.data).where(StoredBlob.sha256.in_(names))
-        return {name: data for name, data in session.execute(query)}
+        found: dict[str, bytes] = {}
+        ordered = sorted(names)
+        # A database takes only so many parameters in one query.
+        for start in range(0, len(ordered), _AT_ONCE):
+            part = StoredBlob.sha256.in_(ordered[start : start + _AT_ONCE])
+            rows = session.execute(select(StoredBlob.sha256, StoredBlob.data).where(part))
+            found |= {name: data for name, data in rows}
+        return found
 
 
 def attached(blobs: BlobStore) -> dict[str, object]:

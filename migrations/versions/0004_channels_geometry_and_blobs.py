@@ -249,11 +249,12 @@ def downgrade() -> None:
             f"UPDATE slices SET {name} = (SELECT i.{name} FROM images i "
             "WHERE i.slice_id = slices.id AND i.channel = 0)"
         )
+    base = '(i."offset" * i.slope + i.intercept)'
     op.execute(
-        "UPDATE slices SET mean_square = (SELECT (i.mean_square - 2 * i.intercept * i.mean "
-        "+ i.intercept * i.intercept) / (i.slope * i.slope) FROM images i "
+        f"UPDATE slices SET mean_square = (SELECT (i.mean_square - 2 * {base} * i.mean "
+        f"+ {base} * {base}) / (i.slope * i.slope) FROM images i "
         "WHERE i.slice_id = slices.id AND i.channel = 0), "
-        "mean = (SELECT (i.mean - i.intercept) / i.slope FROM images i "
+        f"mean = (SELECT (i.mean - {base}) / i.slope FROM images i "
         "WHERE i.slice_id = slices.id AND i.channel = 0)"
     )
     op.drop_column("slices", "complete")

@@ -100,6 +100,31 @@ def test_colour_comes_in_where_the_project_has_three_channels_for_it(api, kind):
     assert "make a project with three channels" in problem_of(refused)["detail"]
 
 
+def test_colours_of_16_bits_and_transparency_are_refused_rather_than_cut(api):
+    """Pillow would read both with 8 bits, without a word."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    def png(depth, kind, row):
+        head = struct.pack(">IIBBBBB", 2, 2, depth, kind, 0, 0, 0)
+        body = zlib.compress(b"".join(b"\0" + row for _ in range(2)))
+        chunks = chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + chunks
+
+    admin = made(api, "red", "green", "blue")
+    deep = png(16, 2, struct.pack(">6H", 256, 300, 65535, 1, 2, 3))
+    clear = png(8, 6, bytes([1, 2, 3, 0, 4, 5, 6, 255]))
+    for body, why in ((deep, "16 bits a colour"), (clear, "transparent pixels")):
+        refused = post(admin, body)
+        assert refused.status_code == 422
+        assert why in problem_of(refused)["detail"]
+
+
 def test_a_slice_says_where_it_lies_and_in_what_its_values_are(api):
     admin = made(api, "ct")
     with api.database.writing() as session:

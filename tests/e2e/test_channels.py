@@ -123,6 +123,28 @@ def test_strategies_are_compared_on_two_channels_with_their_neighbours(folder, t
     assert rounds["dice_case"].between(0, 1).all()
 
 
+def test_channels_come_in_by_their_names_in_whatever_order(api, folder):
+    with api.database.writing() as session:
+        create_project(session, "p", ProjectSettings(channels=["FLAIR", "T1"]))
+        create_project(session, "other", ProjectSettings(channels=["T2", "FLAIR"]))
+    assert import_data_set(
+        api.database, "msd", folder, "p", ImportOptions(channels=("T1", "FLAIR"))
+    )
+    viewer = api.as_("ann")
+    item = viewer.get("/projects/p/slices", params={"case": "c0"}).json()["items"][2]
+    values = {
+        c["name"]: pixels_of(viewer.get(c["image"]).content) * c["slope"]
+        + (c["offset"] * c["slope"] + c["intercept"])
+        for c in item["channels"]
+    }
+    # The bright square is in FLAIR alone.
+    assert values["FLAIR"].max() > 700
+    assert values["T1"].max() < 200
+    options = ImportOptions(channels=("T1", "FLAIR"))
+    with pytest.raises(VolumeInvalid, match="has the channels T2, FLAIR"):
+        import_data_set(api.database, "msd", folder, "other", options)
+
+
 def test_a_folder_of_which_nothing_can_be_read_makes_no_project(api, tmp_path):
     colour = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     (tmp_path / "images" / "a").mkdir(parents=True)

@@ -160,7 +160,7 @@ def test_an_empty_list_says_why(database):
     batch = ask(database, project, one)
     assert "with other annotators" in ask(database, project, other).message
     give_back(database, one, batch)
-    assert "you skipped" in ask(database, project, one).message
+    assert "you have drawn or skipped them" in ask(database, project, one).message
     draw(database, other, slices_of(ask(database, project, other))[0])
     assert "retraining" in ask(database, project, one).message
 

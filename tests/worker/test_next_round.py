@@ -25,8 +25,12 @@ from app.store import (
     Slice,
     utc_now,
 )
+from tests.conftest import TTL
 from tests.loop.test_leases import annotator, ask, draw, slices_of
 from tests.worker.projects import count, job_of, label_batch, make_project, runner
+from worker import runner as runner_module
+from worker.steps import select as select_step
+from worker.steps import train as train_step
 
 
 def draw_blank(database: Database, project: Project) -> None:
@@ -146,3 +150,74 @@ def test_a_strategy_that_cannot_be_loaded_fails_before_training(database, monkey
     assert job_of(database).state is JobState.FAILED
     assert "there is no strategy 'gone'" in job_of(database).error
     assert count(database, ModelVersion) == 0
+
+
+def test_exploring_asks_held_out_cases_no_more_than_others(database):
+    """A held-out case is labelled too, though it trains nothing."""
+    project = make_project(database, size=4)
+    for _ in range(3):
+        draw_blank(database, project)
+        runner(database).work()
+    with database.reading() as session:
+        asked = select(Slice.case_id, func.count()).join(QueryItem, QueryItem.slice_id == Slice.id)
+        given = dict(session.execute(asked.group_by(Slice.case_id)).all())
+    # All twelve slices of four cases: nobody was asked for the same again.
+    assert set(given.values()) == {3}
+
+
+def test_a_slice_in_somebodys_hands_keeps_its_round_open_for_them(database):
+    project = make_project(database, size=50, retrain_after=11)
+    one, other = annotator(database, "one"), annotator(database, "other")
+    held = slices_of(ask(database, project, other, 1, utc_now()))
+    for slice_id in slices_of(ask(database, project, one, 50, utc_now())):
+        draw(database, one, slice_id, utc_now())
+    runner(database).work()
+    assert job_of(database).state is JobState.SUCCEEDED
+    assert slices_of(ask(database, project, other, 1, utc_now())) == held
+    # Left lying, it goes to whoever asks next, and the last answer is learned from.
+    later = utc_now() + 2 * TTL
+    assert slices_of(ask(database, project, one, 1, later)) == held
+    draw(database, one, held[0], later)
+    runner(database).work()
+    with database.reading() as session:
+        newest = select(ModelVersion).order_by(ModelVersion.number.desc()).limit(1)
+        assert session.scalars(newest).one().scores["labelled"] == 12
+    assert "nothing left" in ask(database, project, one, 1, later).message
+
+
+def test_slices_added_while_the_last_job_runs_are_asked_for_when_it_has_ended(
+    database, monkeypatch
+):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    added: list[int] = []
+    picked = select_step.run
+
+    def late(step):
+        added.extend(add_slices(database, project, "late", 2))
+        return picked(step)
+
+    monkeypatch.setattr(runner_module, "_STEPS", {**runner_module._STEPS, "select": late})
+    runner(database).work()
+    assert job_of(database).state is JobState.SUCCEEDED, job_of(database).error
+    monkeypatch.undo()
+    one = annotator(database, "one")
+    # Whoever asks makes the retraining due that opens their round.
+    assert "is retraining" in ask(database, project, one, 5, utc_now()).message
+    runner(database).work()
+    assert set(slices_of(ask(database, project, one, 5, utc_now()))) == set(added)
+
+
+def test_a_job_that_failed_is_not_started_again_by_every_addition(database, monkeypatch):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
+    add_slices(database, project, "late", 2)
+    runner(database).work()
+    failed = job_of(database)
+    assert failed.state is JobState.FAILED
+    add_slices(database, project, "later", 2)
+    assert job_of(database).id == failed.id
+    message = ask(database, project, annotator(database, "one"), 1, utc_now()).message
+    assert f"job {failed.id} failed" in message

@@ -16,8 +16,9 @@ from app.core.seeds import derived_seed
 from app.core.streams import Stream
 from app.core.variety import explore, reason_to_explore
 from app.loop import models, next_round, training_set
-from app.loop.next_round import Chosen, Selection
-from app.loop.variety import looks_of
+from app.loop.batches import selectable
+from app.loop.next_round import Chosen, Selection, model_made_after
+from app.loop.variety import appearances_of
 from app.store import Project
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
@@ -34,6 +35,8 @@ from worker.steps.score import scoring_settings
 _FEATURE_BATCH = 16
 # Slices on the map: t-SNE of so many takes seconds, and more dots cannot be told apart.
 _MAP_POOL, _MAP_LABELLED = 500, 200
+# Slices that a draw for variety looks at: of more, a seeded draw is as varied.
+_EXPLORED = 10_000
 # What suggestions are shaded by where the strategy has no measure of its own.
 _DEFAULT_MEASURE = "entropy"
 
@@ -51,7 +54,7 @@ def run(step: Step) -> tuple[str, ...]:
         bytes_of_model = models.weights_of(session, model)
         network = weights.restore(model.architecture, bytes_of_model).placed(step.device)
         offered = _offered(session, step, project, settings, model.id, strategy, network)
-        picks = _picks(session, offered, strategy, settings.size, seed)
+        picks = _picks(session, project.id, offered, strategy, settings.size, seed)
         ids = [offered.ids[pick.index] for pick in picks]
         loaded = list(training_set.load_slices(session, ids, network.context))
     measure = strategy.measure or _DEFAULT_MEASURE
@@ -102,19 +105,19 @@ def _offered(
     network: Network,
 ) -> _Offered:
     """What may be asked for, and what the strategy is told of it. Raises ``NothingScored``."""
-    ids = next_round.selectable(session, project)
+    ids = selectable(session, project)
     progress = next_round.share_labelled(session, project.id)
     if strategy.measure is None:
         nothing = torch.zeros(len(ids))
         return _Offered(ids, PoolScores(nothing, nothing, nothing, progress=progress), [])
     scored = next_round.scores_of(session, model_id, strategy.measure, ids)
-    if ids and not scored:
+    if ids and not scored and model_made_after(session, model_id, ids):
         raise NothingScored(
             f"none of the {len(ids)} slices that are left was scored by the measure "
             f"{strategy.measure!r} of the strategy {strategy.name!r}: choose another strategy, "
             "or update the workers, and retrain"
         )
-    labelled = training_set.labelled_slices(session, project).training
+    labelled = training_set.labelled_slices(session, project).training if scored else []
     seen = pooled_features(
         network,
         samples(training_set.load_slices(session, labelled, network.context)),
@@ -133,15 +136,17 @@ def _offered(
         cases=torch.tensor([one.case_id for one in scored]).unique(return_inverse=True)[1],
         progress=progress,
     )
-    exploring = reason_to_explore(
-        next_round.labelled_foreground(session, project.id),
-        sum(one.foreground_pixels or 0 for one in scored),
-    )
+    exploring = None
+    if scored:
+        exploring = reason_to_explore(
+            next_round.labelled_foreground(session, project.id),
+            sum(one.foreground_pixels or 0 for one in scored),
+        )
     return _Offered([one.score.slice_id for one in scored], pool, labelled, exploring)
 
 
 def _picks(
-    session: Session, offered: _Offered, strategy: Strategy, k: int, seed: int
+    session: Session, project_id: int, offered: _Offered, strategy: Strategy, k: int, seed: int
 ) -> list[Pick]:
     """What the strategy picks of what is offered; while there is nothing to go by, variety."""
     if not offered.ids:
@@ -150,18 +155,16 @@ def _picks(
     picks = check_picks(strategy.name, strategy.select(offered.pool, k, seed), k, len(offered.ids))
     if offered.exploring is None:
         return picks
-    looks = looks_of(session, [*offered.ids, *offered.labelled])
-    at = {slice_id: place for place, slice_id in enumerate(looks.ids)}
-    picked = explore(
-        looks.appearances,
-        looks.cases,
-        looks.places,
-        k,
-        np.random.default_rng(seed),
-        taken=[at[slice_id] for slice_id in offered.labelled],
-    )
+    rng = np.random.default_rng(seed)
     index = {slice_id: number for number, slice_id in enumerate(offered.ids)}
-    return [Pick(index[looks.ids[one]], Stream.EXPLORE, None) for one in picked]
+    drawn = rng.permutation(np.array(offered.ids))[: max(_EXPLORED, k)].tolist()
+    # Held-out cases have given too: what is labelled there must not be asked for again and again.
+    given = next_round.labelled_pool(session, project_id)
+    seen = appearances_of(session, project_id, [*drawn, *given])
+    at = {slice_id: place for place, slice_id in enumerate(seen.ids)}
+    taken = [at[slice_id] for slice_id in given]
+    picked = explore(seen.thumbnails, seen.cases, seen.places, k, rng, taken)
+    return [Pick(index[seen.ids[one]], Stream.EXPLORE, None) for one in picked]
 
 
 def _places(offered: _Offered, picks: Sequence[Pick], seed: int) -> dict[int, tuple[float, float]]:
