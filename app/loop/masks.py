@@ -120,7 +120,7 @@ def submit_mask(
         raise InvalidInput(f"seconds is {making.seconds}: give the time spent drawing, 0 to 86400")
     open_round(session, project)
     last = last_of(session, account, slice_id)
-    if last is not None and making.suggestion is None:
+    if last is not None and making.suggestion is None and drawn.foreground_pixels:
         # A revision of a mask that began with a suggestion began with it too.
         making = replace(making, suggestion=last.suggestion_model_id)
     origin = _origin(session, slice_, drawn, making)

@@ -251,3 +251,15 @@ def test_additions_to_a_finished_pool_make_a_retraining_due(api):
     assert "slices to ask for since the last batch was answered: job 2 is retraining" in message
     progress = ann.get("/projects/brain/progress").json()
     assert progress["slices"]["pool"] == {"total": 4, "labelled": 3}
+
+
+def test_a_revision_of_what_began_with_a_suggestion_began_with_it_too(api):
+    api.project(slices=3)
+    ann = api.as_("ann")
+    slice_id = ann.get("/query/next").json()["items"][0]["slice"]
+    model = suggest(api, slice_id, pixels_of(mask(corner=5)))
+    path = f"/slices/{slice_id}/masks"
+    ann.post(path, params={"suggestion": model}, content=mask(corner=6))
+    # A mask that a reviewer sent back is drawn on without the suggestion being touched again.
+    again = ann.post(path, content=mask(corner=7)).json()
+    assert (again["origin"], again["suggestion_model"]) == ("corrected", model)
