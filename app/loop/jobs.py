@@ -134,10 +134,10 @@ def last_job(session: Session, project_id: int) -> Job | None:
     )
 
 
-def last_failed(session: Session, project_id: int) -> bool:
-    """Whether the project's newest retraining ended in an error."""
+def last_succeeded(session: Session, project_id: int) -> bool:
+    """Whether the project's newest retraining ended well."""
     job = last_job(session, project_id)
-    return job is not None and job.state is JobState.FAILED
+    return job is not None and job.state is JobState.SUCCEEDED
 
 
 def view(session: Session, job: Job) -> JobView:

@@ -17,8 +17,8 @@ def retrain_if_due(session: Session, project: Project) -> Job | None:
     round_ = open_round(session, project)
     if round_ is None:
         due = has_model(session, project) and jobs.has_label(session, project)
-        # One that failed would only fail again: an admin looks at it first.
-        due = due and not jobs.last_failed(session, project.id)
+        # One that failed would only fail again, one that was cancelled was not wanted.
+        due = due and jobs.last_succeeded(session, project.id)
         due = due and anything_selectable(session, project)
     else:
         due = _batch_is_done(session, project, round_)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from app.core.splits import Split
 from app.core.streams import Stream
-from app.loop import next_round
+from app.loop import jobs, next_round
 from app.loop.accounts import named_account
 from app.store import (
     Database,
@@ -221,3 +221,17 @@ def test_a_job_that_failed_is_not_started_again_by_every_addition(database, monk
     assert job_of(database).id == failed.id
     message = ask(database, project, annotator(database, "one"), 1, utc_now()).message
     assert f"job {failed.id} failed" in message
+
+
+def test_a_job_that_was_cancelled_is_not_started_again_by_whoever_asks(database):
+    project = make_project(database, size=50)
+    label_batch(database, project)
+    runner(database).work()
+    add_slices(database, project, "late", 2)
+    with database.writing() as session:
+        admin = named_account(session, "admin", Role.ADMIN)
+        jobs.request_cancel(session, job_of(database).id, admin)
+    one = annotator(database, "one")
+    message = ask(database, project, one, 1, utc_now()).message
+    assert job_of(database).state is JobState.CANCELLED
+    assert "an admin starts a retraining" in message
