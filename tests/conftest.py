@@ -41,6 +41,21 @@ def _reverse_what_has_no_order(connection, record) -> None:
         connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
+# The files that take longest: begun last, they would keep one process at work while others idle.
+_LONGEST = ("e2e/test_demo", "e2e/test_readme", "browser/", "benchmark/", "e2e/")
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Long files first, as they come to the processes in this order."""
+
+    def place(item) -> int:
+        path = item.path.as_posix()
+        found = (n for n, part in enumerate(_LONGEST) if f"/tests/{part}" in path)
+        return next(found, len(_LONGEST))
+
+    items.sort(key=place)
+
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 TTL = timedelta(minutes=30)
 
