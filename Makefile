@@ -59,7 +59,7 @@ test: dev web  ## Format, lint, types, import rules, tests: all of it
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	$(NPM) run --silent lint
 	$(NPM) run --silent test -- --reporter=dot
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # What a trained network comes to depends on the processor's instructions: no test may rely on it.
 # ATen and oneDNN, which computes the convolutions, are told apart.
@@ -67,9 +67,9 @@ NUMERIC := tests/unit tests/worker/test_segmentation.py tests/worker/test_networ
   $(addprefix tests/benchmark/test_,benchmark.py plugin.py statistics.py)
 
 test-cpus: dev  ## Run the numeric tests as three processors would
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest -n 3 --dist loadfile $(NUMERIC)
-	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n 3 --dist loadfile $(NUMERIC)
-	$(BIN)/pytest -n 3 --dist loadfile $(NUMERIC)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 
 bench: dev web  ## Time the drawing of slices against NiiVue and Cornerstone3D
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts

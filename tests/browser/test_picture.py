@@ -44,9 +44,9 @@ def ct_slice(series: str, index: int) -> bytes:
     return written.getvalue()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ct_project(service) -> str:
-    """A project with one axial CT of three slices."""
+    """A project with one axial CT of three slices, for one test: a tab holds what it fetched."""
     name, series = f"ct-{uuid.uuid4().hex[:8]}", generate_uid()
     body = {"name": name, "classes": ["background", "lesion"], "query": {"size": 3}}
     assert service.admin.post("/projects", json=body).status_code == 201
