@@ -30,13 +30,12 @@ from app.loop.leases import renewal_due, touch
 from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project, lock_project
 from app.loop.retraining import retrain_if_due
+from app.loop.slice_views import list_slices, show_slice
 from app.loop.slices import (
     LARGEST_INDEX,
     add_slice,
     by_channel,
     ensure_case,
-    list_slices,
-    show_slice,
     slice_image,
 )
 from app.store import Account, Database, MaskSource, blobs, utc_now

@@ -10,7 +10,6 @@ from pydantic import (
     model_validator,
 )
 
-from app.core import catalogue
 from app.core.errors import InvalidInput
 
 Consensus = Literal["staple", "majority"]
@@ -128,11 +127,6 @@ class ProjectSettings(BaseModel):
             if len({name.casefold() for name in names}) != len(names):
                 raise ValueError(f"two {what} have the same name: {', '.join(names)}")
         return self
-
-    def check_names(self) -> None:
-        """Raise ``UnknownName`` for a strategy or network that nobody has registered."""
-        catalogue.find("strategy", self.query.strategy)
-        catalogue.find("network", self.training.network)
 
 
 class _Kept(Protocol):

@@ -15,7 +15,7 @@ from app.loop.first_batch import ensure_round
 from app.loop.leases import expire_leases, grant
 from app.loop.readings import answered, count_of, is_valid
 from app.loop.retraining import retrain_if_due
-from app.loop.slices import SliceView, view_of
+from app.loop.slice_views import SliceView, view_of
 from app.store import (
     ACTIVE_STATES,
     Account,

@@ -15,7 +15,7 @@ from app.loop.paging import Page, paginate
 from app.loop.readings import count_of, newest_readings, superseded
 from app.loop.retraining import retrain_if_due
 from app.loop.rounds import open_round
-from app.loop.slices import SliceView, view_of, with_images
+from app.loop.slice_views import SliceView, view_of, with_images
 from app.store import (
     Account,
     Mask,

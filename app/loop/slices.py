@@ -1,22 +1,21 @@
-"""Slices and their channels: on their way in, and as they are shown. Every step can be repeated."""
+"""Slices and their channels, on their way in. Every step can be repeated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, contains_eager, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core.blob import Blob, digest
 from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotFound
-from app.core.geometry import Edges, Geometry, Plane, Spacing
+from app.core.geometry import Geometry
 from app.core.names import checked_name
 from app.core.pixels import Pixels, decode, encode
 from app.core.rescale import PLAIN, Moments, Rescale
 from app.core.splits import Split
 from app.core.variety import appearance
-from app.loop.paging import Page, paginate
 from app.store import Case, Image, Project, Slice, blobs
 
 LARGEST_INDEX = 100_000
@@ -50,73 +49,6 @@ def prepare_image(
         rescale=rescale,
         moments=Moments.of(rescale.values(pixels)),
         appearance=appearance(pixels).tobytes(),
-    )
-
-
-@dataclass(frozen=True)
-class ChannelView:
-    """One channel of a slice: the file's value is (stored + offset) · slope + intercept."""
-
-    name: str
-    offset: int
-    slope: float
-    intercept: float
-    unit: str | None
-
-
-@dataclass(frozen=True)
-class SliceView:
-    """A slice as everybody is told of it: what it shows and where it lies.
-
-    ``sha256`` and ``bits`` are of the first channel that is in; ``missing`` names the others.
-    """
-
-    id: int
-    case: str
-    index: int
-    split: Split
-    height: int
-    width: int
-    bits: int
-    sha256: str
-    channels: list[ChannelView]
-    missing: list[str]
-    spacing: Spacing | None
-    orientation: Edges | None
-    plane: Plane | None
-
-
-def view_of(slice_: Slice, channels: Sequence[str]) -> SliceView:
-    """A slice loaded by ``with_images``; ``channels`` are its project's."""
-    geometry = Geometry.of_list(slice_.case.affine)
-    there = {image.channel for image in slice_.images}
-    first = slice_.images[0]
-    return SliceView(
-        id=slice_.id,
-        case=slice_.case.name,
-        index=slice_.index,
-        split=slice_.split,
-        height=slice_.height,
-        width=slice_.width,
-        bits=first.bits,
-        sha256=first.sha256,
-        channels=[
-            ChannelView(channels[i.channel], i.offset, i.slope, i.intercept, i.unit)
-            for i in slice_.images
-        ],
-        missing=[name for number, name in enumerate(channels) if number not in there],
-        spacing=geometry.spacing if geometry else None,
-        orientation=geometry.edges if geometry else None,
-        plane=geometry.plane if geometry else None,
-    )
-
-
-def with_images(query: Select[Any]) -> Select[Any]:
-    """A query of slices with what ``view_of`` needs of them."""
-    return (
-        query.join(Slice.case)
-        .options(contains_eager(Slice.case), selectinload(Slice.images))
-        .execution_options(populate_existing=True)
     )
 
 
@@ -287,13 +219,6 @@ def find_slice(session: Session, slice_id: int) -> Slice:
     return found
 
 
-def show_slice(session: Session, slice_id: int) -> SliceView:
-    """A slice as it is shown. Raises ``NotFound``."""
-    project = session.get_one(Project, find_slice(session, slice_id).project_id)
-    query = with_images(select(Slice).where(Slice.id == slice_id))
-    return view_of(session.scalars(query).one(), project.channels)
-
-
 def slice_image(session: Session, slice_id: int, channel: str | None) -> tuple[bytes, str]:
     """One channel of a slice as PNG, and its sha256; the first that is in when none is named.
 
@@ -310,14 +235,3 @@ def slice_image(session: Session, slice_id: int, channel: str | None) -> tuple[b
             f"slice {slice_id} has no channel {channel!r} yet: it was not posted or imported"
         )
     return blobs.get(session, image.sha256), image.sha256
-
-
-def list_slices(
-    session: Session, project: Project, case: str | None, cursor: int | None, limit: int
-) -> Page[SliceView]:
-    """A page of the project's slices, or of one case's."""
-    query = with_images(select(Slice).where(Slice.project_id == project.id))
-    if case is not None:
-        query = query.where(Case.name == case)
-    channels = project.channels
-    return paginate(session, query, Slice.id, cursor, limit, lambda one: view_of(one, channels))

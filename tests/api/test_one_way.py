@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from fastapi.routing import APIRoute
 
 from app.api.schemas.slices import ItemOut, SliceFields, SliceOut, ToReviewOut
-from app.loop.slices import SliceView
+from app.loop.slice_views import SliceView
 
 
 def test_a_field_of_a_slice_reaches_everybody_who_is_told_of_slices():

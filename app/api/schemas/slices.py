@@ -11,7 +11,7 @@ from app.core.geometry import Plane
 from app.core.splits import Split
 from app.loop.next_batch import Batch, HandedOut
 from app.loop.reviews import ToReview
-from app.loop.slices import SliceView
+from app.loop.slice_views import SliceView
 from app.store import ReviewState
 
 
@@ -44,7 +44,7 @@ class EdgesOut(Reply):
 
 
 class SliceFields(Reply):
-    """What everybody is told of a slice. A new field stands here and in ``loop.slices``."""
+    """What everybody is told of a slice. A new field stands here and in ``loop.slice_views``."""
 
     case: str
     index: int
