@@ -11,7 +11,7 @@ import numpy.typing as npt
 from app.core.errors import InvalidInput
 from app.formats.case import CaseVolume
 from app.formats.writing import side_by_side, to_nifti
-from app.loop.datasets import UNLABELLED, KeptCase, labelled_cases, read_case
+from app.loop.kept_cases import UNLABELLED, KeptCase, labelled_cases, read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.store import Database, ModelVersion, Project

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from app.api import (
     accounts,
     catalogue,
+    exports,
     health,
+    imports,
     jobs,
     masks,
     models,
@@ -20,7 +22,6 @@ from app.api import (
     reviews,
     rounds,
     slices,
-    transfers,
 )
 from app.api.gate import WriterGate
 from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
@@ -82,7 +83,8 @@ def create_app(
         health,
         accounts,
         projects,
-        transfers,
+        exports,
+        imports,
         slices,
         query,
         masks,

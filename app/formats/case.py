@@ -1,5 +1,6 @@
 """One case read from files: channels of stored integers, where it lies, and the way back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,18 +36,28 @@ class ChannelStack:
 class CaseVolume:
     """A case as a stack: channels in the order of the project's, classes (D, H, W) or None.
 
-    ``geometry`` is of (column, row, ``first_index`` + slice of the stack); None where the files
-    do not say. ``source`` is what a writer needs to give the case back as it came.
+    ``geometry`` is of (column, row, index of the slice in the case); None where the files do not
+    say. ``indices``: the index of each slice of the stack, rising, where places are missing;
+    empty where they follow each other from ``first_index`` on. ``unlabelled``: places in the
+    stack of slices that ``classes`` says nothing of. ``source`` is what a writer needs to give the
+    case back as it came. ``left_out``: files of the case that are not in it, and why.
     """
 
     channels: tuple[ChannelStack, ...]
     classes: Classes | None = None
     geometry: Geometry | None = None
     first_index: int = 0
+    indices: tuple[int, ...] = ()
+    unlabelled: frozenset[int] = frozenset()
     source: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
         """How many slices it has."""
         return len(self.channels[0].pixels)
+
+    def index_of(self, slice_: int) -> int:
+        """The index in the case of a slice of the stack, from 0."""
+        return self.indices[slice_] if self.indices else self.first_index + slice_

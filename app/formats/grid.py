@@ -54,7 +54,9 @@ def grid_of(values: Values, dtype: np.dtype[Any]) -> Grid | None:
         error = float(np.abs(back - levels).max())
         return lost, error if np.isfinite(error) else np.inf
 
-    best = min(_ways_back(levels, numbers, step), key=worth)
+    best = min(_ways_back(levels, numbers, step), key=worth, default=None)
+    if best is None:
+        return None
     return Grid(best, worth(best)[1], step)
 
 

@@ -13,11 +13,11 @@ from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.exporting import export_project
 from app.importing import ImportOptions, import_data_set
-from app.loop.datasets import truths
 from app.loop.masks import find_suggestion
 from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case, prepare_image
 from app.loop.training_set import load_slices
+from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs
 from tests.conftest import mask, pixels_of, png_of
 from tests.worker.projects import runner

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from app.importing import ImportOptions, import_data_set
 from app.loop import capabilities
-from app.loop.datasets import truths
 from app.loop.projects import find_project
+from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, QueryItem, Role, Round, Score
 from tests.plugins import EXAMPLE, installed, write_package
 from tests.worker.projects import runner

@@ -13,12 +13,12 @@ from sqlalchemy import MetaData, Table, create_engine, func, make_url, select, t
 from app.core.geometry import Geometry
 from app.exporting import export_project
 from app.loop import models
-from app.loop.datasets import truths
 from app.loop.masks import find_suggestion, prepare_mask, submit_mask
 from app.loop.projects import find_project
 from app.loop.readings import pixels_of as masks_of
 from app.loop.slice_views import list_slices
 from app.loop.slices import slice_image
+from app.loop.truths import truths
 from app.store import Account, Case, Database, Image, Mask, ModelVersion, Round, blobs, utc_now
 from app.store.migrate import config, migrate
 from tests.conftest import TTL, mask, pixels_of, png_of

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
 from app.loop.accounts import create_token, revoke_token
-from app.loop.datasets import truths
 from app.loop.projects import find_project
+from app.loop.truths import truths
 from app.settings import Settings
 from app.store import Database, Role
 from worker.simulation.annotators import Annotator, Behaviour, Budget, request

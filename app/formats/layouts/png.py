@@ -55,9 +55,8 @@ def _read(case: Path, folder: Path, with_masks: bool, choice: Choice) -> CaseVol
     return CaseVolume(
         channels,
         None if classes is None else classes.astype(np.uint8),
-        None,
-        first,
-        {"kind": "pictures", "file": case.name},
+        first_index=first,
+        source={"kind": "pictures", "file": case.name},
     )
 
 

@@ -1,4 +1,4 @@
-"""Whole data sets over HTTP: a zip archive in, a zip archive out."""
+"""A data set over HTTP, in: a zip archive."""
 
 import shutil
 import tempfile
@@ -9,13 +9,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Workers
 from app.api.projects import Name
 from app.api.schemas.jobs import ImportOut
 from app.core.errors import BodyTooLarge, InvalidInput, VolumeInvalid
-from app.exporting import export_project
 from app.importing import ImportOptions, import_folder
 from app.loop.datasets import ImportReport
 from app.store import Database
@@ -119,23 +117,3 @@ def _unpacked(archive: Path) -> Path:
             "holds the data set and send that"
         ) from error
     return folder
-
-
-@router.get(
-    "/{name}/export",
-    response_class=FileResponse,
-    responses={200: {"content": {"application/zip": {}}}},
-)
-def export(
-    name: Name, admin: Admin, database: CurrentDatabase, background: BackgroundTasks
-) -> FileResponse:
-    """Images, labels and the current model as a zip archive in the Decathlon layout."""
-    folder = Path(tempfile.mkdtemp(prefix="sfumato-export-"))
-    background.add_task(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        export_project(database, name, folder / name)
-        archive = shutil.make_archive(str(folder / "archive"), "zip", folder, name)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return FileResponse(archive, media_type="application/zip", filename=f"{name}.zip")
