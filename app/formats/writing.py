@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.geometry import Affine, Geometry
-from app.formats import axial
+from app.formats import planes
 from app.formats.nifti_file import PLACE
 
 # Where a case whose place is unknown is put: one millimetre a pixel, shown as it was drawn.
@@ -51,7 +51,9 @@ def side_by_side(images: Sequence[nib.Nifti1Image]) -> nib.Nifti1Image:
 def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1Image:
     affine: Affine = np.array(source["affine"], dtype=np.float64)
     voxels = np.ascontiguousarray(
-        axial.to_file(values, source.get("axes") or axial.axes_of(affine))
+        planes.to_file(
+            values, source.get("axes") or planes.axes_of(affine), source.get("plane", "axial")
+        )
     )
     kind: Any = nib.Nifti2Image if source.get("version") == 2 else nib.Nifti1Image
     header = None
