@@ -58,6 +58,15 @@ def checked_classes(names: Sequence[str], path: Path) -> list[str]:
     return list(names)
 
 
+def described(folder: Path, name: str) -> Path:
+    """The folder that holds a description: this, or the only one in it that does."""
+    if not (folder / name).is_file():
+        below = [path.parent for path in folder.glob(f"*/{name}") if not path.is_symlink()]
+        if len(below) == 1:
+            return below[0]
+    return folder
+
+
 def in_order(names: Mapping[int, str], what: str, path: Path) -> list[str]:
     """Names by number, which go from 0 up. Raises ``VolumeInvalid``."""
     if sorted(names) != list(range(len(names))):
@@ -83,11 +92,16 @@ def inside(folder: Path, name: Any, where: Path) -> Path:
 
 @dataclass(frozen=True)
 class OurNotes:
-    """What an export of ours says of the images and labels beside it."""
+    """What an export of ours says of the images and labels beside it.
+
+    ``cases``: by case what is to be known of it, as its format has it.
+    """
 
     classes: list[str] | None = None
+    channels: list[str] | None = None
     ignore: int | None = None
     splits: dict[str, Split] = field(default_factory=dict)
+    cases: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def our_notes(folder: Path) -> OurNotes:
@@ -97,21 +111,29 @@ def our_notes(folder: Path) -> OurNotes:
         return OurNotes()
     found = read_json(path)
     try:
-        classes = found.get("classes")
+        classes, channels = found.get("classes"), found.get("channels")
         ignore = found.get("ignore")
         return OurNotes(
             None if classes is None else checked_classes([str(name) for name in classes], path),
+            None if channels is None else [str(name) for name in channels],
             None if ignore is None else int(ignore),
             splits_of(found.get("splits") or {}, path),
+            {str(case): dict(facts) for case, facts in (found.get("cases") or {}).items()},
         )
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VolumeInvalid(f"{path} is not what an export writes: {error}") from error
 
 
+# What other formats call our splits.
+_SPLITS = {"train": Split.POOL, "val": Split.VALIDATION}
+
+
 def splits_of(named: Mapping[str, Any], path: Path) -> dict[str, Split]:
     """The split of each case. Raises ``VolumeInvalid`` for one that there is not."""
     try:
-        return {str(case): Split(str(split)) for case, split in named.items()}
+        return {
+            str(case): _SPLITS.get(str(split)) or Split(str(split)) for case, split in named.items()
+        }
     except ValueError as error:
         known = ", ".join(split.value for split in Split)
         raise VolumeInvalid(f"{path} names a split that is none of {known}: {error}") from error

@@ -64,8 +64,7 @@ def open_nifti(path: Path) -> VolumeFile:
         kept={
             "kind": "nifti",
             "version": found.version,
-            # Without the header's own bits, the file is written in mm.
-            "affine": (place.affine if place.as_written else place.millimetres).tolist(),
+            "affine": place.millimetres.tolist(),
             **(_bits(found.header) if place.as_written else {}),
         },
         warnings=place.warnings,

@@ -42,7 +42,7 @@ class NiftiHeader:
 class NiftiPlace:
     """Where the voxels lie: ``affine`` as the file has it, ``scale`` from its unit to mm.
 
-    ``as_written``: the header places the voxels just there, so that its bits lead back.
+    ``as_written``: the header places the voxels just there, in mm, so that its bits lead back.
     """
 
     affine: Affine
@@ -192,7 +192,8 @@ def place_of(found: NiftiHeader, path: Path) -> NiftiPlace:
             f"{path}: its lengths are in {unit}: its voxels are "
             f"{' × '.join(f'{one:.4g}' for one in spacing)} mm"
         )
-    return NiftiPlace(affine, scale, not said or way == said[0], tuple(warnings))
+    as_written = scale == 1.0 and (not said or way == said[0])
+    return NiftiPlace(affine, scale, as_written, tuple(warnings))
 
 
 def _is_sound(affine: Affine) -> bool:

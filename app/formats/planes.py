@@ -57,7 +57,7 @@ def acquired(axes: Axes, shape: Sequence[int], spacing: Sequence[float]) -> Plan
     return _BY_NORMAL[axes[list(spacing).index(largest)][0]]
 
 
-def to_stack(voxels: Voxels, axes: Axes, plane: Plane) -> Voxels:
+def to_stack(voxels: Voxels, axes: Axes, plane: Plane = "axial") -> Voxels:
     """(I, J, K) in the order of the file as (D, H, W)."""
     canonical = nib.orientations.apply_orientation(voxels, axes)
     turned = canonical.transpose([axis for axis, _ in _VIEWS[plane]])
@@ -79,7 +79,7 @@ def stack_shape(axes: Axes, shape: Sequence[int], plane: Plane) -> tuple[int, in
     return depth, height, width
 
 
-def order(axes: Axes, shape: Sequence[int], plane: Plane) -> Affine:
+def order(axes: Axes, shape: Sequence[int], plane: Plane = "axial") -> Affine:
     """(4, 4) from (column, row, slice, 1) to the file's (i, j, k, 1); ``shape`` is the file's."""
     canonical: Affine = nib.orientations.inv_ornt_aff(axes, tuple(shape))
     turned = np.zeros((4, 4))

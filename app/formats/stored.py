@@ -28,7 +28,7 @@ _WIDEST = 1e300
 _SMALLEST, _FEW, _PART, _MOST_CUT = 1000, 4, 10_000, 100
 # How many times the range of all others away: these would keep less than the steps of 8 bits.
 _FAR = 256
-# Values that come back within this part of a step lie on a grid: nothing is to be won.
+# Values that come back within this part of a step of the others' range: nothing is to be won.
 _CUT_FROM = 0.01
 
 
@@ -60,16 +60,16 @@ def to_stored(
             f"{path} holds values from {values.min():g} to {values.max():g}, "
             "which is more than can be stored: fix the file"
         )
-    stored, step = _nearest(values, voxels.dtype, unit)
-    ends = _ends(values) if stored.largest_error > _CUT_FROM * step else None
-    if ends is None:
+    stored = _nearest(values, voxels.dtype, unit)
+    ends = _ends(values) if stored.largest_error else None
+    if ends is None or stored.largest_error * LARGEST <= _CUT_FROM * (ends[1] - ends[0]):
         return stored
     cut = int(np.count_nonzero((values < ends[0]) | (values > ends[1])))
     values = values.clip(*ends)
     whole = _whole(values)
     if whole is not None:
         return ChannelStack(whole[0], (Rescale(whole[1], 1.0, 0.0, unit),), cut=cut)
-    return replace(_nearest(values, voxels.dtype, unit)[0], cut=cut)
+    return replace(_nearest(values, voxels.dtype, unit), cut=cut)
 
 
 def _ends(values: Values) -> tuple[float, float] | None:
@@ -108,8 +108,8 @@ def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
     return (voxels.astype(np.int64) - low).astype(np.uint16), low
 
 
-def _nearest(values: Values, dtype: np.dtype[Any], unit: str | None) -> tuple[ChannelStack, float]:
-    """On a grid if there is one, else rounded: whichever comes back nearer; and the step."""
+def _nearest(values: Values, dtype: np.dtype[Any], unit: str | None) -> ChannelStack:
+    """On a grid if there is one, else rounded: whichever comes back nearer."""
     low, high = float(values.min()), float(values.max())
     step = (high - low) / LARGEST or 1.0
     # A way back may be tried that leaves the range of its type: it is the worst, no more.
@@ -124,7 +124,7 @@ def _nearest(values: Values, dtype: np.dtype[Any], unit: str | None) -> tuple[Ch
     if error is None:
         differences = (rescale.values(p) - v for p, v in zip(pixels, values, strict=True))
         error = max(float(np.abs(one).max()) for one in differences)
-    return ChannelStack(pixels, (rescale,), error), step
+    return ChannelStack(pixels, (rescale,), error)
 
 
 def loss_of(channel: ChannelStack, path: Path, dtype: np.dtype[Any]) -> list[str]:
@@ -134,12 +134,13 @@ def loss_of(channel: ChannelStack, path: Path, dtype: np.dtype[Any]) -> list[str
     """
     low, high = channel.rescale[0].values(np.array([channel.pixels.min(), channel.pixels.max()]))
     if channel.cut:
-        line = (
-            f"{path}: {channel.cut} voxels lie far outside of all others, which go from {low:.6g} "
-            f"to {high:.6g}: they were cut off to these ends; all others come back "
-        )
+        many = "1 voxel lies" if channel.cut == 1 else f"{channel.cut} voxels lie"
         error = channel.largest_error
-        return [line + (f"within {error:.3g}" if error else "exactly")]
+        return [
+            f"{path}: {many} far outside of all others, which go from {low:.6g} to {high:.6g}, and "
+            f"were cut off to these ends; all others come back "
+            + (f"within {error:.3g}" if error else "exactly")
+        ]
     if len(channel.rescale) > 1 or channel.largest_error == 0:
         return []
     rounding = np.finfo(dtype).eps if dtype.kind == "f" else 0.0

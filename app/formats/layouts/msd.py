@@ -1,14 +1,23 @@
 """A task of the Medical Segmentation Decathlon: dataset.json, imagesTr/, labelsTr/."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import VolumeInvalid
 from app.core.splits import Split
-from app.formats.described import checked_classes, in_order, inside, read_json, splits_of
+from app.formats.described import (
+    checked_classes,
+    described,
+    in_order,
+    inside,
+    read_json,
+    splits_of,
+)
 from app.formats.layout import DataSet, Detected, Layout, ReadOptions
+from app.formats.layouts import nnunet
+from app.formats.layouts.nnunet import is_nnunet
 from app.formats.nifti_cases import choose_of_files, nifti_case
 from app.formats.volumes import stem
 
@@ -35,7 +44,7 @@ class Decathlon:
     def detect(self, folder: Path) -> Detected | None:
         """By a description that lists its training cases."""
         try:
-            found = read_json(folder / _DESCRIPTION)
+            found = read_json(described(folder, _DESCRIPTION) / _DESCRIPTION)
         except VolumeInvalid:
             return None
         if not isinstance(found, dict) or not isinstance(found.get("training"), list):
@@ -47,7 +56,12 @@ class Decathlon:
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
         """The cases under "training"."""
+        folder = described(folder, _DESCRIPTION)
         path = folder / _DESCRIPTION
+        if is_nnunet(path):
+            data_set = nnunet.LAYOUT.read(folder, options)
+            line = f"{path} describes a raw data set of nnU-Net v2: it is read as one"
+            return replace(data_set, warnings=(line, *data_set.warnings))
         found = _described(path, folder)
         images = [image for image, _ in found.pairs]
         choice = choose_of_files(images, options.channels, path, found.channels)
@@ -69,11 +83,6 @@ class Decathlon:
 
 def _described(path: Path, folder: Path) -> _Description:
     found = read_json(path)
-    if isinstance(found, dict) and "training" not in found and "channel_names" in found:
-        raise VolumeInvalid(
-            f"{path} is a description of nnU-Net, not of a Decathlon task: import it with the "
-            "layout nnunet"
-        )
     try:
         labels = {int(index): str(name) for index, name in found["labels"].items()}
         training = [(pair["image"], pair["label"], pair.get("split")) for pair in found["training"]]
