@@ -125,7 +125,7 @@ def add_slice(
     """Keep channels of a slice, by their places among the ``channels`` of the project.
 
     The same bytes again at the same place are the same image. Raises ``AlreadyExists`` for other
-    pixels, ``InvalidInput`` for channels that differ in size.
+    pixels, ``InvalidInput`` for channels or slices of the case that differ in size.
     """
     if not 0 <= index <= LARGEST_INDEX:
         raise InvalidInput(f"the index {index} is not between 0 and {LARGEST_INDEX}")
@@ -133,6 +133,7 @@ def add_slice(
     slice_ = session.scalar(select(Slice).where(Slice.case_id == case.id, Slice.index == index))
     known: dict[int, Image] = {}
     if slice_ is None:
+        _check_stack(session, case, index, size)
         slice_ = Slice(
             project_id=case.project_id,
             case_id=case.id,
@@ -164,6 +165,22 @@ def add_slice(
     slice_.complete = len({*known, *new}) == channels
     session.flush()
     return AddedSlice(slice_, bool(new))
+
+
+def _check_stack(session: Session, case: Case, index: int, size: tuple[int, int]) -> None:
+    """A case is one stack: raise ``InvalidInput`` for a slice of another size than its first."""
+    first = session.execute(
+        select(Slice.height, Slice.width, Slice.index)
+        .where(Slice.case_id == case.id)
+        .order_by(Slice.index)
+        .limit(1)
+    ).one_or_none()
+    if first is not None and (first.height, first.width) != size:
+        raise InvalidInput(
+            f"slice {index} of case {case.name!r} is {size[1]} × {size[0]} pixels, but slice "
+            f"{first.index} of that case is {first.width} × {first.height}: a case is one stack, "
+            "so use another case, or bring the slices to one size"
+        )
 
 
 def _is_new(
