@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from app.api import (
     accounts,
+    audit,
+    cases,
     catalogue,
     exports,
     health,
@@ -82,7 +84,9 @@ def create_app(
     for resource in (
         health,
         accounts,
+        audit,
         projects,
+        cases,
         exports,
         imports,
         slices,

@@ -1,6 +1,6 @@
 """Slices and their channels, on their way in. Every step can be repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from app.core.variety import appearance
 from app.store import Case, Image, Project, Slice, blobs
 
 LARGEST_INDEX = 100_000
+# A database takes only so many parameters in one query.
+_IDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -228,11 +230,22 @@ def _row(slice_: Slice, channel: int, image: PreparedImage) -> Image:
     )
 
 
-def find_slice(session: Session, slice_id: int) -> Slice:
-    """The slice of that id. Raises ``NotFound``."""
-    found = session.get(Slice, slice_id)
+def find_slice(session: Session, slice_id: int, anew: bool = False) -> Slice:
+    """The slice of that id; ``anew``: as it is now, if it was read before. Raises ``NotFound``."""
+    found = session.get(Slice, slice_id, populate_existing=anew)
     if found is None:
         raise NotFound(f"there is no slice {slice_id}")
+    return found
+
+
+def still_there(session: Session, slice_ids: Collection[int]) -> set[int]:
+    """Of these slices, those that were not deleted; they stay until the transaction ends."""
+    found: set[int] = set()
+    ordered = sorted(slice_ids)
+    for start in range(0, len(ordered), _IDS_AT_ONCE):
+        some = Slice.id.in_(ordered[start : start + _IDS_AT_ONCE])
+        query = select(Slice.id).where(some).order_by(Slice.id)
+        found |= set(session.scalars(query.with_for_update(read=True, key_share=True)))
     return found
 
 
