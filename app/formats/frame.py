@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.geometry import Affine, Geometry
-from app.formats import axial
+from app.formats import planes
 
 # Where a case whose place is unknown is put: one millimetre a pixel, shown as it was drawn.
 _NOWHERE = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -80,7 +80,9 @@ def _own_frame(geometry: Geometry | None, source: dict[str, Any]) -> Frame | Non
     sizes = [int(n) for n in (*source["shape"], 1, 1)[:3]]
     shape = (sizes[0], sizes[1], sizes[2])
     if geometry is None:
-        order = axial.order(source.get("axes") or axial.axes_of(affine), shape)
+        order = planes.order(
+            source.get("axes") or planes.axes_of(affine), shape, source.get("plane", "axial")
+        )
     else:
         # The two affines say how the slices lie in the file, whatever plane they are cut in.
         order = np.linalg.inv(affine) @ geometry.affine

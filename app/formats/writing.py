@@ -7,13 +7,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-<<<<<<< HEAD
 from app.core.geometry import Geometry
 from app.formats.frame import Frame, frame_of
-=======
-from app.core.geometry import Affine, Geometry
-from app.formats import planes
->>>>>>> h-volumes
 from app.formats.nifti_file import PLACE
 from app.formats.value_types import type_for
 from app.formats.writer import ExportedCase, Reading
@@ -75,20 +70,9 @@ def _exactly(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
     return values.astype(dtype)
 
 
-<<<<<<< HEAD
 def _image(voxels: npt.NDArray[Any], frame: Frame, source: dict[str, Any]) -> nib.Nifti1Image:
     own = frame.own
     kind: Any = nib.Nifti2Image if own and source.get("version") == 2 else nib.Nifti1Image
-=======
-def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1Image:
-    affine: Affine = np.array(source["affine"], dtype=np.float64)
-    voxels = np.ascontiguousarray(
-        planes.to_file(
-            values, source.get("axes") or planes.axes_of(affine), source.get("plane", "axial")
-        )
-    )
-    kind: Any = nib.Nifti2Image if source.get("version") == 2 else nib.Nifti1Image
->>>>>>> h-volumes
     header = None
     if own and "place" in source:
         # With a header that says where the file lies, nibabel leaves its bits alone.
