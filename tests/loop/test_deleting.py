@@ -3,6 +3,7 @@
 import json
 import threading
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,7 +338,7 @@ def test_what_was_deleted_on_a_sqlite_disk_cannot_be_read_there(database):
     database.forget_log()
     path = database.engine.url.database
     for end in ("", "-wal"):
-        with open(path + end, "rb") as file:
+        with Path(path + end).open("rb") as file:
             assert trail not in file.read()
 
 
