@@ -38,7 +38,7 @@ describe("a window in Hounsfield units", () => {
     expect(fullWindow(inverted)).toEqual({ level: -2000, width: 4000 });
     expect(narrowest(inverted)).toBe(1);
     const table = lookupTable(fullWindow(inverted), 65536, inverted);
-    expect([table[0], table[4000]]).toEqual([255, 0]);
+    expect([table[0], table[4000]]).toEqual([0, 255]);
   });
 });
 

@@ -8,7 +8,10 @@ export interface Window {
   width: number;
 }
 
-/** The grey (0 to 255) of every stored value of a picture. */
+/**
+ * The grey (0 to 255) of every stored value of a picture. A negative slope says that low values
+ * are shown bright: stored values always run from dark to bright.
+ */
 export function lookupTable(
   window: Window,
   size: number,
@@ -19,7 +22,8 @@ export function lookupTable(
   const low = window.level - window.width / 2;
   for (let stored = 0; stored < size; stored++) {
     const grey = (stored * picture.slope + picture.intercept - low) * scale;
-    table[stored] = grey <= 0 ? 0 : grey >= 255 ? 255 : Math.round(grey);
+    const shown = picture.slope < 0 ? 255 - grey : grey;
+    table[stored] = shown <= 0 ? 0 : shown >= 255 ? 255 : Math.round(shown);
   }
   return table;
 }
