@@ -316,22 +316,25 @@ def test_a_batch_of_which_all_was_deleted_is_followed_by_the_next(database):
 def test_what_was_deleted_on_a_sqlite_disk_cannot_be_read_there(database):
     if database.engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL's autovacuum clears its pages")
-    pixels = np.random.default_rng(0).integers(0, 65_536, (64, 64)).astype(np.uint16)
+    noise = np.random.default_rng(0).integers(0, 65_536, (8, 64, 64)).astype(np.uint16)
     with database.writing() as session:
         project = create_project(session, "p", ProjectSettings())
         case = ensure_case(session, project, "c", Split.POOL)
-        kept = add_slice(session, case, 0, {0: prepare_image(pixels)}).slice
+        for index, pixels in enumerate(noise):
+            add_slice(session, case, index, {0: prepare_image(pixels)})
     with database.reading() as session:
-        trail = session.scalars(select(StoredBlob.data)).one()[200:300]
+        trails = [body[2000:2100] for body in session.scalars(select(StoredBlob.data))]
     path = Path(database.engine.url.database)
     with database.engine.connect() as other:
         # Somebody else has the file open, so that the log is not dropped on closing it.
         other.execute(select(func.count()).select_from(Slice))
         other.rollback()
-        assert trail in path.read_bytes() + Path(f"{path}-wal").read_bytes()
-        delete(database, lambda session: of_slice(session, kept.id))
+        before = path.read_bytes() + Path(f"{path}-wal").read_bytes()
+        assert [trail for trail in trails if trail not in before] == []
+        delete(database, lambda session: of_case(session, "p", "c"))
         database.forget_log()
-        assert trail not in path.read_bytes() + Path(f"{path}-wal").read_bytes()
+        after = path.read_bytes() + Path(f"{path}-wal").read_bytes()
+        assert [trail for trail in trails if trail in after] == []
 
 
 def test_a_mask_of_what_is_being_deleted_is_not_found_and_bytes_of_others_survive(database):
