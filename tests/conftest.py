@@ -19,11 +19,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import Engine, create_engine, event, text
 
+from app.core.prepared import PreparedImage, prepare_image
 from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
 from app.core.splits import Split
 from app.loop.accounts import create_token
 from app.loop.projects import create_project
-from app.loop.slices import PreparedImage, add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role

@@ -8,6 +8,7 @@ import typer
 from app.cli.installation import DataOption, SetOption, database_of, settings_of
 
 if TYPE_CHECKING:
+    from app.core.geometry import Plane
     from app.loop.datasets import Masks
 
 projects = typer.Typer(help="Make projects.", no_args_is_help=True)
@@ -41,13 +42,19 @@ def project_create(
 
 
 def import_(
-    layout: Annotated[str, typer.Argument(help="msd, brats, dicom …: see `sfumato catalogue`.")],
+    layout: Annotated[
+        str,
+        typer.Argument(help="auto, dicom, nifti, nnunet, msd, brats …: see `sfumato catalogue`."),
+    ],
     path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     project: Annotated[str, typer.Option(help="Made if it is not there.")],
     with_masks: Annotated[
         str | None,
         typer.Option(help="pool: masks become labels; oracle: hidden, for simulated annotators."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what would come in; keep nothing.")
+    ] = False,
     merge_labels: Annotated[
         bool, typer.Option(help="One foreground class of all; otherwise they are kept.")
     ] = False,
@@ -57,12 +64,34 @@ def import_(
         list[str] | None,
         typer.Option(help="Which channel, by name or number; several add up. Without it, all."),
     ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option(help="axial, coronal or sagittal; without it, the plane of acquisition."),
+    ] = None,
+    trust_voxels: Annotated[
+        bool,
+        typer.Option(help="Label maps lie on their images voxel by voxel, whatever they say."),
+    ] = False,
+    images: Annotated[
+        str | None, typer.Option(help="Pattern of the images, such as '{case}/{channel}.nii.gz'.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Pattern of the label maps.")] = None,
+    pseudonyms: Annotated[
+        Path | None,
+        typer.Option(help="CSV file that keeps which case is which; cases go by its names."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=0, help="That read and encode; 0 for none of their own. Default: all."),
+    ] = None,
     assignments: SetOption = None,
     data: DataOption = None,
 ) -> None:
     """Import a data set, a case at a time; run again after an interruption, it goes on."""
-    from app.importing import ImportOptions, import_data_set
+    from app.formats.processes import default_count
+    from app.importing import ImportOptions
+    from app.transfers.terminal import import_data_set
 
     options = ImportOptions(
         masks=cast("Masks | None", with_masks),
@@ -72,6 +101,13 @@ def import_(
         channels=tuple(channel or ()),
         seed=seed,
         assignments=assignments or [],
+        check=check,
+        plane=cast("Plane | None", plane),
+        trust_voxels=trust_voxels,
+        images=images,
+        labels=labels,
+        pseudonyms=pseudonyms,
+        processes=default_count() if processes is None else processes,
     )
     import_data_set(database_of(settings_of(data)), layout, path, project, options)
 

@@ -8,48 +8,15 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.blob import Blob, digest
 from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotFound
 from app.core.geometry import Geometry
-from app.core.names import checked_name
-from app.core.pixels import Pixels, decode, encode
-from app.core.rescale import PLAIN, Moments, Rescale
+from app.core.names import checked_case_name
+from app.core.pixels import decode
+from app.core.prepared import PreparedImage, PreparedSlice
 from app.core.splits import Split
-from app.core.variety import appearance
 from app.store import Case, Image, Project, Slice, blobs
 
 LARGEST_INDEX = 100_000
-
-
-@dataclass(frozen=True)
-class PreparedImage:
-    """One channel of a slice, encoded and measured before any transaction begins."""
-
-    blob: Blob
-    upload_sha256: str
-    height: int
-    width: int
-    bits: int
-    rescale: Rescale
-    moments: Moments
-    appearance: bytes
-
-
-def prepare_image(
-    pixels: Pixels, rescale: Rescale = PLAIN, upload: bytes | None = None
-) -> PreparedImage:
-    """Encode (H, W) uint8 or uint16 pixels; ``upload`` are the bytes they came in, if alone."""
-    blob = Blob.of(encode(pixels))
-    return PreparedImage(
-        blob=blob,
-        upload_sha256=blob.sha256 if upload is None else digest(upload),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        bits=pixels.dtype.itemsize * 8,
-        rescale=rescale,
-        moments=Moments.of(rescale.values(pixels)),
-        appearance=appearance(pixels).tobytes(),
-    )
 
 
 def ensure_case(
@@ -61,7 +28,7 @@ def ensure_case(
     source: dict[str, Any] | None = None,
 ) -> Case:
     """The case of that name, made if need be. Raises ``AlreadyExists`` when its split differs."""
-    checked_name("case", name)
+    checked_case_name(name)
     found = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
     if found is None:
         found = Case(
@@ -164,6 +131,39 @@ def add_slice(
     slice_.complete = len({*known, *new}) == channels
     session.flush()
     return AddedSlice(slice_, bool(new))
+
+
+def add_slices(
+    session: Session, case: Case, slices: Sequence[PreparedSlice], channels: int
+) -> list[Slice]:
+    """Keep slices at places of a case that are known to be empty, in their order.
+
+    ``channels``: how many the project has.
+    """
+    rows = []
+    for one in slices:
+        if not 0 <= one.index <= LARGEST_INDEX:
+            raise InvalidInput(f"the index {one.index} is not between 0 and {LARGEST_INDEX}")
+        first = next(iter(one.images.values()))
+        rows.append(
+            Slice(
+                project_id=case.project_id,
+                case_id=case.id,
+                split=case.split,
+                index=one.index,
+                height=first.height,
+                width=first.width,
+                complete=len(one.images) == channels,
+                appearance=one.images[0].appearance if 0 in one.images else None,
+            )
+        )
+    session.add_all(rows)
+    blobs.put(session, *(image.blob for one in slices for image in one.images.values()))
+    session.flush()
+    for slice_, one in zip(rows, slices, strict=True):
+        session.add_all(_row(slice_, number, image) for number, image in one.images.items())
+    session.flush()
+    return rows
 
 
 def _is_new(

@@ -1,0 +1,81 @@
+"""Imports and exports: watched, cancelled, looked up afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from app.api.dependencies import (
+    DEFAULT_LIMIT,
+    Admin,
+    CurrentDatabase,
+    Cursor,
+    Limit,
+    Reading,
+    Writing,
+)
+from app.api.images import Id
+from app.api.projects import Name
+from app.api.schemas.base import Page, page_of
+from app.api.schemas.transfers import TransferOut
+from app.loop import transfers
+from app.store import ACTIVE_STATES, Database
+
+router = APIRouter(tags=["transfers"])
+_POLL_SECONDS = 0.5
+
+
+@router.get("/projects/{name}/transfers")
+def list_transfers(
+    name: Name,
+    session: Reading,
+    admin: Admin,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[TransferOut]:
+    """Imports and exports of a project, newest first; also those of the command line."""
+    return page_of(TransferOut, transfers.list_transfers(session, name, cursor, limit))
+
+
+@router.get("/transfers/{transfer_id}")
+def show(transfer_id: Id, session: Reading, admin: Admin) -> TransferOut:
+    """An import or export with its whole report."""
+    found = transfers.find_transfer(session, transfer_id)
+    return TransferOut.model_validate(transfers.view(session, found))
+
+
+@router.post("/transfers/{transfer_id}/cancel", status_code=202)
+def cancel(transfer_id: Id, session: Writing, admin: Admin) -> TransferOut:
+    """Stop it at its next step; what came in by then stays."""
+    found = transfers.request_cancel(session, transfer_id, admin)
+    return TransferOut.model_validate(transfers.view(session, found))
+
+
+def _existing(transfer_id: Id, session: Reading, admin: Admin) -> int:
+    return transfers.find_transfer(session, transfer_id).id
+
+
+@router.get("/transfers/{transfer_id}/events", response_class=EventSourceResponse)
+async def events(
+    transfer_id: Annotated[int, Depends(_existing, scope="function")],
+    database: CurrentDatabase,
+) -> AsyncIterator[ServerSentEvent]:
+    """Its progress as server-sent events, one a change, until it has ended."""
+    last: TransferOut | None = None
+    while True:
+        seen = await run_in_threadpool(_look, database, transfer_id)
+        if seen != last:
+            last = seen
+            yield ServerSentEvent(event="transfer", data=seen.model_dump(mode="json"))
+        if seen.state not in ACTIVE_STATES:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _look(database: Database, transfer_id: int) -> TransferOut:
+    with database.reading() as session:
+        found = transfers.find_transfer(session, transfer_id)
+        return TransferOut.model_validate(transfers.view(session, found))
