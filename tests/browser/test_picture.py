@@ -1,7 +1,6 @@
 """What the picture shows: its true shape, the sides of the body, channels, values in their unit."""
 
 import re
-import zipfile
 
 import numpy as np
 import pytest
@@ -224,20 +223,3 @@ def test_blank_is_said_and_a_batch_for_variety_is_explained(service, sign_in):
     expect(why).to_contain_text("It was drawn for variety")
     dashboard = sign_in(service.token("watcher", Role.ADMIN), project, "/dashboard").page
     expect(dashboard.get_by_label("This round")).to_contain_text("drawn for variety")
-
-
-def test_channels_go_with_an_import(service, sign_in, tmp_path):
-    empty = tmp_path / "nothing.zip"
-    with zipfile.ZipFile(empty, "w") as archive:
-        archive.writestr("readme.txt", "nothing")
-    page = sign_in(
-        service.token("channel-import", Role.ADMIN), service.project(), "/dashboard"
-    ).page
-    panel = page.get_by_label("Import", exact=True)
-    panel.get_by_label("Layout").select_option("brats")
-    panel.get_by_label("Channels").fill("flair, t1")
-    panel.get_by_label("Archive").set_input_files(str(empty))
-    with page.expect_request(re.compile("/imports")) as sent:
-        panel.get_by_role("button", name="Import").click()
-    assert "channel=flair&channel=t1" in sent.value.url
-    expect(panel.get_by_role("alert")).to_be_visible()
