@@ -60,7 +60,7 @@ def test_a_data_set_is_checked_before_it_comes_in(service, dashboard, archive):
     expect(row).to_contain_text("64 × 64")
     assert slices_of(service, project) == before
     panel.get_by_role("button", name="Import").click()
-    expect(panel.get_by_text("1 cases: 3 new slices, 0 already known.")).to_be_visible()
+    expect(panel.get_by_text("1 case: 3 new slices, 0 already known.")).to_be_visible()
     assert slices_of(service, project) == before + 3
     # Both are listed with their reports from now on, for whoever comes later.
     page.reload()

@@ -326,10 +326,11 @@ const english = {
       export: "It was cancelled.",
     } as Record<string, string>,
     imported: (cases: number, fresh: number, known: number) =>
-      `${cases} cases: ${fresh} new slices, ${known} already known.`,
+      `${cases} ${cases === 1 ? "case" : "cases"}: ${fresh} new slices, ${known} already known.`,
     wouldCome: (cases: number) =>
       cases === 1 ? "1 case would come in." : `${cases} cases would come in.`,
-    exported: (cases: number, masks: number) => `${cases} cases with ${masks} masks.`,
+    exported: (cases: number, masks: number) =>
+      `${cases} ${cases === 1 ? "case" : "cases"} with ${masks} masks.`,
     found: (words: string) => `Found: ${words}`,
     refused: (n: number) => (n === 1 ? "1 case was left out" : `${n} cases were left out`),
     leftOut: (n: number) => (n === 1 ? "1 file was left out" : `${n} files were left out`),

@@ -96,9 +96,9 @@ describe("a transfer is told of", () => {
 
   it("when it has ended", () => {
     const report = { cases: 1, new_slices: 3, known_slices: 0, masks: 2 };
-    expect(resultWords(transfer({ report }))).toBe("1 cases: 3 new slices, 0 already known.");
+    expect(resultWords(transfer({ report }))).toBe("1 case: 3 new slices, 0 already known.");
     expect(resultWords(transfer({ report, kind: "check" }))).toBe("1 case would come in.");
-    expect(resultWords(transfer({ report, kind: "export" }))).toBe("1 cases with 2 masks.");
+    expect(resultWords(transfer({ report, kind: "export" }))).toBe("1 case with 2 masks.");
     expect(isActive(transfer({ state: "cancelled" }))).toBe(false);
   });
 });

@@ -33,7 +33,7 @@ function Reasons(props: {
   if (rows.length === 0) return null;
   return (
     <Folded title={props.title(rows.length)} count={rows.length} serious={props.serious}>
-      <dl class="reasons">
+      <dl class="said">
         {rows.slice(0, MOST_ROWS).map(([name, why]) => (
           <div key={name}>
             <dt>{name || text.whole}</dt>
