@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from app.api import (
     accounts,
+    audit,
+    cases,
     catalogue,
     exports,
     health,
@@ -89,7 +91,9 @@ def create_app(
     for resource in (
         health,
         accounts,
+        audit,
         projects,
+        cases,
         exports,
         imports,
         transfers,

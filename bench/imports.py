@@ -81,6 +81,7 @@ class Annotator(threading.Thread):
         self.size = size
 
     def run(self) -> None:
+        """Work."""
         while not self.over.wait(0.2):
             taken = self.client.get("/query/next", params={"project": "desk"}).json()
             for item in taken.get("items", []):
@@ -89,9 +90,7 @@ class Annotator(threading.Thread):
                 pixels[: secrets.randbelow(self.size), :] = 1
                 Image.fromarray(pixels).save(mask, format="PNG")
                 began = time.perf_counter()
-                reply = self.client.post(
-                    f"/slices/{item['slice']['id']}/masks", content=mask.getvalue()
-                )
+                reply = self.client.post(f"/slices/{item['slice']}/masks", content=mask.getvalue())
                 self.seconds.append((began, time.perf_counter() - began))
                 if reply.status_code != 201:
                     self.failures.append(reply.text)
@@ -113,13 +112,14 @@ def beside_an_import(folder: Path, size: int = 512, slices: int = 300) -> None:
         for n in range(1200):
             picture = io.BytesIO()
             Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(picture, "PNG")
-            where = {"case": f"c{n % 20}", "index": n // 20, "project": "desk"}
-            admin.post("/slices", params=where, content=picture.getvalue()).raise_for_status()
-        people = []
+            where = {"case": f"c{n % 20}", "index": n // 20}
+            admin.post(
+                "/projects/desk/slices", params=where, content=picture.getvalue()
+            ).raise_for_status()
+        people, where = [], ["--data", str(data)]
         for name in ("ann", "bob"):
             made = subprocess.run(
-                [*SFUMATO, "token", "create", "--role", "annotator", "--name", name]
-                + ["--data", str(data)],
+                [*SFUMATO, "token", "create", "--role", "annotator", "--name", name, *where],
                 check=True,
                 capture_output=True,
                 text=True,
@@ -141,8 +141,8 @@ def beside_an_import(folder: Path, size: int = 512, slices: int = 300) -> None:
         failures = [failure for one in people for failure in one.failures]
     print(
         f"a CT of {size} × {size} × {slices} took {ended - began:.1f} s; meanwhile "
-        f"{len(during)} masks, {len(failures)} refused; slowest {max(during) * 1000:.0f} ms against "
-        f"{max(before) * 1000:.0f} before (× {max(during) / max(before):.1f}); medians "
+        f"{len(during)} masks, {len(failures)} refused; slowest {max(during) * 1000:.0f} ms, "
+        f"before {max(before) * 1000:.0f} (× {max(during) / max(before):.1f}); medians "
         f"{statistics.median(during) * 1000:.0f} and {statistics.median(before) * 1000:.0f} ms"
     )
     for failure in failures[:3]:
@@ -163,7 +163,8 @@ def main() -> None:
         ratios = [imported / plain for plain, imported in pairs]
         print(
             f"import against only reading and packing: × {statistics.median(ratios):.2f} "
-            f"({', '.join(f'{i:.2f} / {p:.2f} s' for p, i in pairs)})"
+            f"({', '.join(f'{i:.2f} / {p:.2f} s' for p, i in pairs)})",
+            flush=True,
         )
         beside_an_import(folder)
 

@@ -206,7 +206,11 @@ def _prepared(seed: int) -> PreparedImage:
 def api(database, database_url, tmp_path) -> Iterator[Api]:
     # The sweep would only add noise here: it has tests of its own.
     settings = Settings(
-        data=tmp_path, database_url=database_url, sweep_seconds=3600, max_image_pixels=256 * 256
+        data=tmp_path,
+        database_url=database_url,
+        sweep_seconds=3600,
+        max_image_pixels=256 * 256,
+        import_processes=0,
     )
     dispatcher = RecordingDispatcher()
     app = create_app(settings, database, dispatcher)

@@ -1,34 +1,58 @@
 """A project's data set over HTTP, out."""
 
-import shutil
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, BackgroundTasks
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 
 from app.api.dependencies import Admin, CurrentDatabase
 from app.api.projects import Name
-from app.exporting import export_project
+from app.exporting import ExportOptions, stream_project
+from app.loop.kept_cases import Selection
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 
 
 @router.get(
     "/{name}/export",
-    response_class=FileResponse,
+    response_class=StreamingResponse,
     responses={200: {"content": {"application/zip": {}}}},
 )
 def export(
-    name: Name, admin: Admin, database: CurrentDatabase, background: BackgroundTasks
-) -> FileResponse:
-    """Images, labels and the current model as a zip archive in the Decathlon layout."""
-    folder = Path(tempfile.mkdtemp(prefix="sfumato-export-"))
-    background.add_task(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        export_project(database, name, folder / name)
-        archive = shutil.make_archive(str(folder / "archive"), "zip", folder, name)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return FileResponse(archive, media_type="application/zip", filename=f"{name}.zip")
+    name: Name,
+    admin: Admin,
+    database: CurrentDatabase,
+    format_: Annotated[
+        str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
+    ] = "decathlon",
+    only: Annotated[
+        Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
+    ] = None,
+    round_: Annotated[
+        int | None,
+        Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for."),
+    ] = None,
+    reader: Annotated[
+        str | None, Query(max_length=128, description="This account's masks, not the labels.")
+    ] = None,
+    all_readings: Annotated[
+        bool, Query(description="Each annotator's masks too, side by side with the labels.")
+    ] = False,
+    licence: Annotated[
+        str | None, Query(max_length=500, description="For the card: an address or words.")
+    ] = None,
+) -> StreamingResponse:
+    """Images, labels, the current model and a card of how they came about, as a zip archive.
+
+    It is sent while it is written, a case at a time; what could not go out is named in its
+    export-report.json.
+    """
+    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
+    archive = stream_project(database, name, ExportOptions(format_, masks, licence=licence))
+    # What is wrong is said before the first byte, while it can still be an answer of its own.
+    whole: Iterator[bytes] = chain([next(archive)], archive)
+    headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}.zip"}
+    return StreamingResponse(whole, media_type="application/zip", headers=headers)

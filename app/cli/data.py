@@ -1,7 +1,7 @@
 """Projects and their data: made, imported, exported."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -115,13 +115,58 @@ def import_(
 def export(
     project: Annotated[str, typer.Option()],
     out: Annotated[Path, typer.Option(help="A folder that is not there yet.")],
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="decathlon, nnunet, nifti, dicom-seg, dicom-labelmap, coco or png: see "
+            "`sfumato catalogue`.",
+        ),
+    ] = "decathlon",
+    only: Annotated[
+        str | None, typer.Option(help="accepted: only masks that a reviewer accepted.")
+    ] = None,
+    round_: Annotated[
+        int | None, typer.Option("--round", help="Only slices that this round asked for.")
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="This account's masks, not the labels.")
+    ] = None,
+    all_readings: Annotated[
+        bool, typer.Option("--all-readings", help="Each annotator's masks too, side by side.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the original DICOM series: its patients are named in segmentations, "
+            "which else name nobody."
+        ),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="For the card: an address or words.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Export images, masks and the newest model in the Decathlon layout."""
-    from app.exporting import export_project
+    """Export images, masks and the newest model, with a card of how they came about."""
+    from app.core.errors import InvalidInput, VolumeInvalid
+    from app.exporting import ExportOptions, export_project
+    from app.loop.kept_cases import Selection
 
-    written = export_project(database_of(settings_of(data)), project, out)
-    typer.echo(f"{written} cases are in {out}")
+    if only not in (None, "accepted"):
+        raise InvalidInput(f"--only takes accepted, not {only!r}")
+    masks = Selection(cast("Literal['accepted'] | None", only), round_, reader, all_readings)
+    report = export_project(
+        database_of(settings_of(data)),
+        project,
+        out,
+        ExportOptions(format_, masks, source, licence),
+        on_case=lambda done, total, case: typer.echo(f"{done} of {total}: {case}", err=True),
+    )
+    for name, said in report.warnings.items():
+        for warning in said:
+            typer.echo(f"{name}: {warning}", err=True)
+    typer.echo(f"{report.cases} cases with {report.masks} masks are in {out}")
+    if report.left_out:
+        reasons = "\n".join(f"  {name}: {why}" for name, why in report.left_out.items())
+        raise VolumeInvalid(f"{len(report.left_out)} cases were left out:\n{reasons}")
 
 
 def phantom(

@@ -4,21 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists, InvalidInput
-from app.core.pixels import decode
-from app.core.prepared import PreparedImage, PreparedSlice
+from app.core.prepared import PreparedSlice
 from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.loop.masks import add_imported_masks
 from app.loop.projects import lock_project
 from app.loop.retraining import retrain_if_due
-from app.loop.slices import add_slice, add_slices, ensure_case
+from app.loop.slices import add_slice, add_slices, ensure_case, same_values
 from app.loop.truths import add_truths
-from app.store import Case, Image, Job, Label, Project, Slice, Truth, blobs
+from app.store import Case, Image, Job, Label, Project, Slice, Truth
 
 Masks = Literal["pool", "oracle"]
 
@@ -97,7 +95,12 @@ def is_known(
         return False
     for number, image in incoming.images.items():
         there = known.images.get(number)
-        if there is not None and not _same(session, image, there):
+        same = there is None or (
+            image.blob.sha256 == there.sha256
+            or image.upload_sha256 == there.upload_sha256
+            or same_values(session, image, there.sha256, there.rescale)
+        )
+        if not same:
             raise AlreadyExists(
                 f"slice {incoming.index} of case {name!r} is there already with other pixels: "
                 "use another index or another case"
@@ -105,27 +108,6 @@ def is_known(
     return incoming.images.keys() <= known.images.keys() and (
         incoming.mask is None or known.answered
     )
-
-
-def _same(session: Session, image: PreparedImage, known: KnownImage) -> bool:
-    """Whether two pictures stand for the same values, to half a step of the coarser scale.
-
-    Earlier versions packed pixels otherwise, and rounded what is exact now. Pixels are looked at
-    only where the bytes differ.
-    """
-    if image.blob.sha256 == known.sha256 or image.upload_sha256 == known.upload_sha256:
-        return True
-    before = decode(blobs.get(session, known.sha256))
-    now = decode(image.blob.data)
-    if before.shape != now.shape:
-        return False
-    if known.rescale == image.rescale:
-        return np.array_equal(before, now)
-    apart = np.abs(known.rescale.values(before) - image.rescale.values(now)).max()
-    # A step of 1 is of whole numbers, which were never rounded.
-    exact = known.rescale.slope == 1.0
-    coarser = max(abs(known.rescale.slope), abs(image.rescale.slope))
-    return bool(apart <= (0.0 if exact else 0.51 * coarser))
 
 
 def keep_slices(

@@ -21,6 +21,7 @@ from app.loop.audit import record
 from app.loop.labels import elect_label
 from app.loop.leases import held_lease
 from app.loop.paging import Page, paginate
+from app.loop.projects import lock_project
 from app.loop.readings import compare
 from app.loop.retraining import retrain_if_due
 from app.loop.rounds import open_round
@@ -80,7 +81,9 @@ def submit_mask(
     ``InvalidInput``, ``SliceIncomplete``.
     """
     making = making or Making()
-    slice_ = find_slice(session, slice_id)
+    # The lock, and then once more: it may have been deleted while we waited.
+    lock_project(session, find_slice(session, slice_id).project_id)
+    slice_ = find_slice(session, slice_id, anew=True)
     project = session.get_one(Project, slice_.project_id)
     if not slice_.complete:
         raise SliceIncomplete(

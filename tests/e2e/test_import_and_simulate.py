@@ -144,7 +144,7 @@ def test_simulated_annotators_close_the_loop_over_http(folder, tmp_path):
 
 def check_export(database, folder, out) -> None:
     """Images come back voxel for voxel; what nobody drew is 255, not background."""
-    assert export_project(database, "phantom", out) >= 3
+    assert export_project(database, "phantom", out).cases >= 3
     description = json.loads((out / "dataset.json").read_text())
     assert (out / "model.safetensors").stat().st_size > 1000
     for case in description["training"]:
