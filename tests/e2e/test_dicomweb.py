@@ -1,6 +1,9 @@
 """Series out of a real archive: found, fetched as they lie there, read by the DICOM layout."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -66,3 +69,38 @@ def test_signs_in_with_user_and_password(tmp_path):
         source = DicomWebSource(f"{url}/dicom-web", user="anna", password="secret")
         (one,) = fetch_series(source, find_series(source, wanted).series, tmp_path / "fetched")
         assert one.instances == 4
+
+
+def sfumato_import(url, data, *options):
+    command = [sys.executable, "-m", "app.cli", "import", "dicomweb", url, "--project", "p"]
+    return subprocess.run(
+        [*command, "--data", str(data), *options],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "TMPDIR": str(data.parent), "COLUMNS": "200"},
+    )
+
+
+def test_one_command_checks_and_imports_what_fits(archive, tmp_path):
+    data = tmp_path / "data"
+    checked = sfumato_import(archive, data, "--study", NEW, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "2 cases would come in, with 11 new slices" in checked.stdout
+    ran = sfumato_import(archive, data, "--query", "Modality=CT,StudyDate=20200101-")
+    assert ran.returncode == 0, ran.stderr
+    assert "2 cases: 11 new slices" in ran.stdout
+    again = sfumato_import(archive, data, "--series", f"{NEW}.1", "--series", f"{OLD}.1")
+    assert "2 cases: 4 new slices, 4 were there already" in again.stdout
+    # Nothing of a patient stays, and no file that was fetched.
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    for path in data.rglob("*"):
+        assert path.is_dir() or b"Mustermann" not in path.read_bytes()
+    assert "Mustermann" not in ran.stdout + ran.stderr
+
+
+def test_a_command_that_asks_for_nothing_fetches_nothing(tmp_path):
+    ran = sfumato_import("http://127.0.0.1:9/dicom-web", tmp_path / "data")
+    assert ran.returncode != 0
+    assert "name a study, a series or a query" in ran.stderr

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.cli.dicomweb import source_of
+from app.cli.dicomweb import Signing, source_of
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.formats.dicomweb import FoundSeries, fetch_series, find_series
 from app.formats.dicomweb_query import Wanted
@@ -216,7 +216,7 @@ def test_signs_in_with_a_token_from_a_file(archive, tmp_path):
     archive.authorized = "Bearer abc"
     (tmp_path / "token").write_text("abc\n")
     with serving(archive) as url:
-        source = source_of(Settings(), url, token_file=tmp_path / "token")
+        source = source_of(Settings(), url, Signing(token_file=tmp_path / "token"))
         assert len(find_series(source, Wanted(studies=(STUDY,))).series) == 2
     assert "abc" not in repr(source)
 
@@ -226,7 +226,7 @@ def test_signs_in_with_user_and_password_of_the_environment(archive, tmp_path, m
     monkeypatch.setenv("SFUMATO_DICOMWEB_USER", "änne")
     monkeypatch.setenv("SFUMATO_DICOMWEB_PASSWORD", "päss")
     with serving(archive) as url:
-        assert find_series(source_of(Settings(), url), Wanted(studies=(STUDY,))).series
+        assert find_series(source_of(Settings(), url, Signing()), Wanted(studies=(STUDY,))).series
 
 
 def test_trusts_only_the_authority_that_is_named(archive, tmp_path, monkeypatch):
