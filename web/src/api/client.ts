@@ -22,6 +22,7 @@ export type PoolMap = Schemas["MapOut"];
 export type Token = Schemas["TokenOut"];
 export type Transfer = Schemas["TransferOut"];
 export type CaseTaken = Schemas["CaseTakenOut"];
+export type Deletion = Schemas["DeletionOut"];
 export type Catalogue =
   paths["/catalogue"]["get"]["responses"]["200"]["content"]["application/json"];
 

@@ -1,23 +1,12 @@
 /** A case or the whole project gone for good: first what would go, then its name typed. */
 
 import { useState } from "preact/hooks";
-import { ask } from "../api/client";
+import { ask, type Deletion } from "../api/client";
 import { t } from "../texts";
 import { Failure, Panel, words } from "../ui";
 import { sizeWords } from "./transfer";
 
 const text = t.deletion;
-
-/** What a deletion takes away, or would. */
-interface Deletion {
-  deleted: boolean;
-  /** The name that is typed to confirm it. */
-  confirm: string;
-  counts: Record<string, number>;
-  bytes?: number;
-  /** The models that learned from it; they stay. */
-  models: { id: number; number: number }[];
-}
 
 export function DeletePanel(props: { project: string; onDeleted: () => void }) {
   const { project } = props;

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { api, ask, data, type Transfer } from "../api/client";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, words } from "../ui";
-import { type Entry, EntryField } from "./choice";
+import { EntryField } from "./choice";
 import { type ExportForm, exportPath } from "./transfer";
 import { TransferView } from "./transfers";
 
@@ -21,7 +21,6 @@ export function ExportPanel(props: { project: string; onDone: () => void }) {
   });
   const [asked, setAsked] = useState<Transfer | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const writers = (catalogue.value as { writers?: Entry[] } | null)?.writers ?? [];
   const change = (changed: Partial<ExportForm>) => setForm({ ...form, ...changed });
   const send = async () => {
     try {
@@ -45,7 +44,7 @@ export function ExportPanel(props: { project: string; onDone: () => void }) {
         <div class="fields">
           <EntryField
             label={text.format}
-            entries={writers}
+            entries={catalogue.value?.writers ?? []}
             value={form.format}
             onChange={(format) => change({ format })}
           />
