@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     )
     max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
     lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
+
+    dicomweb_user: str | None = Field(None, description="Of the server that series come from.")
+    dicomweb_password: SecretStr | None = None
+    dicomweb_token: SecretStr | None = Field(None, description="Instead of user and password.")
 
     session_hours: float = Field(
         12.0, gt=0, description="A browser's session without a visit ends after so long."

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from app.cli import dicomweb
 from app.cli.installation import DataOption, SetOption, database_of, settings_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,13 @@ def project_create(
 def import_(
     layout: Annotated[
         str,
-        typer.Argument(help="auto, dicom, nifti, nnunet, msd, brats …: see `sfumato catalogue`."),
+        typer.Argument(
+            help="auto, dicom, dicomweb, nifti, nnunet, msd, brats …: see `sfumato catalogue`."
+        ),
     ],
-    path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    path: Annotated[
+        str, typer.Argument(help="Folder of the data set; of dicomweb, the server's address.")
+    ],
     project: Annotated[str, typer.Option(help="Made if it is not there.")],
     with_masks: Annotated[
         str | None,
@@ -85,6 +90,14 @@ def import_(
         int | None,
         typer.Option(min=0, help="That read and encode; 0 for none of their own. Default: all."),
     ] = None,
+    study: dicomweb.StudyOption = None,
+    series: dicomweb.SeriesOption = None,
+    query: dicomweb.QueryOption = None,
+    user: dicomweb.UserOption = None,
+    password_file: dicomweb.PasswordFileOption = None,
+    token_file: dicomweb.TokenFileOption = None,
+    authority: dicomweb.AuthorityOption = None,
+    certificate: dicomweb.CertificateOption = None,
     assignments: SetOption = None,
     data: DataOption = None,
 ) -> None:
@@ -109,7 +122,14 @@ def import_(
         pseudonyms=pseudonyms,
         processes=default_count() if processes is None else processes,
     )
-    import_data_set(database_of(settings_of(data)), layout, path, project, options)
+    settings = settings_of(data)
+    asked = dicomweb.asked_of(study, series, query)
+    signing = dicomweb.Signing(user, password_file, token_file, authority, certificate)
+    if layout == dicomweb.NAME:
+        dicomweb.run(settings, path, asked, signing, project, options)
+        return
+    dicomweb.refuse_elsewhere(asked, signing)
+    import_data_set(database_of(settings), layout, Path(path), project, options)
 
 
 def export(

@@ -1,6 +1,7 @@
 """`sfumato import` on a terminal: a bar, and the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -18,8 +19,30 @@ from app.transfers.recorded import recorded
 _LINES = 40
 
 
+@dataclass(frozen=True)
+class Unfetched:
+    """What was to come from elsewhere and did not, with the reasons, and what else is known."""
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    def add_to(self, report: ImportReport) -> ImportReport:
+        """Note it with what was left out of the import itself."""
+        report.refused = {**self.refused, **report.refused}
+        report.warn("", *self.warnings)
+        return report
+
+
+_ALL_THERE = Unfetched()
+
+
 def import_data_set(
-    database: Database, layout: str, path: Path, project_name: str, options: ImportOptions
+    database: Database,
+    layout: str,
+    path: Path,
+    project_name: str,
+    options: ImportOptions,
+    unfetched: Unfetched = _ALL_THERE,
 ) -> ImportReport:
     """Import a folder with a bar on the terminal; the report is kept for the dashboard.
 
@@ -36,6 +59,7 @@ def import_data_set(
 
         if options.check:
             report = import_folder(database, layout, path, project_name, options, show)
+            unfetched.add_to(report)
         else:
             # Names may be what the pseudonyms are to hide.
             kept = options.to_dict()
@@ -47,6 +71,7 @@ def import_data_set(
                     record.watch(progress)
 
                 report = import_folder(database, layout, path, project_name, options, watch)
+                unfetched.add_to(report)
                 record.report = report.to_dict()
     print_report(console, report)
     if report.refused:
