@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from app.core.errors import VolumeInvalid
 from app.formats.dicom import kept
@@ -14,6 +14,7 @@ from app.formats.dicom.elements import (
     optional,
     text,
     uid,
+    uid_name,
     value_of,
     whole,
 )
@@ -24,6 +25,13 @@ from app.formats.dicom.header import Header
 # As many pixels as one frame may claim; a mammogram has 30 million, whole slides are no slices.
 _LARGEST = 2**26
 _BITS = (1, 8, 16, 32, 64)
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
+_TONES: dict[tuple[int, str], Tone] = {
+    (1, "MONOCHROME1"): "dark",
+    (1, "MONOCHROME2"): "grey",
+    (1, "PALETTE COLOR"): "palette",
+    **{(3, colours): "colour" for colours in _COLOURS},
+}
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -46,6 +54,8 @@ def _frames(header: Header) -> list[Frame]:
         raise Unclear(f"it has {count} frames, and {len(per_frame)} descriptions of frames")
     if not per_frame and count > 1:
         _check_one_order(dataset)
+    if "MOSAIC" in text(dataset, "ImageType").split("\\"):
+        raise Incomplete("it is a mosaic of many slices in one image: convert it to NIfTI")
     several = value_of(dataset, "NumberOfFrames") is not None and (count > 1 or bool(per_frame))
     ids = ids_of(header)
     base: dict[str, Any] = {
@@ -53,7 +63,7 @@ def _frames(header: Header) -> list[Frame]:
         "ids": ids,
         "series": _series(header, ids),
         "size": size,
-        "tone": _tone(dataset, size),
+        "tone": _tone(dataset, size[2]),
         "pixels_at": _pixels_at(header),
         "instance_number": _optional_whole(dataset, "InstanceNumber"),
         "series_number": _optional_whole(dataset, "SeriesNumber"),
@@ -114,7 +124,7 @@ def _size(header: Header) -> tuple[tuple[int, int, int], int]:
     samples = whole(dataset, "SamplesPerPixel") or 1
     count = whole(dataset, "NumberOfFrames") or 1
     bits = _bits(dataset, extent.keyword)
-    if min(rows, columns, samples, count) < 1 or samples > 4 or bits not in _BITS:
+    if min(rows, columns, samples, count) < 1 or samples not in (1, 3) or bits not in _BITS:
         raise Unclear("Rows, Columns, SamplesPerPixel, NumberOfFrames or BitsAllocated is wrong")
     if rows * columns > _LARGEST:
         raise Incomplete(f"it claims {rows} × {columns} pixels, more than is read")
@@ -127,9 +137,17 @@ def _size(header: Header) -> tuple[tuple[int, int, int], int]:
             )
     elif not extent.whole:
         raise Incomplete("it is cut: the end of its pixels is missing")
+    elif (film := _film(dataset)) is not None:
+        raise Incomplete(f"it is a film ({film}), which is not read: write its frames as images")
     elif extent.fragments < count:
         raise Incomplete(f"it claims {count} frames and holds {extent.fragments}")
     return (rows, columns, samples), count
+
+
+def _film(dataset: FileDataset) -> str | None:
+    """The transfer syntax of a compressed film, None for images."""
+    name = uid_name(uid(dataset.file_meta, "TransferSyntaxUID"))
+    return name if "MPEG" in name or "HEVC" in name else None
 
 
 def _bits(dataset: Dataset, keyword: str) -> int:
@@ -156,13 +174,11 @@ def _optional_whole(dataset: Dataset, keyword: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _tone(dataset: Dataset, size: tuple[int, int, int]) -> Tone:
-    shown = text(dataset, "PhotometricInterpretation")
-    if shown == "PALETTE COLOR":
-        return "palette"
-    if size[2] > 1:
-        return "colour"
-    return "dark" if shown == "MONOCHROME1" else "grey"
+def _tone(dataset: Dataset, samples: int) -> Tone:
+    tone = _TONES.get((samples, text(dataset, "PhotometricInterpretation")))
+    if tone is None:
+        raise Unclear("PhotometricInterpretation is missing, or of a kind that is not read")
+    return tone
 
 
 def _pixels_at(header: Header) -> tuple[int, int] | None:
