@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pydicom
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.pixels import pixel_array
@@ -141,6 +142,7 @@ def read_all(folder, masks):
     return found
 
 
+@pytest.mark.timeout(300 + 3 * MUTATIONS)
 @settings(max_examples=MUTATIONS, deadline=None)
 @given(st.integers(0, 8), st.integers(0, 2**32))
 def test_no_header_whatever_it_holds_stops_another_file(tmp_path_factory, which, seed):

@@ -24,6 +24,8 @@ from app.formats.dicom.header import Header
 
 # As many pixels as one frame may claim; a mammogram has 30 million, whole slides are no slices.
 _LARGEST = 2**26
+# How far compressed pixels may unfold: so many bytes, and so many times. Blank ones are tiny.
+_UNFOLDED, _TIMES = 2**26, 1000
 _BITS = (1, 8, 16, 32, 64)
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 _TONES: dict[tuple[int, str], Tone] = {
@@ -42,12 +44,14 @@ def frames_of(header: Header) -> list[Frame]:
         reason = str(incomplete)
     except Unclear as unclear:
         reason = f"{unclear}: fix the header, or leave the file out"
+    except Exception:  # a damaged header leads anywhere; what it quotes is not passed on
+        reason = "its header cannot be understood: it is damaged, copy it again"
     raise VolumeInvalid(f"{header.path}: {reason}")
 
 
 def _frames(header: Header) -> list[Frame]:
     dataset = header.dataset
-    size, count = _size(header)
+    size, count = size_of(header)
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     shared = (items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     if per_frame and len(per_frame) != count:
@@ -115,8 +119,11 @@ def _series(header: Header, ids: Ids) -> tuple[str, ...]:
     return (ids.study or "", found) if found else ("", "", str(header.path.parent))
 
 
-def _size(header: Header) -> tuple[tuple[int, int, int], int]:
-    """Rows, columns and samples, and the number of frames, if the file holds so many bytes."""
+def size_of(header: Header) -> tuple[tuple[int, int, int], int]:
+    """Rows, columns and samples, and the number of frames, if the file holds so many bytes.
+
+    Raises ``Unclear``, before a byte of the pixels is read.
+    """
     dataset, extent = header.dataset, header.extent
     if extent is None:
         raise Incomplete("it holds no pixels")
@@ -128,9 +135,9 @@ def _size(header: Header) -> tuple[tuple[int, int, int], int]:
         raise Unclear("Rows, Columns, SamplesPerPixel, NumberOfFrames or BitsAllocated is wrong")
     if rows * columns > _LARGEST:
         raise Incomplete(f"it claims {rows} × {columns} pixels, more than is read")
+    thinned = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
+    expected = math.ceil(count * rows * columns * (2 if thinned else samples) * bits / 8)
     if extent.fragments is None:
-        thinned = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
-        expected = math.ceil(count * rows * columns * (2 if thinned else samples) * bits / 8)
         if extent.length < expected:
             raise Incomplete(
                 f"it is cut: {extent.length} bytes of {expected} of its pixels are there"
@@ -141,6 +148,8 @@ def _size(header: Header) -> tuple[tuple[int, int, int], int]:
         raise Incomplete(f"it is a film ({film}), which is not read: write its frames as images")
     elif extent.fragments < count:
         raise Incomplete(f"it claims {count} frames and holds {extent.fragments}")
+    elif expected > _UNFOLDED + _TIMES * extent.length:
+        raise Incomplete(f"it claims that {extent.length} bytes unfold to {expected} of pixels")
     return (rows, columns, samples), count
 
 
