@@ -1,17 +1,22 @@
 """The hidden ground truth of slices, for the simulated oracle alone. No route serves it."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.loop.masks import PreparedMask
+from app.core.prepared import PreparedMask
 from app.store import Slice, Truth, blobs
 
 
-def add_truth(session: Session, slice_: Slice, classes: PreparedMask) -> None:
-    """Hide the ground truth of a slice for the oracle."""
-    if session.get(Truth, slice_.id) is None:
-        blobs.put(session, classes.blob)
-        session.add(Truth(slice_id=slice_.id, sha256=classes.blob.sha256))
+def add_truths(session: Session, drawn: Sequence[tuple[Slice, PreparedMask]]) -> None:
+    """Hide the ground truth of slices for the oracle; one that is there stays."""
+    places = [slice_.id for slice_, _ in drawn]
+    there = set(session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(places))))
+    new = [(slice_, mask) for slice_, mask in drawn if slice_.id not in there]
+    blobs.put(session, *(mask.blob for _, mask in new))
+    session.add_all(Truth(slice_id=slice_.id, sha256=m.blob.sha256) for slice_, m in new)
+    session.flush()
 
 
 def truths(session: Session, project_id: int) -> dict[int, bytes]:
