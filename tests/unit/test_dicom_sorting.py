@@ -94,6 +94,13 @@ def test_what_nothing_tells_apart_is_refused(tmp_path, elements):
         read(tmp_path)
 
 
+def test_two_slices_of_a_number_are_no_reason_to_cut_an_uneven_stack(tmp_path):
+    z = [[0, 0, n] for n in (0, 3, 6, 10)]
+    series(tmp_path / "a", numbered(), ImagePositionPatient=z, AcquisitionNumber=[1, 1, 2, 2])
+    with pytest.raises(VolumeInvalid, match="equal distances"):
+        read(tmp_path)
+
+
 def test_echoes_and_times_together(tmp_path):
     z = [[0, 0, 3 * (n % 3)] for n in range(12)]
     series(

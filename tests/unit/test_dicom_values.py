@@ -7,14 +7,18 @@ import tracemalloc
 import warnings
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
+    JPEGLossless,
     JPEGLSLossless,
     RLELossless,
     generate_uid,
@@ -107,6 +111,25 @@ def test_what_is_compressed_without_loss_is_exact(tmp_path, syntax, dtype):
     for name in "abc":
         image = pydicom.dcmread(folder / name)
         image.compress(syntax, generate_instance_uid=False)
+        image.save_as(folder / name)
+    np.testing.assert_array_equal(values(read(folder)), pixels)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (HTJ2KLossless, lambda plane: imagecodecs.htj2k_encode(plane, reversible=True)),
+        (JPEGLossless, lambda plane: imagecodecs.ljpeg_encode(plane, bitspersample=12)),
+    ],
+)
+def test_what_other_encoders_compress_without_loss_is_exact(tmp_path, syntax, encode):
+    pixels = RNG.integers(0, 4096, (3, 64, 64)).astype(np.uint16)
+    folder = series(tmp_path / "a", pixels, names=list("abc"))
+    for name, plane in zip("abc", pixels, strict=True):
+        image = pydicom.dcmread(folder / name)
+        image.PixelData = encapsulate([encode(plane)])
+        image["PixelData"].is_undefined_length = True
+        image.file_meta.TransferSyntaxUID = syntax
         image.save_as(folder / name)
     np.testing.assert_array_equal(values(read(folder)), pixels)
 

@@ -14,6 +14,8 @@ from app.formats.dicom.place import arranged, multiplicity
 _TURNED, _SPACED = 1e-3, 1e-4
 # From so many slices on, a single frame that lies otherwise is a scout beside the stack.
 _STACK = 3
+# So many keys together may tell stacks apart: more are tried by nobody's scanner.
+_DEEP = 3
 # Keys that tell stacks apart where no position does.
 _WITHOUT_PLACE = 2
 
@@ -120,7 +122,7 @@ def _why_apart(frame: Frame, main: Sequence[Frame]) -> str:
 
 
 def _told_apart(
-    frames: Sequence[Frame], first_key: int = 0, folders: bool = True
+    frames: Sequence[Frame], first_key: int = 0, folders: bool = True, deep: int = _DEEP
 ) -> list[tuple[tuple[str, ...], list[Frame]]] | None:
     """A group as clean stacks, by the first keys that tell them apart; None where none do."""
     if frames[0].place is None:
@@ -128,19 +130,21 @@ def _told_apart(
     if _is_stack(frames):
         return [((), list(frames))]
     most = multiplicity(frames)
-    for key, values in enumerate(_keys_of(frames, folders)):
+    # Any two slices are evenly spaced: where no place is there twice, more have to agree.
+    fewest = _STACK if most == 1 else 2
+    for key, values in enumerate(_keys_of(frames, folders) if deep else ()):
         parts = _by(frames, values)
         if key < first_key or len(parts) < 2:
             continue
         found = []
         for number, part in enumerate(parts, 1):
-            inner = _told_apart(part, key + 1, folders)
+            inner = _told_apart(part, key + 1, folders, deep - 1)
             if inner is None:
                 break
             found += [((_word(key, number), *words), stack) for words, stack in inner]
         # A number that differs from image to image, as acquisitions may, tells nothing apart.
         else:
-            if len(found) == most or min(len(stack) for _, stack in found) > 1:
+            if len(found) == most or min(len(stack) for _, stack in found) >= fewest:
                 return found
     return None
 
