@@ -9,6 +9,7 @@ from app.core.errors import VolumeInvalid
 from app.formats.dicom.copies import without_copies
 from app.formats.dicom.frame import KEYS, Frame
 from app.formats.dicom.place import arranged, multiplicity
+from app.formats.dicom.quiet import attempt
 
 # How far orientations of one stack may differ (they are written with few digits), and spacings.
 _TURNED, _SPACED = 1e-3, 1e-4
@@ -34,7 +35,12 @@ def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
     series: dict[tuple[str, ...], list[Frame]] = {}
     for frame in frames:
         series.setdefault(frame.series, []).append(frame)
-    return [stack for part in series.values() for stack in _of_series(part)]
+    found: list[Stack] = []
+    for part in series.values():
+        # What nobody has thought of stays one stack, and is judged when it is read.
+        sorted_out = attempt(lambda part=part: _of_series(part))  # type: ignore[misc]
+        found += sorted_out or [Stack(tuple(part))]
+    return found
 
 
 def _of_series(frames: Sequence[Frame]) -> list[Stack]:
