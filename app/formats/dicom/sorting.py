@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from app.core.errors import VolumeInvalid
+from app.formats.dicom.alike import alike, why_apart
 from app.formats.dicom.copies import without_copies
 from app.formats.dicom.frame import KEYS, Frame
 from app.formats.dicom.place import arranged, multiplicity
 from app.formats.dicom.quiet import attempt
 
-# How far orientations of one stack may differ (they are written with few digits), and spacings.
-_TURNED, _SPACED = 1e-3, 1e-4
 # From so many slices on, a single frame that lies otherwise is a scout beside the stack.
 _STACK = 3
 # So many keys together may tell stacks apart: more are tried by nobody's scanner.
@@ -45,10 +44,10 @@ def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
 
 def _of_series(frames: Sequence[Frame]) -> list[Stack]:
     frames, left_out = without_copies(frames, _called_the_same)
-    main, *others = sorted(_alike(frames), key=len, reverse=True)
+    main, *others = sorted(alike(frames), key=len, reverse=True)
     if len(main) >= _STACK:
         for one in [group for group in others if len(group) == 1]:
-            left_out[one[0].file] = _why_apart(one[0], main)
+            left_out[one[0].file] = why_apart(one[0], main)
             others.remove(one)
     stacks = []
     for group in [main, *others]:
@@ -76,55 +75,6 @@ def _at_the_same_place(frame: Frame) -> object:
     if frame.place is None:
         return None
     return tuple(np.round(frame.place.position, 3).tolist()), frame.number
-
-
-def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Frames of one size, orientation and spacing; a file of many frames without a place alone."""
-    exact: dict[object, list[Frame]] = {}
-    for frame in frames:
-        key: tuple[object, ...] = (frame.size, frame.tone)
-        if frame.place is not None:
-            spacing = frame.place.spacing
-            key += (
-                frame.place.orientation.tobytes(),
-                None if spacing is None else spacing.tobytes(),
-            )
-        elif frame.number is not None:
-            key += (frame.path,)
-        exact.setdefault(key, []).append(frame)
-    groups: list[list[Frame]] = []
-    for part in exact.values():
-        like = next((group for group in groups if _is_alike(group[0], part[0])), None)
-        if like is None:
-            groups.append(part)
-        else:
-            like += part
-    return groups
-
-
-def _is_alike(one: Frame, other: Frame) -> bool:
-    a, b = one.place, other.place
-    if (one.size, one.tone) != (other.size, other.tone) or a is None or b is None:
-        return False
-    if (a.spacing is None) != (b.spacing is None):
-        return False
-    spaced = a.spacing is None or b.spacing is None or np.abs(a.spacing - b.spacing).max()
-    turned = np.abs(a.orientation - b.orientation).max()
-    return bool(turned <= _TURNED and (spaced is True or spaced <= _SPACED))
-
-
-def _why_apart(frame: Frame, main: Sequence[Frame]) -> str:
-    count, first = len(main), main[0]
-    if frame.size != first.size:
-        rows, columns, _ = frame.size
-        return f"it has {rows} × {columns} pixels, unlike the {count} other images of its series"
-    if frame.tone != first.tone:
-        return f"it shows its values otherwise than the {count} other images of its series"
-    if frame.place is None or first.place is None:
-        return f"it says no position, unlike the {count} other images of its series"
-    if np.abs(frame.place.orientation - first.place.orientation).max() > _TURNED:
-        return f"it lies in another plane than the {count} other images of its series: a scout?"
-    return f"its pixels are spaced unlike those of the {count} other images of its series"
 
 
 def _told_apart(
