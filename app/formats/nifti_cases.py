@@ -24,6 +24,8 @@ from app.formats.volume_file import FileVoxels, VolumeFile, Voxels, scaled
 from app.formats.volumes import open_volume, stem
 
 _PLAIN = ReadOptions()
+# As many slices as a case may have: a header that says otherwise would fill the database.
+_MOST_SLICES = 20_000
 
 
 def nifti_case(
@@ -91,6 +93,11 @@ def read_nifti(
     wanted = [offered[number] for number in choice.numbers]
     first = wanted[0][0]
     plane = options.plane or first.plane
+    if first.stack_shape(plane)[0] > _MOST_SLICES:
+        raise VolumeInvalid(
+            f"{first.path} has the shape {first.shape}: cut in {plane} slices, these are more than "
+            f"{_MOST_SLICES}; name another plane, or cut it into parts"
+        )
     channels: list[ChannelStack] = []
     warnings: list[str] = []
     loaded, voxels = None, None

@@ -210,7 +210,9 @@ def _is_sound(affine: Affine) -> bool:
 
 def _sform(header: Any) -> Affine | None:
     affine = np.eye(4)
-    affine[:3] = [header["srow_x"], header["srow_y"], header["srow_z"]]
+    # Damaged numbers may be of kinds that NumPy warns of; what is no number is found later.
+    with np.errstate(invalid="ignore"):
+        affine[:3] = [header["srow_x"], header["srow_y"], header["srow_z"]]
     return affine
 
 

@@ -10,6 +10,8 @@ from app.core.errors import VolumeInvalid
 from app.core.splits import Split
 from app.formats.detecting import detect_layout
 from tests.unit.volumes import back, read, read_only, save
+from worker.benchmark.ground import read_ground
+from worker.benchmark.settings import GroundSettings
 
 RNG = np.random.default_rng(0)
 VOXELS = RNG.integers(0, 900, (6, 8, 4)).astype(np.int16)
@@ -272,3 +274,21 @@ def test_what_a_folder_is_taken_for(tmp_path):
     (tmp_path / "plain" / "y.mha").write_bytes(b"ObjectType = Image")
     with pytest.raises(VolumeInvalid, match=r"several layouts: nifti takes it for .*; nrrd takes"):
         detect_layout(tmp_path / "plain")
+
+
+def test_a_benchmark_answers_for_labelled_slices_under_their_own_indices(tmp_path):
+    for name in ("a", "b", "c"):
+        for n in (3, 4, 7, 8):
+            for part in ("images", "masks"):
+                path = tmp_path / part / name / f"{n}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((8, 8), n if part == "images" else 1, np.uint8)).save(path)
+    (tmp_path / "masks" / "b" / "4.png").unlink()
+    ground = read_ground(tmp_path, GroundSettings(layout="png"))
+    assert [ground.place(n) for n in ground.slices_of([1])] == [("b", 3), ("b", 7), ("b", 8)]
+    assert len(ground) == 11
+    (sample,) = ground.samples([1], context=1)
+    # 4 has 3 before it, and 5 is not there.
+    assert (sample.case, sample.index) == ("a", 4)
+    before, here, after = sample.image[:, 0, 0]
+    assert before < here == after

@@ -15,11 +15,12 @@ from app.formats.described import (
     read_json,
     splits_of,
 )
+from app.formats.files import files_in
 from app.formats.layout import DataSet, Detected, Layout, ReadOptions
 from app.formats.layouts import nnunet
 from app.formats.layouts.nnunet import is_nnunet
 from app.formats.nifti_cases import choose_of_files, nifti_case
-from app.formats.volumes import stem
+from app.formats.volumes import ending_of, stem
 
 _DESCRIPTION = "dataset.json"
 
@@ -75,9 +76,11 @@ class Decathlon:
             )
             for image, mask in found.pairs
         ]
-        left_out = {
-            str(image): 'it is listed under "test", without a label' for image in found.test
-        }
+        left_out = {str(one): 'it is listed under "test", without a label' for one in found.test}
+        listed = {path for pair in found.pairs for path in pair} | set(found.test)
+        for file in files_in(folder):
+            if ending_of(file) and file not in listed:
+                left_out[str(file)] = f"{_DESCRIPTION} does not list it"
         return DataSet(cases, found.classes, list(choice.names), found.splits or None, left_out)
 
 
