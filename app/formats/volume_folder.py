@@ -71,6 +71,7 @@ class VolumeFolder:
                     _own(choice) if found.channels else choice,
                     options,
                     notes.ignore,
+                    notes.cases.get(name),
                 ),
             )
             for name, files in found.images.items()
