@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from app.core import catalogue
-from app.core.errors import CannotLoad, InvalidInput
+from app.core.errors import InvalidInput
 from app.core.geometry import Geometry
 from app.core.pixels import Pixels, decode
 from app.core.rescale import Rescale, Values
@@ -41,6 +41,18 @@ class StoredChannel:
     def values(self, slice_: int) -> Values:
         """The file's values (H, W) of a slice of the stack, from 0."""
         return self.rescale[slice_].values(self.pixels(slice_))
+
+    @property
+    def bits(self) -> int:
+        """The most bits of a pixel that one of its pictures has, 8 or 16."""
+        # The byte after width and height in the first chunk of every PNG.
+        return max(png[24] for png in self.pngs)
+
+    @property
+    def dtype(self) -> str | None:
+        """The type of the values where they are the stored integers themselves."""
+        plain = all((way.offset, way.slope, way.intercept) == (0, 1, 0) for way in self.rescale)
+        return f"uint{self.bits}" if plain else None
 
 
 @dataclass(frozen=True)
@@ -179,12 +191,6 @@ class Writer(Protocol):
 
 
 def find_writer(name: str) -> Writer:
-    """The format of that name, ours or an installed package's.
-
-    Raises ``UnknownName``, which lists them all, and ``CannotLoad``.
-    """
+    """The format of that name. Raises ``UnknownName``, which lists them all."""
     entry = catalogue.find("writer", _ALSO.get(name, name))
-    found = catalogue.load(entry)
-    if not hasattr(found, "open"):
-        raise CannotLoad(f"the writer {name!r} of the package {entry.package} has no open()")
-    return cast("Writer", found)
+    return cast("Writer", catalogue.load(entry))

@@ -188,6 +188,28 @@ def test_frames_of_one_file_are_referred_to_by_number(database, tmp_path):
     assert whole.ReferencedSOPInstanceUID == images[0].SOPInstanceUID
 
 
+@pytest.mark.parametrize("format_", ["dicom-seg", "dicom-labelmap"])
+def test_a_single_image_without_a_frame_of_reference(database, tmp_path, format_):
+    volume, images = dicom_series(tmp_path / "in" / "series", depth=1)
+    volume = replace(volume, source=volume.source | {"frame_of_reference": None})
+    marks = labels_of(volume, 3)
+    keep(database, "a", volume, marks)
+    out, _ = export(database, tmp_path, format_)
+    found = hd.seg.segread(out / "segmentations" / "a.dcm")
+    np.testing.assert_array_equal(class_map(found, images), marks)
+    assert found.FrameOfReferenceUID
+
+
+def test_a_series_without_names_is_named(database, tmp_path):
+    volume, _ = dicom_series(tmp_path / "in" / "series")
+    marks = labels_of(volume)
+    for n, gone in enumerate(("study", "series", "sop_class")):
+        keep(database, f"c{n}", replace(volume, source=volume.source | {gone: None}), marks)
+    with pytest.raises(VolumeInvalid, match="c0: its series came without a study") as refused:
+        export(database, tmp_path, "dicom-seg")
+    assert str(refused.value).count("nothing can refer to it") == 3
+
+
 def test_each_reader_has_a_segmentation_of_their_own(database, tmp_path):
     volume, _ = dicom_series(tmp_path / "in" / "series")
     keep(database, "a", volume)

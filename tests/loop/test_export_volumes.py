@@ -225,12 +225,20 @@ def test_a_tilted_series_keeps_the_place_of_each_slice(database, tmp_path):
     volume, images = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
     project_in(database)
     keep(database, "a", volume, labels_of(volume))
-    out, _ = export(database, tmp_path, "nnunet")
+    out, report = export(database, tmp_path, "nnunet")
     image, label = written(out, "nnunet")
     for n, one in enumerate(images):
         ras = np.array(one.ImagePositionPatient, dtype=float) * (-1, -1, 1)
         np.testing.assert_allclose((image.affine @ (0, 0, n, 1))[:3], ras, atol=1e-4)
     np.testing.assert_array_equal(label.affine, image.affine)
+    assert "show the last slice" in report.warnings["a"][0]
+    # ITK takes no tilt: it finds what it makes of the series itself.
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "in" / "series")))
+    original = reader.Execute()
+    found = sitk.ReadImage(str(out / "Dataset001_brain" / "imagesTr" / "a_0000.nii.gz"))
+    for name in ("GetOrigin", "GetSpacing", "GetDirection"):
+        np.testing.assert_allclose(getattr(found, name)(), getattr(original, name)(), atol=1e-4)
     described = json.loads((out / "Dataset001_brain" / "dataset.json").read_text())
     # SimpleITK, which nnU-Net would read with, takes no tilt.
     assert described["overwrite_image_reader_writer"] == "NibabelIO"
@@ -281,12 +289,18 @@ def test_nnunet_holds_channels_splits_and_the_ignore_label(database, tmp_path):
     assert (label == 3).any(axis=(0, 1)).tolist() == [True, False, False]
 
 
-def test_nnunet_itself_finds_nothing_to_complain_of(database, tmp_path):
+@pytest.mark.parametrize("tilted", [False, True])
+def test_nnunet_itself_finds_nothing_to_complain_of(database, tmp_path, tilted):
     reason = "nnU-Net is not installed: pip install nnunetv2"
     checks = pytest.importorskip(
         "nnunetv2.experiment_planning.verify_dataset_integrity", reason=reason
     )
-    channels_and_splits(database, tmp_path)
+    if tilted:
+        project_in(database)
+        volume, _ = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
+        keep(database, "a", volume, labels_of(volume), unlabelled=[1])
+    else:
+        channels_and_splits(database, tmp_path)
     out, _ = export(database, tmp_path, "nnunet")
     checks.verify_dataset_integrity(str(out / "Dataset001_brain"), num_processes=1)
 
