@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from PIL import UnidentifiedImageError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
@@ -147,6 +146,7 @@ class Export:
 
     def _write(self, case_id: int, name: str) -> None:
         report, options = self.report, self._options
+        self.target.begin()
         try:
             with self._database.reading() as session:
                 kept = read_case(
@@ -159,7 +159,7 @@ class Export:
         except (SQLAlchemyError, MemoryError):
             raise
         except Exception as error:  # whatever the libraries of formats raise is one case's matter
-            if isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError):
+            if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk is everybody's
             # Without the traceback: a library's may show the header of a patient.
             _log.warning("a case could not be exported", case=case_id, error=type(error).__name__)
