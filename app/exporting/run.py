@@ -19,7 +19,7 @@ from app.loop.kept_cases import Selection, cases_to_export, check_selection, rea
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.loop.provenance import provenance_of
-from app.store import Database, Project
+from app.store import Database, ModelVersion, Project
 
 _log = structlog.get_logger("sfumato.export")
 WEIGHTS = "model.safetensors"
@@ -136,13 +136,20 @@ class Export:
         """Write what describes the whole, the model and the card."""
         self._out.close()
         if self._model is not None:
-            with self._database.reading() as session:
-                weights = weights_of(session, self._model)
-            self.target.path(WEIGHTS).write_bytes(weights)
-            self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))
+            self._write_model(self._model)
         self._card.finish(self.report.masks, self.report.cases, self.report.left_out)
         path = self.target.path("export-report.json")
         path.write_text(json.dumps(asdict(self.report), indent=1, ensure_ascii=False), "utf-8")
+
+    def _write_model(self, model: ModelVersion) -> None:
+        with self._database.reading() as session:
+            try:
+                weights = weights_of(session, model)
+            except LookupError:
+                self.report.warnings[WEIGHTS] = ["the model was deleted, or its weights are lost"]
+                return
+        self.target.path(WEIGHTS).write_bytes(weights)
+        self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))
 
     def _write(self, case_id: int, name: str) -> None:
         report, options = self.report, self._options

@@ -61,12 +61,14 @@ class Reading:
     """Masks of a case: one reader's, or, with ``reader`` None, the labels that were chosen.
 
     ``pngs``: class indices of each slice of the stack, None where nobody has drawn.
-    ``models``: numbers of the models whose suggestions some of them began with.
+    ``models``: numbers of the models whose suggestions some of them began with; ``computed``: some
+    are what several readers say together.
     """
 
     reader: str | None
     pngs: tuple[bytes | None, ...]
     models: tuple[int, ...] = ()
+    computed: bool = False
 
     @property
     def labelled(self) -> list[int]:

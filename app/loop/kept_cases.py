@@ -18,6 +18,7 @@ from app.store import (
     Image,
     Label,
     Mask,
+    MaskOrigin,
     MaskSource,
     ModelVersion,
     Project,
@@ -110,7 +111,9 @@ def read_case(
 
     Raises ``VolumeInvalid`` when its slices differ in size or none has a chosen mask any more.
     """
-    case = session.get_one(Case, case_id)
+    case = session.get(Case, case_id)
+    if case is None:
+        raise VolumeInvalid("it was deleted meanwhile")
     slices = list(
         session.scalars(
             select(Slice)
@@ -211,6 +214,7 @@ def _reading(
         reader,
         tuple(found[own[s.id].sha256] if s.id in own else None for s in slices),
         tuple(session.scalars(numbers.order_by(ModelVersion.number))) if models else (),
+        any(mask.origin is MaskOrigin.COMPUTED for mask in own.values()),
     )
 
 
