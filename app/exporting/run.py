@@ -161,12 +161,15 @@ class Export:
         except Exception as error:  # whatever the libraries of formats raise is one case's matter
             if isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError):
                 raise  # a full disk is everybody's
-            _log.exception("a case could not be exported", case=case_id)
+            # Without the traceback: a library's may show the header of a patient.
+            _log.warning("a case could not be exported", case=case_id, error=type(error).__name__)
             self._leave_out(name, f"it could not be written ({type(error).__name__}: {error})")
         else:
             self._card.add(rows)
             report.cases += 1
             report.masks += len(rows)
+            if not kept.case.labels.labelled:
+                warnings = ["no label has been chosen for it: its readings alone go out", *warnings]
             if warnings:
                 report.warnings[name] = list(warnings)
 

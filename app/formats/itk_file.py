@@ -153,5 +153,6 @@ def _bytes_of(kind: str) -> int:
 
 def _why(error: RuntimeError) -> str:
     """The last line of what ITK says; the others name its source code."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason is given"
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and line != "Reason: Success"]
+    return said[-1] if said else "no reason is given"

@@ -22,7 +22,7 @@ _UTF8 = "ISO_IR 192"
 
 
 class Segmentations:
-    """Segmentations of one data set: segmentations/CASE.dcm, those of readers in folders."""
+    """Of one data set: segmentations/CASE.dcm, those of readers in readings/NAME/CASE.dcm."""
 
     def __init__(self, target: Target, about: About, type_: Literal["BINARY", "LABELMAP"]) -> None:
         """``type_``: a bit a pixel for each class, or class indices."""
@@ -38,10 +38,12 @@ class Segmentations:
         person = self._people.of(known.series)
         for reading in case.readings:
             if reading.labelled:
-                folder = () if reading.reader is None else (reading.reader,)
-                path = self._target.path("segmentations", *folder, f"{case.name}.dcm")
+                folder: tuple[str, ...] = ("segmentations",)
+                if reading.reader is not None:
+                    folder = ("readings", reading.reader)
+                path = self._target.path(*folder, f"{case.name}.dcm")
                 self._write(path, case, reading, known, geometry, person)
-        return () if case.labels.labelled else ("it has no label, only readings",)
+        return ()
 
     def close(self) -> None:
         """Each segmentation describes itself."""
@@ -136,7 +138,9 @@ def _refer(segmentation: Dataset, originals: dict[str, Original]) -> None:
     for frame in segmentation.PerFrameFunctionalGroupsSequence:
         for derived in frame.get("DerivationImageSequence", ()):
             for item in derived.SourceImageSequence:
-                original = originals[item.ReferencedSOPInstanceUID]
+                original = originals.get(item.ReferencedSOPInstanceUID)
+                if original is None:
+                    continue  # frames of several segments share the item, which is right by now
                 item.ReferencedSOPClassUID = original.sop_class
                 item.ReferencedSOPInstanceUID = original.instance
                 if original.frame is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class VolumeFile:
         first, second, third = (*self.shape, 1)[:3]
         return first, second, third
 
-    @property
+    @cached_property
     def axes(self) -> planes.Axes:
         """Which axis of space each of its axes follows."""
         return planes.axes_of(self.affine)

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from app.formats.layout import ReadOptions, find_layout
 
 AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]
+PRONE = [-1, 0, 0, 0, -1, 0]
 OBLIQUE = Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix()[:, :2].T.ravel()
 RNG = np.random.default_rng(0)
 

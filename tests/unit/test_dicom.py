@@ -8,12 +8,28 @@ import SimpleITK as sitk  # noqa: N813
 
 from app.core.errors import VolumeInvalid
 from app.formats.writing import to_nifti
-from tests.unit.dicom_files import AXIAL, CORONAL, OBLIQUE, RNG, SAGITTAL, numbered, read, series
+from tests.unit.dicom_files import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    PRONE,
+    RNG,
+    SAGITTAL,
+    numbered,
+    read,
+    series,
+)
 
 
 @pytest.mark.parametrize(
     ("orientation", "plane"),
-    [(AXIAL, "axial"), (CORONAL, "coronal"), (SAGITTAL, "sagittal"), (OBLIQUE, None)],
+    [
+        (AXIAL, "axial"),
+        (CORONAL, "coronal"),
+        (SAGITTAL, "sagittal"),
+        (PRONE, "axial"),
+        (OBLIQUE, None),
+    ],
 )
 def test_a_series_lies_where_simpleitk_reads_it(tmp_path, orientation, plane):
     folder = series(tmp_path / "a", numbered(), orientation)
@@ -32,6 +48,15 @@ def test_a_series_lies_where_simpleitk_reads_it(tmp_path, orientation, plane):
         np.testing.assert_allclose(case.geometry.position(column, row, slice_), ras, atol=1e-5)
         np.testing.assert_allclose((voxels.affine @ [column, row, slice_, 1])[:3], ras, atol=1e-5)
         assert written[column, row, slice_] == pixels[slice_, row, column]
+    spacing = case.geometry.spacing
+    np.testing.assert_allclose((spacing.column, spacing.row, spacing.slice), image.GetSpacing())
+    np.testing.assert_allclose(
+        case.geometry.position(0, 0, 0) * (-1, -1, 1), image.GetOrigin(), atol=1e-5
+    )
+    direction = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    np.testing.assert_allclose(
+        np.diag([-1, -1, 1]) @ case.geometry.affine[:3, :3], direction, atol=1e-5
+    )
     assert plane is None or case.geometry.plane == plane
     assert "Somebody" not in json.dumps(case.source)
 

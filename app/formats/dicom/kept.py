@@ -104,6 +104,15 @@ VECTORS = (
     "TimeSliceVector",
 )
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# Of objects that mark images: what they refer to, and what their segments are called.
+_MARKS = (
+    "SegmentSequence",
+    "ReferencedSeriesSequence",
+    "StructureSetROISequence",
+    "ROIContourSequence",
+    "RTROIObservationsSequence",
+    "ReferencedFrameOfReferenceSequence",
+)
 PIXELS = (
     "PixelData",
     "FloatPixelData",
@@ -119,6 +128,7 @@ def tags(*keywords: str) -> list[int]:
 
 
 READ = tags("Modality", *_UIDS, *_ORDER, *_PLACE, *_PIXELS, *_FRAMES, *VECTORS, *TECHNICAL)
+MARKS = READ + tags(*_MARKS)
 
 
 def technical_values(datasets: list[Dataset]) -> dict[str, Any]:

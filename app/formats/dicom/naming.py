@@ -22,8 +22,8 @@ def place_of(stack: Stack) -> Path:
 def names_of(stacks: Sequence[Stack], root: Path) -> list[str]:
     """A name for each stack, all different.
 
-    The folder's where it holds one series; of several, each adds its number (``_s3``), or where
-    two have one number, letters of its UID; then what tells stacks of one series apart.
+    The folder's where it holds one stack. Of several series, each adds its number (``_s3``), or
+    where two have one number, letters of its UID; then what tells stacks of one series apart.
     """
     folders = [name_of(place_of(stack), root) for stack in stacks]
     series: dict[str, set[tuple[str, ...]]] = {}
@@ -36,15 +36,14 @@ def names_of(stacks: Sequence[Stack], root: Path) -> list[str]:
             for folder, stack in zip(folders, stacks, strict=True)
         }
     )
-    names = []
+    names, often = [], Counter(folders)
     for folder, stack in zip(folders, stacks, strict=True):
-        first = stack.frames[0]
-        parts = [folder]
+        first, parts = stack.frames[0], [folder]
         if len(series[folder]) > 1:
             number = first.series_number
             alone = number is not None and numbers[folder, number] == 1
             parts.append(f"s{number}" if alone else f"s{_short(first.series)}")
-        names.append("_".join([*parts, *stack.parts]))
+        names.append("_".join([*parts, *(stack.parts if often[folder] > 1 else ())]))
     return _different(names)
 
 

@@ -11,15 +11,15 @@ from app.formats.dicom.frame import Frame
 from app.formats.dicom.frames import frames_of, sop_class_of
 from app.formats.dicom.header import Header, read_header
 from app.formats.dicom.kinds import SEGMENTATIONS, STRUCTURES, is_directory, why_no_image
+from app.formats.dicom.marks import Marks, read_marks
 
 
 @dataclass
 class Pile:
-    """Frames of images in the order of the files; objects that mark images; what is left out."""
+    """Frames of images in the order of the files, objects that mark images, what is left out."""
 
     frames: list[Frame] = field(default_factory=list)
-    segmentations: list[Path] = field(default_factory=list)
-    structures: list[Path] = field(default_factory=list)
+    marks: list[Marks] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -44,9 +44,9 @@ def _sort_in(pile: Pile, header: Header, masks: bool) -> None:
     if is_directory(sop_class):
         return
     if masks and sop_class in SEGMENTATIONS:
-        pile.segmentations.append(header.path)
+        pile.marks.append(read_marks(header.path, "segmentation"))
     elif masks and sop_class == STRUCTURES:
-        pile.structures.append(header.path)
+        pile.marks.append(read_marks(header.path, "structures"))
     elif (reason := why_no_image(sop_class, _modality(header))) is not None:
         pile.left_out[str(header.path)] = reason
     else:

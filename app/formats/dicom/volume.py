@@ -1,6 +1,7 @@
 """A stack of frames as a case: pixels in order, one geometry, and what leads back to the files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy.typing as npt
 
 from app.core.errors import VolumeInvalid
 from app.core.rescale import Rescale
-from app.formats.case import CaseVolume, ChannelStack
+from app.formats.case import CaseVolume, ChannelStack, Classes
 from app.formats.channels import Choice
 from app.formats.dicom import kept
 from app.formats.dicom.frame import Frame
 from app.formats.dicom.groups import Groups
 from app.formats.dicom.header import read_header
+from app.formats.dicom.marks import Marks
+from app.formats.dicom.masks import read_classes
 from app.formats.dicom.pixels import check_colours, decoded
 from app.formats.dicom.place import Arrangement, arranged
 from app.formats.dicom.quiet import attempt
@@ -25,11 +28,18 @@ from app.formats.stored import loss_of, to_stored
 Pixels = npt.NDArray[Any]
 
 
-def read_stack(stack: Stack, where: Path, choice: Choice) -> CaseVolume:
+def read_stack(
+    stack: Stack,
+    where: Path,
+    choice: Choice,
+    marks: Sequence[Marks] | None = None,
+    names: Sequence[str] = (),
+) -> CaseVolume:
     """Decode a stack, in order. Stored values are kept with the file's own rescaling.
 
-    ``where``: what messages call it. A frame that cannot be decoded is left out by name, and
-    what is left judged as any stack. Raises ``VolumeInvalid``.
+    ``where``: what messages call it; ``marks``: the objects that mark it, None where masks are
+    not asked for; ``names``: of the classes that these bring. A frame that cannot be decoded is
+    left out by name, and what is left judged as any stack. Raises ``VolumeInvalid``.
     """
     for frame in stack.frames:
         check_colours(frame, choice)
@@ -46,13 +56,18 @@ def read_stack(stack: Stack, where: Path, choice: Choice) -> CaseVolume:
         dark = placed.frames[0].tone == "dark"
         channels = [_grey(np.stack(planes), ways, dark, where)]
     losses = [line for c in channels for line in loss_of(c, where, planes[0].dtype)]
+    classes: Classes | None = None
+    told: tuple[str, ...] = ()
+    if marks is not None:
+        classes, told = read_classes(marks, placed, names, where)
     gaps = placed.indices != tuple(range(len(placed.indices)))
     return CaseVolume(
         channels=tuple(channels),
+        classes=classes,
         geometry=placed.geometry,
         indices=placed.indices if gaps else (),
         source=_source(placed),
-        warnings=(*placed.warnings, *losses),
+        warnings=(*placed.warnings, *losses, *told),
         left_out={**stack.left_out, **left_out},
     )
 
@@ -102,7 +117,7 @@ def _turned(channel: ChannelStack) -> ChannelStack:
     """The same stored numbers, for values of the other sign."""
     (way,) = channel.rescale
     back = Rescale(way.offset, -way.slope, -way.intercept, way.unit)
-    return ChannelStack(channel.pixels, (back,), channel.largest_error)
+    return replace(channel, rescale=(back,))
 
 
 def _source(placed: Arrangement) -> dict[str, Any]:

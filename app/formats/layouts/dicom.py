@@ -7,11 +7,12 @@ from pathlib import Path
 from app.core.errors import VolumeInvalid
 from app.formats.channels import choose_of_pictures
 from app.formats.dicom.header import is_dicom
+from app.formats.dicom.marks import class_names
 from app.formats.dicom.naming import names_of, place_of
 from app.formats.dicom.pile import read_pile
 from app.formats.dicom.sorting import Stack, stacks_of
 from app.formats.dicom.volume import read_stack
-from app.formats.files import files_in
+from app.formats.files import files_in, natural
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions
 
 # Files that are opened to tell what a folder is, and those that a message names.
@@ -21,20 +22,45 @@ _LOOKED_AT, _NAMED = 10, 3
 class DicomSeries:
     """Each stack of each series is a case."""
 
-    words = "DICOM: series in any folders"
+    words = "DICOM: series in any folders; with SEG or RTSTRUCT as masks"
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
         """All headers at any depth are read, and no pixels."""
         choice = choose_of_pictures(options.channels, folder)
-        pile = read_pile(files_in(folder))
+        pile = read_pile(files_in(folder), options.masks)
         stacks = stacks_of(pile.frames)
         if not stacks:
             raise VolumeInvalid(_nothing(folder, pile.left_out))
-        cases = [
-            CaseFiles(name, partial(read_stack, stack, _where(stack), choice))
-            for name, stack in zip(names_of(stacks, folder), stacks, strict=True)
+        named = sorted(
+            zip(names_of(stacks, folder), stacks, strict=True), key=lambda one: natural(one[0])
+        )
+        channels = list(choice.names)
+        if not options.masks:
+            plain = [
+                CaseFiles(name, partial(read_stack, stack, _where(stack), choice))
+                for name, stack in named
+            ]
+            return DataSet(plain, channels=channels, left_out=pile.left_out)
+        marks = [one for one in pile.marks if any(one.belong_to(stack) for stack in stacks)]
+        for one in pile.marks:
+            if one not in marks:
+                pile.left_out[str(one.path)] = "it refers to no series of this folder"
+        classes = class_names(marks)
+        marked = [
+            CaseFiles(
+                name,
+                partial(
+                    read_stack,
+                    stack,
+                    _where(stack),
+                    choice,
+                    [one for one in marks if one.belong_to(stack)],
+                    classes,
+                ),
+            )
+            for name, stack in named
         ]
-        return DataSet(cases, channels=list(choice.names), left_out=pile.left_out)
+        return DataSet(marked, classes if marks else None, channels, left_out=pile.left_out)
 
     def detect(self, folder: Path) -> Detected | None:
         """By the files themselves: the first few are asked whether they are DICOM."""
