@@ -4,16 +4,41 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated, Literal
 from urllib.parse import quote
+from uuid import uuid4
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.dependencies import Admin, CurrentDatabase
+from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
 from app.api.projects import Name
+from app.api.schemas.transfers import TransferOut
+from app.core import catalogue
 from app.exporting import ExportOptions, stream_project
+from app.loop import transfers
 from app.loop.kept_cases import Selection
+from app.loop.projects import find_project
+from app.store import TransferKind
 
-router = APIRouter(prefix="/projects", tags=["projects"])
+router = APIRouter(prefix="/projects", tags=["transfers"])
+
+Format = Annotated[
+    str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
+]
+Only = Annotated[
+    Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
+]
+RoundNumber = Annotated[
+    int | None, Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for.")
+]
+Reader = Annotated[
+    str | None, Query(max_length=128, description="This account's masks, not the labels.")
+]
+AllReadings = Annotated[
+    bool, Query(description="Each annotator's masks too, side by side with the labels.")
+]
+Licence = Annotated[
+    str | None, Query(max_length=500, description="For the card: an address or words.")
+]
 
 
 @router.get(
@@ -25,25 +50,12 @@ def export(
     name: Name,
     admin: Admin,
     database: CurrentDatabase,
-    format_: Annotated[
-        str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
-    ] = "decathlon",
-    only: Annotated[
-        Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
-    ] = None,
-    round_: Annotated[
-        int | None,
-        Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for."),
-    ] = None,
-    reader: Annotated[
-        str | None, Query(max_length=128, description="This account's masks, not the labels.")
-    ] = None,
-    all_readings: Annotated[
-        bool, Query(description="Each annotator's masks too, side by side with the labels.")
-    ] = False,
-    licence: Annotated[
-        str | None, Query(max_length=500, description="For the card: an address or words.")
-    ] = None,
+    format_: Format = "decathlon",
+    only: Only = None,
+    round_: RoundNumber = None,
+    reader: Reader = None,
+    all_readings: AllReadings = False,
+    licence: Licence = None,
 ) -> StreamingResponse:
     """Images, labels, the current model and a card of how they came about, as a zip archive.
 
@@ -56,3 +68,39 @@ def export(
     whole: Iterator[bytes] = chain([next(archive)], archive)
     headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}.zip"}
     return StreamingResponse(whole, media_type="application/zip", headers=headers)
+
+
+@router.post("/{name}/exports", status_code=202)
+def ask(
+    name: Name,
+    admin: Admin,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
+    runner: Runner,
+    format_: Format = "decathlon",
+    only: Only = None,
+    round_: RoundNumber = None,
+    reader: Reader = None,
+    all_readings: AllReadings = False,
+    licence: Licence = None,
+) -> TransferOut:
+    """The same in the background, for large projects: followed and fetched under /transfers."""
+    catalogue.find("writer", format_)
+    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
+    options = ExportOptions(format_, masks, licence=licence)
+    folder = settings.transfers_folder.absolute() / uuid4().hex
+    folder.mkdir(parents=True)
+    with database.writing() as session:
+        project = find_project(session, name)
+        transfer = transfers.ask(
+            session,
+            TransferKind.EXPORT,
+            project.name,
+            format_,
+            options.to_dict(),
+            admin,
+            str(folder),
+        )
+        shown = TransferOut.model_validate(transfers.view(session, transfer))
+    runner.notify()
+    return shown

@@ -166,27 +166,16 @@ def export(
     data: DataOption = None,
 ) -> None:
     """Export images, masks and the newest model, with a card of how they came about."""
-    from app.core.errors import InvalidInput, VolumeInvalid
-    from app.exporting import ExportOptions, export_project
+    from app.core.errors import InvalidInput
+    from app.exporting import ExportOptions
     from app.loop.kept_cases import Selection
+    from app.transfers.terminal import export_data_set
 
     if only not in (None, "accepted"):
         raise InvalidInput(f"--only takes accepted, not {only!r}")
     masks = Selection(cast("Literal['accepted'] | None", only), round_, reader, all_readings)
-    report = export_project(
-        database_of(settings_of(data)),
-        project,
-        out,
-        ExportOptions(format_, masks, source, licence),
-        on_case=lambda done, total, case: typer.echo(f"{done} of {total}: {case}", err=True),
-    )
-    for name, said in report.warnings.items():
-        for warning in said:
-            typer.echo(f"{name}: {warning}", err=True)
-    typer.echo(f"{report.cases} cases with {report.masks} masks are in {out}")
-    if report.left_out:
-        reasons = "\n".join(f"  {name}: {why}" for name, why in report.left_out.items())
-        raise VolumeInvalid(f"{len(report.left_out)} cases were left out:\n{reasons}")
+    options = ExportOptions(format_, masks, source, licence)
+    export_data_set(database_of(settings_of(data)), project, out, options)
 
 
 def phantom(

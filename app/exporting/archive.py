@@ -3,22 +3,30 @@
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from app.exporting.run import Export, ExportOptions
+from app.exporting.run import Export, ExportOptions, ExportReport
 from app.store import Database
 
+OnCase = Callable[[int, int, str], None]
 _CHUNK = 1 << 20
 # What is packed already gains nothing by being packed again.
 _PACKED = (".gz", ".png", ".safetensors")
 
 
-def stream_project(database: Database, name: str, options: ExportOptions) -> Iterator[bytes]:
+def stream_project(
+    database: Database,
+    name: str,
+    options: ExportOptions,
+    on_case: OnCase = lambda done, total, case: None,
+    on_end: Callable[[ExportReport], None] = lambda report: None,
+) -> Iterator[bytes]:
     """The bytes of a zip archive with the folder ``name``, a case after the other.
 
     The first bytes come once a case could be written: until then it raises what
-    ``export_project`` raises.
+    ``export_project`` raises. ``on_case`` is told after each case how many are done, of how many,
+    and its name, and may raise to end it; ``on_end`` is given the report.
     """
     # One case at a time lies there.
     with tempfile.TemporaryDirectory(prefix="sfumato-export-", ignore_cleanup_errors=True) as made:
@@ -26,11 +34,13 @@ def stream_project(database: Database, name: str, options: ExportOptions) -> Ite
         export = Export(database, name, folder, options)
         sent = _Sent()
         with zipfile.ZipFile(sent, "w") as archive:
-            for _ in export.cases():
+            for done, case in enumerate(export.cases(), 1):
                 yield from _packed(export, archive, sent, Path(made))
+                on_case(done, export.total, case)
             export.finish()
             yield from _packed(export, archive, sent, Path(made))
         yield sent.take()
+        on_end(export.report)
 
 
 class _Sent(io.RawIOBase):

@@ -40,6 +40,11 @@ class ExportOptions:
     source: Path | None = None
     licence: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """For the record of an export: how it was asked for."""
+        chosen = {k: v for k, v in asdict(self.masks).items() if v}
+        return {"format": self.format, "licence": self.licence} | chosen
+
 
 @dataclass
 class ExportReport:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound
@@ -226,6 +226,34 @@ def view(session: Session, transfer: Transfer) -> TransferView:
         created_at=transfer.created_at,
         finished_at=transfer.finished_at,
     )
+
+
+def forget_project(session: Session, project: str) -> None:
+    """Delete what is known of a project's imports and exports; those that run are stopped."""
+    session.execute(delete(Transfer).where(Transfer.project == project))
+
+
+def forget_case(session: Session, project: str, case: str) -> None:
+    """Take a case out of the reports of a project."""
+    for transfer in session.scalars(select(Transfer).where(Transfer.project == project)):
+        if transfer.report is not None:
+            transfer.report = _without(transfer.report, case)
+
+
+def _without(report: dict[str, Any], case: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for part, found in report.items():
+        if isinstance(found, dict):
+            kept[part] = {
+                name: said
+                for name, said in found.items()
+                if name != case and case not in name.split("/")
+            }
+        elif part == "taken":
+            kept[part] = [one for one in found if one.get("name") != case]
+        else:
+            kept[part] = found
+    return kept
 
 
 def folders_needed(session: Session) -> set[str | None]:

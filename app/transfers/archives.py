@@ -7,7 +7,7 @@ from pathlib import Path
 from app.core.errors import InvalidInput
 from app.core.names import safe_case_name
 
-UPLOAD, UNPACKED = "upload.zip", "unpacked"
+UPLOAD, UNPACKED, ARCHIVE = "upload.zip", "unpacked", "archive.zip"
 # Images in an archive are packed already; more than this is an archive that was made to harm.
 _LARGEST_EXPANSION = 20
 

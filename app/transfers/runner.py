@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import SfumatoError
+from app.exporting import ExportOptions, ExportReport, stream_project
 from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
 from app.loop import transfers
+from app.loop.kept_cases import Selection
 from app.loop.transfers import TransferClaim
 from app.settings import Settings
 from app.store import Database, JobState, TransferKind, utc_now
-from app.transfers.archives import unpack
+from app.transfers.archives import ARCHIVE, unpack
 from app.transfers.held import Held
 
 _log = structlog.get_logger("sfumato.transfers")
@@ -138,7 +141,20 @@ class TransferRunner:
     def _export(
         self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        asked = dict(held.options)
+        licence, layout = asked.pop("licence", None), asked.pop("format", held.layout)
+        options = ExportOptions(layout, Selection(**asked), licence=licence)
+        reports: list[ExportReport] = []
+
+        def on_case(done: int, total: int, case: str) -> None:
+            watch(Progress(done, total, 0, case))
+
+        parts = stream_project(self._database, held.project, options, on_case, reports.append)
+        # Under another name until it is whole.
+        with (folder / "archive.part").open("wb") as file:
+            file.writelines(parts)
+        (folder / "archive.part").rename(folder / ARCHIVE)
+        return asdict(reports[0])
 
     def _ended(
         self,

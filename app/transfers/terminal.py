@@ -1,7 +1,7 @@
-"""`sfumato import` on a terminal: a bar, and the report."""
+"""`sfumato import` and `sfumato export` on a terminal: a bar, and the report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -9,9 +9,11 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from app.core.errors import VolumeInvalid
+from app.exporting import ExportOptions, ExportReport, export_project
 from app.importing.folder import import_folder
 from app.importing.options import ImportOptions, Progress
 from app.importing.report import CaseTaken, ImportReport
+from app.loop.projects import find_project
 from app.store import Database, TransferKind
 from app.transfers.recorded import recorded
 
@@ -78,6 +80,39 @@ def import_data_set(
         reasons = "\n".join(_first(report.refused, lambda name, why: f"  {name}: {why}"))
         would = "would be" if report.checked else "were"
         raise VolumeInvalid(f"{len(report.refused)} cases {would} left out:\n{reasons}")
+    return report
+
+
+def export_data_set(
+    database: Database, project: str, out: Path, options: ExportOptions
+) -> ExportReport:
+    """Export into a new folder with a bar on the terminal; the report is kept for the dashboard.
+
+    Raises ``NotFound``, ``InvalidInput``, ``VolumeInvalid`` when some cases could not go out; the
+    others are written by then.
+    """
+    with database.reading() as session:
+        name = find_project(session, project).name
+    console = Console()
+    with Bar(console=console) as bar:
+        task = bar.add_task(f"exporting {name}", total=None)
+        with recorded(
+            database, TransferKind.EXPORT, name, options.format, options.to_dict()
+        ) as record:
+
+            def show(done: int, total: int, case: str) -> None:
+                bar.update(task, completed=done, total=total)
+                record.watch(Progress(done, total, 0, case))
+
+            report = export_project(database, name, out, options, show)
+            record.report = asdict(report)
+    for case, said in report.warnings.items():
+        for warning in said:
+            console.print(f"[yellow]{_plain(f'{case}: {warning}')}[/yellow]", soft_wrap=True)
+    console.print(f"{report.cases} cases with {report.masks} masks are in {out}", soft_wrap=True)
+    if report.left_out:
+        reasons = "\n".join(_first(report.left_out, lambda case, why: f"  {case}: {why}"))
+        raise VolumeInvalid(f"{len(report.left_out)} cases were left out:\n{reasons}")
     return report
 
 

@@ -15,6 +15,7 @@ from app.importing import ImportOptions, ImportStopped, import_folder, keeping
 from app.loop.projects import create_project
 from app.store import Case, Project, Slice, Transfer
 from app.transfers.terminal import import_data_set
+from tests.conftest import picture
 from tests.plugins import installed, write_package
 
 
@@ -74,13 +75,15 @@ def test_messages_name_files_as_they_lie_in_the_folder(database, tmp_path):
 
 
 def test_the_one_folder_in_a_folder_is_descended_into(database, tmp_path):
-    write(tmp_path / "set" / "data" / "c.nii.gz")
+    case = tmp_path / "set" / "data" / "images" / "c"
+    case.mkdir(parents=True)
+    (case / "000.png").write_bytes(picture())
     (tmp_path / "set" / "README.txt").write_text("read me")
     (tmp_path / "set" / "__MACOSX").mkdir()
-    assert taken_in(database, tmp_path / "set").cases == 1
+    assert taken_in(database, tmp_path / "set", "png").cases == 1
     (tmp_path / "set" / "more").mkdir()
     with pytest.raises(VolumeInvalid):
-        taken_in(database, tmp_path / "set")
+        taken_in(database, tmp_path / "set", "png")
 
 
 @pytest.mark.parametrize(

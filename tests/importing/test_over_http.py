@@ -1,7 +1,9 @@
 """Imports over HTTP: checked, in the background, watched, cancelled, and gone on with."""
 
+import io
 import json
 import time
+import zipfile
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,6 +13,7 @@ from app.loop import transfers
 from app.main import create_app
 from app.store import Case, JobState, Role, Transfer, utc_now
 from tests.api.test_archives import archive
+from tests.api.test_people import post, take
 from tests.conftest import picture, problem_of
 
 
@@ -156,6 +159,10 @@ def test_an_import_that_runs_can_be_cancelled(api, monkeypatch):
     asked = admin.post("/projects/p/imports", params=where, content=pictures()).json()
     assert admin.post(f"/transfers/{asked['id']}/cancel").status_code == 202
     assert until_ended(admin, asked["id"])["state"] == "cancelled"
+    for _ in range(100):
+        if not list(api.settings.transfers_folder.iterdir()):
+            break
+        time.sleep(0.05)
     assert list(api.settings.transfers_folder.iterdir()) == []
 
 
@@ -168,3 +175,33 @@ def test_a_project_of_an_impossible_name_is_refused_before_anything_is_read(api,
         content=pictures(),
     )
     assert reply.status_code in (404, 422)
+
+
+def test_an_export_in_the_background_is_fetched_when_it_is_done(api):
+    admin = api.project()
+    ann = api.as_("ann")
+    post(ann, take(ann)[0]["slice"])
+    asked = admin.post("/projects/brain/exports", params={"format": "png", "licence": "CC0"})
+    assert asked.status_code == 202, asked.text
+    number = asked.json()["id"]
+    ended = until_ended(admin, number)
+    assert (ended["state"], ended["report"]["cases"], ended["kind"]) == ("succeeded", 1, "export")
+    with zipfile.ZipFile(io.BytesIO(admin.get(f"/transfers/{number}/archive").content)) as opened:
+        assert "brain/croissant.json" in opened.namelist()
+    unknown = admin.post("/projects/brain/exports", params={"format": "jpeg"})
+    assert unknown.status_code == 422
+    nothing = admin.post("/projects/brain/exports", params={"only": "accepted"}).json()["id"]
+    ended = until_ended(admin, nothing)
+    assert "no labelled slice of those" in ended["error"]
+    assert admin.get(f"/transfers/{nothing}/archive").status_code == 404
+    # With the project its reports and archives go.
+    assert admin.delete("/projects/brain", params={"confirm": "brain"}).status_code == 200
+    assert admin.get(f"/transfers/{number}").status_code == 404
+
+
+def test_a_case_that_is_deleted_leaves_the_reports_too(api):
+    admin = api.as_("root", Role.ADMIN)
+    admin.post("/projects/new/imports", params={"layout": "png"}, content=pictures())
+    assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
+    (listed,) = admin.get("/projects/new/transfers").json()["items"]
+    assert admin.get(f"/transfers/{listed['id']}").json()["report"]["taken"] == []
