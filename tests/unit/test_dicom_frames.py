@@ -3,13 +3,26 @@
 import shutil
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from app.core.errors import VolumeInvalid
-from tests.unit.dicom_files import AXIAL, CORONAL, data_set, numbered, read, series, values
+from tests.unit.dicom_files import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    RNG,
+    data_set,
+    images_of,
+    numbered,
+    read,
+    series,
+    values,
+)
 
 TESTS = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -78,6 +91,32 @@ def test_frames_of_an_enhanced_image_are_told_apart(tmp_path, key):
     found = data_set(tmp_path).cases
     assert [case.name for case in found] == [f"a_{key}1", f"a_{key}2"]
     assert all(case.read().depth == 4 for case in found)
+
+
+def test_an_enhanced_copy_of_a_series_is_the_same_case(tmp_path):
+    pixels = RNG.integers(0, 4000, (6, 20, 16)).astype(np.uint16)
+    series(
+        tmp_path / "a",
+        pixels,
+        OBLIQUE,
+        RescaleSlope=[1, 2, 3] * 2,
+        SeriesNumber=1,
+        RescaleType="HU",
+    )
+    plain = read(tmp_path)
+    images = images_of(tmp_path / "a")
+    for image in images:
+        image.ImageType, image.AcquisitionNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], 1
+        image.Manufacturer, image.PositionReferenceIndicator, image.KVP = "somebody", "", 120
+        image.StudyDate = image.ContentDate = "20200101"
+        image.StudyTime = image.ContentTime = "101010"
+    copy = hd.legacy.LegacyConvertedEnhancedCTImage(images, generate_uid(), 2, generate_uid(), 1)
+    copy.save_as(tmp_path / "copy.dcm")
+    shutil.rmtree(tmp_path / "a")
+    case = read(tmp_path)
+    np.testing.assert_array_equal(values(case), values(plain))
+    np.testing.assert_allclose(case.geometry.affine, plain.geometry.affine)
+    assert case.source["acquisition"]["KVP"] == 120
 
 
 def test_descriptions_that_do_not_fit_the_frames_are_refused(tmp_path):

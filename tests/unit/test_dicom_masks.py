@@ -10,25 +10,19 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from app.core.errors import VolumeInvalid
 from app.formats.dicom.contours import filled
-from tests.unit.dicom_files import AXIAL, CORONAL, OBLIQUE, RNG, data_set, numbered, read, series
+from tests.unit.dicom_files import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    RNG,
+    data_set,
+    images_of,
+    numbered,
+    read,
+    series,
+)
 
 NAMES = ("liver", "Tumour")
-
-
-def images_of(folder):
-    found = [pydicom.dcmread(path) for path in folder.iterdir()]
-    patient = {"PatientBirthDate": "", "PatientSex": "", "AccessionNumber": "", "StudyID": ""}
-    for image in found:
-        for name, value in patient.items():
-            setattr(image, name, value)
-        image.SliceThickness = 2.5
-        image.StudyDate = image.StudyTime = image.ReferringPhysicianName = ""
-    return sorted(
-        found,
-        key=lambda i: (
-            np.cross(*np.reshape(i.ImageOrientationPatient, (2, 3))) @ i.ImagePositionPatient
-        ),
-    )
 
 
 def write_seg(path, images, classes, names=NAMES, kind="BINARY", **options):
