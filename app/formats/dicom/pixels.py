@@ -55,7 +55,7 @@ def decoded(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Pixels | str]]:
         for frame in part:
             found = None
             if dataset is not None:
-                found = attempt(lambda d=dataset, f=frame: _frame(d, f))  # type: ignore[misc]
+                found = attempt(lambda d=dataset, f=frame: _judged(d, f))  # type: ignore[misc]
             yield found if found is not None else (frame, _why_not(dataset))
 
 
@@ -68,6 +68,14 @@ def _opened(path: Path) -> FileDataset:
     return dataset
 
 
+def _judged(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels | str]:
+    """As ``_frame``, or why it is no picture, where we know better than a library."""
+    try:
+        return _frame(dataset, frame)
+    except VolumeInvalid as invalid:
+        return frame, str(invalid)
+
+
 def _frame(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels]:
     index = (frame.number or 1) - 1
     _check_claim(dataset, frame, index)
@@ -77,12 +85,12 @@ def _frame(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels]:
         array = apply_color_lut(array, dataset)
     if frame.tone in ("palette", "colour"):
         if array.ndim != 3 or array.shape[:2] != frame.size[:2]:
-            raise VolumeInvalid("not a coloured picture")
+            raise VolumeInvalid("its pixels are no coloured picture of the size in its header")
         return frame, array[..., :3]
     if array.shape != frame.size[:2]:
-        raise VolumeInvalid("not a grey picture")
+        raise VolumeInvalid("its pixels are no grey picture of the size in its header")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise VolumeInvalid("not finite")
+        raise VolumeInvalid("it holds values that are not finite: replace them by numbers")
     if frame.lut:
         looked_up = apply_modality_lut(array, _with_lut(dataset, index))
         array = np.asarray(looked_up)
@@ -129,7 +137,10 @@ def _check_claim(dataset: FileDataset, frame: Frame, index: int) -> None:
     count = int(dataset.get("NumberOfFrames") or 1)
     claim = claimed_size(get_frame(dataset.PixelData, index, number_of_frames=count))
     if claim is not None and claim != frame.size[:2]:
-        raise VolumeInvalid("another size")
+        raise VolumeInvalid(
+            f"its compressed pixels are {claim[0]} × {claim[1]}, and its header says "
+            f"{frame.size[0]} × {frame.size[1]}"
+        )
 
 
 def _why_not(dataset: FileDataset | None) -> str:
