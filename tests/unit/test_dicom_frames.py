@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 
 import highdicom as hd
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.uid import JPEGLSLossless, generate_uid
 
 from app.core.errors import VolumeInvalid
 from tests.unit.dicom_files import (
@@ -125,6 +127,22 @@ def test_descriptions_that_do_not_fit_the_frames_are_refused(tmp_path):
     image.save_as(tmp_path / "a" / "enhanced.dcm")
     with pytest.raises(VolumeInvalid, match="4 frames, and 5 descriptions"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("fragments", [1, 2, None])
+def test_compressed_frames_are_found_in_their_fragments(tmp_path, fragments):
+    pixels = RNG.integers(0, 4096, (4, 32, 40)).astype(np.uint16)
+    image = enhanced(tmp_path / "a", pixels)
+    streams = [imagecodecs.jpegls_encode(plane) for plane in pixels]
+    if fragments is None:
+        table = encapsulate_extended(streams)
+        image.PixelData, image.ExtendedOffsetTable, image.ExtendedOffsetTableLengths = table
+    else:
+        image.PixelData = encapsulate(streams, fragments_per_frame=fragments)
+    image["PixelData"].is_undefined_length = True
+    image.file_meta.TransferSyntaxUID = JPEGLSLossless
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    np.testing.assert_array_equal(values(read(tmp_path)), pixels - 10.0)
 
 
 def test_a_film_of_frames_is_in_its_order_and_its_place_unknown(tmp_path):

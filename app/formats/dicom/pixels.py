@@ -135,7 +135,11 @@ def _check_claim(dataset: FileDataset, frame: Frame, index: int) -> None:
     if not syntax.is_encapsulated:
         return
     count = int(dataset.get("NumberOfFrames") or 1)
-    claim = claimed_size(get_frame(dataset.PixelData, index, number_of_frames=count))
+    table = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        table = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    stream = get_frame(dataset.PixelData, index, number_of_frames=count, extended_offsets=table)
+    claim = claimed_size(stream)
     if claim is not None and claim != frame.size[:2]:
         raise VolumeInvalid(
             f"its compressed pixels are {claim[0]} × {claim[1]}, and its header says "
