@@ -1,6 +1,5 @@
 """Data sets in and out through the page: checked, watched, reported, cancelled, deleted."""
 
-import json
 import re
 import zipfile
 
@@ -9,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.store import Role
+from tests.browser.test_review_and_dashboard import answer
 from tests.conftest import png_of
 
 
@@ -100,50 +100,29 @@ def test_an_upload_that_breaks_off_says_so_and_can_be_tried_again(dashboard, arc
     expect(panel.get_by_role("alert")).to_have_count(0)
 
 
-def transfer(**changes) -> dict:
-    return {
-        "id": 77,
-        "kind": "export",
-        "project": "p",
-        "layout": "dicom-seg",
-        "options": {},
-        "state": "running",
-        "progress": {"cases": 1, "total": 4},
-        "report": None,
-        "error": None,
-        "cancel_requested": False,
-        "created_by": "eva",
-        "created_at": "2026-01-01T00:00:00Z",
-        "finished_at": None,
-        **changes,
-    }
-
-
-def test_an_export_is_chosen_watched_and_fetched(dashboard):
-    """The export's own routes are played: what it writes is tested where it is written."""
+def test_an_export_is_chosen_watched_and_fetched(service, dashboard):
     page, project = dashboard("exporter")
-    report = {"cases": 3, "masks": 12, "left_out": {"p4": "two sizes"}, "warnings": {}}
-    done = transfer(state="succeeded", report=report)
-    page.route("**/exports?**", lambda route: route.fulfill(status=202, json=transfer()))
-    page.route(
-        "**/transfers/77/events",
-        lambda route: route.fulfill(
-            content_type="text/event-stream",
-            body=f"event: transfer\ndata: {json.dumps(done)}\n\n",
-        ),
-    )
+    answer(service, project, "drawer", 10)
     panel = page.get_by_label("Export", exact=True)
-    panel.get_by_label("Masks").select_option("accepted")
+    panel.get_by_label("Format").select_option("nifti")
+    panel.get_by_label("Masks").select_option("all")
     panel.get_by_label("Licence").fill("CC BY 4.0")
-    with page.expect_request("**/exports?**") as sent:
-        panel.get_by_role("button", name="Export").click()
-    assert f"/projects/{project}/exports" in sent.value.url
-    assert "only=accepted" in sent.value.url
-    assert "licence=CC+BY+4.0" in sent.value.url
-    expect(panel.get_by_text("3 cases with 12 masks.")).to_be_visible()
-    expect(panel.get_by_text("two sizes")).to_be_visible()
-    link = panel.get_by_role("link", name="Download")
-    assert link.get_attribute("href") == "/transfers/77/archive"
+    panel.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        panel.get_by_role("link", name="Download").click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        names = packed.namelist()
+        (card,) = (name for name in names if name.endswith("croissant.json"))
+        assert "CC BY 4.0" in packed.read(card).decode()
+    assert any("/labels/" in name for name in names)
+    assert any("/readings/drawer/" in name for name in names)
+
+
+def test_an_export_of_nothing_says_so(dashboard):
+    page, _ = dashboard("early")
+    panel = page.get_by_label("Export", exact=True)
+    panel.get_by_role("button", name="Export").click()
+    expect(panel.get_by_role("alert")).to_contain_text("no labelled slice")
 
 
 def test_deleting_shows_what_would_go_and_wants_the_name(service, dashboard):

@@ -396,6 +396,7 @@ const english = {
     licenceExample: "CC BY 4.0",
     exportSubmit: "Export",
     download: "Download",
+    downloadHint: "It is kept for a day.",
   },
   deletion: {
     title: "Delete",

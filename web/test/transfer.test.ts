@@ -5,10 +5,12 @@ import type { CaseTaken, Transfer } from "../src/api/client";
 import {
   caseWords,
   exportPath,
+  hasArchive,
   type ImportForm,
   importPath,
   isActive,
   progressWords,
+  reportOf,
   resultWords,
   shareDone,
   sizeWords,
@@ -100,6 +102,33 @@ describe("a transfer is told of", () => {
     expect(resultWords(transfer({ report, kind: "check" }))).toBe("1 case would come in.");
     expect(resultWords(transfer({ report, kind: "export" }))).toBe("1 case with 2 masks.");
     expect(isActive(transfer({ state: "cancelled" }))).toBe(false);
+  });
+});
+
+describe("an export", () => {
+  const at = (hours: number) => new Date(hours * 3_600_000).toISOString();
+  const done = transfer({
+    kind: "export",
+    state: "succeeded",
+    created_by: "eva",
+    finished_at: at(0),
+  });
+
+  it("can be fetched for a day, from the server that wrote it", () => {
+    expect(hasArchive(done, 23 * 3_600_000)).toBe(true);
+    expect(hasArchive(done, 24 * 3_600_000)).toBe(false);
+    expect(hasArchive({ ...done, created_by: null }, 0)).toBe(false);
+    expect(hasArchive({ ...done, state: "failed" }, 0)).toBe(false);
+    expect(hasArchive({ ...done, kind: "import" }, 0)).toBe(false);
+  });
+
+  it("leaves out cases", () => {
+    const report = { cases: 3, masks: 12, left_out: { p4: "two sizes" } };
+    expect(reportOf({ ...done, report })).toMatchObject({
+      refused: { p4: "two sizes" },
+      left_out: {},
+    });
+    expect(reportOf(transfer({ report }))?.left_out).toEqual({ p4: "two sizes" });
   });
 });
 

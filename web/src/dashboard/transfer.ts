@@ -73,6 +73,24 @@ export function namesIn(list: string): string[] {
     .filter((name) => name !== "");
 }
 
+/** What came of a transfer. What an export leaves out are cases, not files. */
+export function reportOf({ kind, report }: Transfer): Report | null {
+  const found = report as Report | null;
+  return found && kind === "export"
+    ? { ...found, refused: found.left_out ?? {}, left_out: {} }
+    : found;
+}
+
+/** How long the server keeps the archive of an export. */
+const KEPT_MS = 24 * 60 * 60_000;
+
+/** Whether an export can be fetched: not one of the command line, which wrote it elsewhere. */
+export function hasArchive(transfer: Transfer, now: number): boolean {
+  const { kind, state, created_by: by, finished_at: end } = transfer;
+  const fresh = end !== null && now - new Date(end).getTime() < KEPT_MS;
+  return kind === "export" && state === "succeeded" && by !== null && fresh;
+}
+
 /** How far a transfer is, from 0 to 1; null where nobody knows yet. */
 export function shareDone({ progress }: Transfer): number | null {
   const { cases, total } = progress as { cases?: number; total?: number };

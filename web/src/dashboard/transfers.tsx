@@ -5,7 +5,15 @@ import { api, data, type Transfer } from "../api/client";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
 import { ReportView } from "./report";
-import { isActive, progressWords, type Report, resultWords, shareDone } from "./transfer";
+import {
+  hasArchive,
+  isActive,
+  progressWords,
+  type Report,
+  reportOf,
+  resultWords,
+  shareDone,
+} from "./transfer";
 
 const text = t.transfers;
 const REFRESH_SECONDS = 5;
@@ -50,6 +58,7 @@ export function TransferView(props: { transfer: Transfer; onChange: () => void }
     }
   };
   const share = shareDone(transfer);
+  const report = reportOf(transfer);
   return (
     <div class="transfer" data-transfer={id} data-state={state}>
       {isActive(transfer) ? (
@@ -72,17 +81,20 @@ export function TransferView(props: { transfer: Transfer; onChange: () => void }
       ) : (
         <p role="status">
           {transfer.report ? resultWords(transfer) : text.states[state]}{" "}
-          {kind === "export" && state === "succeeded" && (
-            <a href={`/transfers/${id}/archive`} download>
-              {text.download}
-            </a>
+          {hasArchive(transfer, Date.now()) && (
+            <>
+              <a href={`/transfers/${id}/archive`} download>
+                {text.download}
+              </a>{" "}
+              <span class="small">{text.downloadHint}</span>
+            </>
           )}
         </p>
       )}
       {state === "cancelled" && <p class="small">{text.cancelledHint[kind]}</p>}
       {transfer.error && <Failure error={transfer.error} />}
       {error && <Failure error={error} />}
-      {transfer.report && <ReportView report={transfer.report as Report} />}
+      {report && <ReportView report={report} />}
     </div>
   );
 }
