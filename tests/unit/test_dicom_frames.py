@@ -129,6 +129,26 @@ def test_descriptions_that_do_not_fit_the_frames_are_refused(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("described", [True, False])
+def test_values_may_be_said_for_all_frames_together(tmp_path, described):
+    image = enhanced(tmp_path / "a", numbered(4))
+    change = Dataset()
+    change.RescaleSlope, change.RescaleIntercept = 2, 5
+    for frame in image.PerFrameFunctionalGroupsSequence:
+        del frame.PixelValueTransformationSequence
+    if described:
+        image.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence = [change]
+    else:
+        image.RescaleSlope, image.RescaleIntercept = 2, 5
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    np.testing.assert_array_equal(values(read(tmp_path)), numbered(4) * 2.0 + 5)
+    del image.PerFrameFunctionalGroupsSequence
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    case = read(tmp_path)
+    np.testing.assert_array_equal(values(case), numbered(4) * 2.0 + 5)
+    assert case.geometry is None
+
+
 @pytest.mark.parametrize("fragments", [1, 2, None])
 def test_compressed_frames_are_found_in_their_fragments(tmp_path, fragments):
     pixels = RNG.integers(0, 4096, (4, 32, 40)).astype(np.uint16)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
@@ -25,8 +25,9 @@ from app.core.rescale import PLAIN
 from app.formats.channels import Choice, colour_refused, grey_refused
 from app.formats.dicom import kept
 from app.formats.dicom.codestream import claimed_size
-from app.formats.dicom.elements import items, uid_name
+from app.formats.dicom.elements import uid_name
 from app.formats.dicom.frame import Frame
+from app.formats.dicom.groups import Groups
 from app.formats.dicom.header import with_pixels
 from app.formats.dicom.quiet import attempt
 
@@ -92,8 +93,8 @@ def _frame(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise VolumeInvalid("it holds values that are not finite: replace them by numbers")
     if frame.lut:
-        looked_up = apply_modality_lut(array, _with_lut(dataset, index))
-        array = np.asarray(looked_up)
+        said = Groups.of_frame(dataset, index).of("PixelValueTransformationSequence")
+        array = np.asarray(apply_modality_lut(array, said))
         frame = replace(frame, rescale=replace(PLAIN, unit=frame.rescale.unit))
     return _as_shown(frame, array)
 
@@ -114,19 +115,6 @@ def _as_shown(frame: Frame, array: Pixels) -> tuple[Frame, Pixels]:
 def _wider(dtype: np.dtype[Any]) -> type[np.signedinteger[Any]]:
     """Integers that hold the negative of any of a type's; of 64 bits no file holds the largest."""
     return np.int32 if dtype.itemsize < 4 else np.int64
-
-
-def _with_lut(dataset: FileDataset, index: int) -> Dataset:
-    """Where the table of a frame's values stands."""
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        return dataset
-    for groups in (
-        dataset.PerFrameFunctionalGroupsSequence[index],
-        dataset.SharedFunctionalGroupsSequence[0],
-    ):
-        for values in items(groups, "PixelValueTransformationSequence"):
-            return values
-    return dataset
 
 
 def _check_claim(dataset: FileDataset, frame: Frame, index: int) -> None:
