@@ -61,7 +61,7 @@ def series(
                 delattr(image, name)
         name = f"{RNG.integers(10**9)}.dcm" if names is None else names[n]
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+        image.file_meta.MediaStorageSOPClassUID = image.get("SOPClassUID", "1.2.3")
         pydicom.dcmwrite(folder / name, image, enforce_file_format=True)
     return folder
 
