@@ -9,9 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.core import errors
+from app.store.blobs import BlobsGone
 
 STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -79,6 +81,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(StaleDataError, _gone)
+    app.add_exception_handler(BlobsGone, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -150,6 +154,20 @@ def _database(request: Request, error: Exception) -> JSONResponse:
         "Database unavailable",
         f"the database could not complete this ({error.orig}); nothing was stored: "
         "repeat the request in a moment, or ask an admin to look at disk and database",
+        {"Retry-After": "2"},
+    )
+
+
+def _gone(request: Request, error: Exception) -> JSONResponse:
+    # Between two looks of a request at the database, somebody deleted what it is about: asked
+    # again, it is not found. If it is found and its bytes are not, the log says which.
+    _log.error("deleted meanwhile, or lost", error=str(error))
+    return problem(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Deleted meanwhile",
+        "what this is about was deleted while it was asked for; nothing was stored: repeat the "
+        "request to see, and if this comes again, ask an admin to look at the log",
         {"Retry-After": "2"},
     )
 

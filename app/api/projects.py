@@ -1,9 +1,11 @@
 """Projects and how they fare."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Path
 
+from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
@@ -15,10 +17,12 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.schemas.base import Page, page_of
+from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.projects import EventOut, ProjectChange, ProjectCreate, ProjectOut
 from app.api.schemas.rounds import ProgressOut
 from app.core.project_settings import ProjectSettings
 from app.loop.audit import list_events
+from app.loop.deletions import of_project
 from app.loop.progress import progress
 from app.loop.projects import (
     create_project,
@@ -72,6 +76,22 @@ def change(
     if job is not None:
         background.add_task(workers.wake, [job.queue])
     return ProjectOut.model_validate(changed)
+
+
+@router.delete("/{name}")
+async def delete_project(
+    name: Name,
+    admin: Admin,
+    deletes: Deletes,
+    background: BackgroundTasks,
+    confirm: Confirm = None,
+) -> DeletionOut:
+    """Delete a project with its cases, masks and models; its jobs are cancelled first.
+
+    Without `confirm`, the project's name, nothing is deleted: the reply counts what would go. That
+    it was deleted, and by whom, is kept at `GET /events`.
+    """
+    return await deletes(partial(of_project, name=name), admin, confirm, background)
 
 
 @router.get("/{name}/progress")

@@ -1,10 +1,12 @@
 """Slices: posting them, and their pictures."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
 
+from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     LARGEST_ID,
@@ -23,9 +25,11 @@ from app.api.dependencies import (
 )
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.schemas.base import Page
+from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
 from app.core.splits import Split
+from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
 from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project, lock_project
@@ -109,6 +113,21 @@ def show_slices(
 def show(slice_id: Id, session: Reading, viewer: SignedIn) -> SliceOut:
     """One slice without its pixels."""
     return SliceOut.of(show_slice(session, slice_id))
+
+
+@router.delete("/slices/{slice_id}")
+async def delete_slice(
+    slice_id: Id,
+    admin: Admin,
+    deletes: Deletes,
+    background: BackgroundTasks,
+    confirm: Confirm = None,
+) -> DeletionOut:
+    """Delete a slice with all that was drawn, scored and said of it; the last takes its case along.
+
+    Without `confirm`, CASE/INDEX of the slice, nothing is deleted: the reply counts what would go.
+    """
+    return await deletes(partial(of_slice, slice_id=slice_id), admin, confirm, background)
 
 
 @router.get("/slices/{slice_id}/image", response_class=Response, responses=PNG_RESPONSES)

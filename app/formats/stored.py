@@ -46,6 +46,11 @@ def to_stored(
     """
     if voxels.dtype.kind not in "iufb":
         raise VolumeInvalid(f"{path} holds {voxels.dtype}: one grey value a voxel is expected")
+    if slope < 0:
+        # What is stored runs with the values: a negative slope would say that it is shown turned.
+        wide = np.float64 if voxels.dtype == np.uint64 else np.int64
+        voxels = -(voxels.astype(wide) if voxels.dtype.kind in "iub" else voxels)
+        slope = -slope
     whole = _whole(voxels)
     if whole is not None:
         pixels, offset = whole

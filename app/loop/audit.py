@@ -21,7 +21,10 @@ def record(
     session.add(Event(action=action, account_id=account_id, project_id=project_id, detail=detail))
 
 
-def list_events(session: Session, project: Project, cursor: int | None, limit: int) -> Page[Event]:
-    """A page of the project's audit trail."""
-    query = select(Event).where(Event.project_id == project.id)
+def list_events(
+    session: Session, project: Project | None, cursor: int | None, limit: int
+) -> Page[Event]:
+    """A page of the project's audit trail; without a project, of what belongs to none."""
+    project_id = project.id if project else None
+    query = select(Event).where(Event.project_id.is_not_distinct_from(project_id))
     return paginate(session, query, Event.id, cursor, limit, lambda event: event)

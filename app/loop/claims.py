@@ -94,7 +94,7 @@ def split(session: Session, held: Claim, shards: list[dict[str, Any]]) -> tuple[
     """
     job = hold(session, held)
     if not shards:
-        return _continue(job, STEP_SELECT)
+        return requeue(job, STEP_SELECT)
     job.state = JobState.WAITING
     job.step = STEP_SCORE
     job.heartbeat_at = None
@@ -122,7 +122,7 @@ def finish(session: Session, held: Claim, **progress: Any) -> tuple[str, ...]:
     session.flush()
     if parent is None or parent.state is not JobState.WAITING:
         return ()
-    return _continue(parent, STEP_SELECT) if _all_ended(session, parent) else ()
+    return requeue(parent, STEP_SELECT) if _all_ended(session, parent) else ()
 
 
 def fail(session: Session, held: Claim, error: str) -> None:
@@ -156,7 +156,7 @@ def release(session: Session, held: Claim) -> tuple[str, ...]:
         job = hold(session, held)
     except ClaimLost:
         return ()
-    return _continue(job, job.step)
+    return requeue(job, job.step)
 
 
 def sweep(
@@ -176,7 +176,7 @@ def sweep(
     waiting = select(Job).where(Job.state == JobState.WAITING)
     for job in session.scalars(waiting.with_for_update(skip_locked=True)).all():
         if _all_ended(session, job):
-            _continue(job, STEP_SELECT)
+            requeue(job, STEP_SELECT)
     session.flush()
     queues = set()
     queued = select(Job).where(Job.state == JobState.QUEUED)
@@ -208,7 +208,8 @@ def _take_back(session: Session, job: Job, max_attempts: int) -> None:
     job.announced_at = None
 
 
-def _continue(job: Job, step: str) -> tuple[str, ...]:
+def requeue(job: Job, step: str) -> tuple[str, ...]:
+    """Put a job back in the queue, at a step. Returns the queues to announce."""
     job.state = JobState.QUEUED
     job.step = step
     job.heartbeat_at = None

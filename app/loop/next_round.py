@@ -17,6 +17,7 @@ from app.loop import claims
 from app.loop.batches import add_items, anything_to_ask, ask_again, selectable, unlabelled_pool
 from app.loop.claims import Claim
 from app.loop.rounds import close_round, open_round, start_round
+from app.loop.slices import still_there
 from app.store import (
     Label,
     MapPoint,
@@ -54,14 +55,16 @@ def save_scores(
     features: Sequence[dict[str, Any]],
 ) -> None:
     """Keep scores by (model, slice, measure) and features by (model, slice), replacing what a
-    lost attempt left.
+    lost attempt left. Slices that were deleted meanwhile are left out.
     """
     claims.hold(session, held)
+    there = still_there(session, {row["slice_id"] for row in (*scores, *features)})
     tables: tuple[tuple[type[Score | SliceFeatures], Sequence[dict[str, Any]]], ...] = (
         (Score, scores),
         (SliceFeatures, features),
     )
-    for table, rows in tables:
+    for table, all_rows in tables:
+        rows = [row for row in all_rows if row["slice_id"] in there]
         if not rows:
             continue
         slice_ids = {row["slice_id"] for row in rows}
@@ -70,7 +73,7 @@ def save_scores(
                 table.model_id == rows[0]["model_id"], table.slice_id.in_(slice_ids)
             )
         )
-        session.execute(insert(table), list(rows))
+        session.execute(insert(table), rows)
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def open_next_round(
     """Close the round and open the next with its suggestions, and end the job. One transaction.
 
     Returns None when nothing was left to choose: the loop has come to its end. Slices that
-    were answered since they were chosen are left out. Raises ``ClaimLost``.
+    were answered or deleted since they were chosen are left out. Raises ``ClaimLost``.
     """
     job = claims.hold(session, held)
     project = session.get_one(Project, job.project_id)
@@ -187,9 +190,11 @@ def open_next_round(
         round_.nearest, round_.exploring = selection.nearest, selection.exploring
         _add_chosen(session, round_, model_id, chosen)
         ask_again(session, round_)
+        there = still_there(session, selection.places.keys())
         session.add_all(
             MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
             for slice_id, (x, y) in selection.places.items()
+            if slice_id in there
         )
     elif not anything_to_ask(session, project) or selectable(session, project):
         close_round(session, last)

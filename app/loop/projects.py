@@ -53,12 +53,13 @@ def lock_project(session: Session, project_id: int) -> None:
 
     Its row is the one lock on its rounds: whoever hands out, answers or replaces a batch or
     asks for a retraining holds it, so that two annotators never get one slice, the last answer
-    is never missed, and nobody waits for two locks in different orders.
+    is never missed, and nobody waits for two locks in different orders. Raises ``NotFound`` when
+    the project was deleted meanwhile.
     """
     # NO KEY UPDATE: rows that refer to the project can still be inserted meanwhile.
-    session.execute(
-        select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)
-    )
+    held = select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)
+    if session.scalar(held) is None:
+        raise NotFound("the project was deleted meanwhile: ask for the list of projects")
 
 
 def list_projects(session: Session, cursor: int | None, limit: int) -> Page[Project]:

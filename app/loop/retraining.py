@@ -16,13 +16,20 @@ def retrain_if_due(session: Session, project: Project) -> Job | None:
     """
     round_ = open_round(session, project)
     if round_ is None:
-        due = has_model(session, project) and jobs.has_label(session, project)
-        # One that failed would only fail again, one that was cancelled was not wanted.
-        due = due and jobs.last_succeeded(session, project.id)
-        due = due and anything_selectable(session, project)
+        due = has_model(session, project) and _may_go_on(session, project)
     else:
         due = _batch_is_done(session, project, round_)
     return jobs.request_retrain(session, project, by=None) if due else None
+
+
+def _may_go_on(session: Session, project: Project) -> bool:
+    """Whether another round can be opened, and nobody has stopped that."""
+    # A retraining that failed would only fail again, one that was cancelled was not wanted.
+    return (
+        jobs.has_label(session, project)
+        and jobs.last_succeeded(session, project.id)
+        and anything_selectable(session, project)
+    )
 
 
 def _batch_is_done(session: Session, project: Project, round_: Round) -> bool:
@@ -32,7 +39,10 @@ def _batch_is_done(session: Session, project: Project, round_: Round) -> bool:
         fill_first_batch(session, project, round_)
     state = batch_state(session, round_)
     settings = query_settings(project)
-    if state.labelled == 0 or state.size == 0:
+    if state.size == 0:
+        # All of it was deleted: nobody's answer will ever end this round.
+        return round_.model_id is not None and _may_go_on(session, project)
+    if state.labelled == 0:
         return False
     enough = state.labelled >= min(settings.retrain_after or state.size, state.size)
     unreviewed = settings.review and state.labelled + state.open < state.size

@@ -1,6 +1,7 @@
 """What a model learns from: which labelled slices are for what, and their pixels."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -16,6 +17,8 @@ from app.store import Case, Image, Label, Project, Slice, blobs
 
 # Slices whose pixels are read at once: bounds memory, whatever the size of the pool.
 _PAGE = 64
+# How often a page is read again of which something was deleted between two queries.
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -88,31 +91,58 @@ def load_slices(
 ) -> Iterator[LoadedSlice]:
     """The slices of these ids in this order, their pixels read a page at a time.
 
+    Slices that were deleted meanwhile are left out, with labels those without one.
     ``context``: so many slices before and after each come with it.
     """
     moments: dict[tuple[int, int], Moments] = {}
     size = max(1, _PAGE // (2 * context + 1))
     for start in range(0, len(slice_ids), size):
         page = slice_ids[start : start + size]
-        query = select(Slice, Case.name).join(Case, Case.id == Slice.case_id)
-        rows = {row[0].id: row for row in session.execute(query.where(Slice.id.in_(page)))}
-        around = _around(session, [rows[slice_id][0] for slice_id in page], context)
-        images = _images(session, {n for ids in around.values() for n in ids})
-        _add_moments(session, moments, {row[0].case_id for row in rows.values()})
-        labels = _labels(session, page) if with_labels else {}
-        for slice_id in page:
-            slice_, case = rows[slice_id]
-            yield LoadedSlice(
-                slice_id=slice_id,
-                case=case,
-                index=slice_.index,
-                planes=[
-                    Plane(pixels, rescale, moments[slice_.case_id, channel])
-                    for neighbour in around[slice_id]
-                    for channel, pixels, rescale in images[neighbour]
-                ],
-                classes=labels.get(slice_id),
-            )
+        yield from _page(session, page, context, with_labels, moments)
+
+
+def _page(
+    session: Session,
+    page: Sequence[int],
+    context: int,
+    with_labels: bool,
+    moments: dict[tuple[int, int], Moments],
+) -> list[LoadedSlice]:
+    for _ in range(_TRIES):
+        # Not all databases show one state to all queries of a session.
+        with suppress(LookupError):
+            return _read(session, page, context, with_labels, moments)
+    return _read(session, page, context, with_labels, moments)
+
+
+def _read(
+    session: Session,
+    page: Sequence[int],
+    context: int,
+    with_labels: bool,
+    moments: dict[tuple[int, int], Moments],
+) -> list[LoadedSlice]:
+    query = select(Slice, Case.name).join(Case, Case.id == Slice.case_id)
+    rows = {row[0].id: row for row in session.execute(query.where(Slice.id.in_(page)))}
+    labels = _labels(session, page) if with_labels else {}
+    there = [one for one in page if one in rows and (one in labels or not with_labels)]
+    around = _around(session, [rows[slice_id][0] for slice_id in there], context)
+    images = _images(session, {n for ids in around.values() for n in ids})
+    _add_moments(session, moments, {rows[slice_id][0].case_id for slice_id in there})
+    return [
+        LoadedSlice(
+            slice_id=slice_id,
+            case=rows[slice_id][1],
+            index=rows[slice_id][0].index,
+            planes=[
+                Plane(pixels, rescale, moments[rows[slice_id][0].case_id, channel])
+                for neighbour in around[slice_id]
+                for channel, pixels, rescale in images[neighbour]
+            ],
+            classes=labels.get(slice_id),
+        )
+        for slice_id in there
+    ]
 
 
 def _around(session: Session, slices: Sequence[Slice], context: int) -> dict[int, list[int]]:

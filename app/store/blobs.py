@@ -4,10 +4,10 @@ Nothing else reads or writes them, so they can be moved elsewhere by one class. 
 default: kept in the transaction that refers to them, and saved with one backup.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Protocol, cast
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Protocol, cast
 
-from sqlalchemy import LargeBinary, String, select
+from sqlalchemy import LargeBinary, String, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -16,6 +16,12 @@ from app.store.base import Base
 
 _KEY = "blobs"
 _AT_ONCE = 500
+# Of some names, those that rows refer to.
+InUse = Callable[[Collection[str]], set[str]]
+
+
+class BlobsGone(LookupError):
+    """Bytes that are not there: what referred to them was deleted meanwhile, or they are lost."""
 
 
 class BlobStore(Protocol):
@@ -26,6 +32,14 @@ class BlobStore(Protocol):
 
     def get(self, session: Session, names: Collection[str]) -> dict[str, bytes]:
         """The bytes of those names; a name that is not there is left out."""
+
+    def sizes(self, session: Session, names: Collection[str]) -> dict[str, int]:
+        """How many bytes those names have; a name that is not there is left out."""
+
+    def forget(self, session: Session, names: Collection[str], in_use: InUse) -> set[str]:
+        """Drop bytes that nothing refers to. Returns the names that somebody is keeping right
+        now, of which nothing can be said until that transaction has ended.
+        """
 
 
 class StoredBlob(Base):
@@ -43,22 +57,73 @@ class DatabaseBlobs:
     def put(self, session: Session, blobs: Iterable[Blob]) -> None:
         """Keep bytes; those that are there already are left alone."""
         # In one order everywhere: two transactions that keep the same bytes wait, not deadlock.
-        rows = [{"sha256": b.sha256, "data": b.data} for b in sorted(blobs, key=lambda b: b.sha256)]
+        rows: list[dict[str, Any]] = [
+            {"sha256": b.sha256, "data": b.data} for b in sorted(blobs, key=lambda b: b.sha256)
+        ]
         if not rows:
             return
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        session.execute(dialect.insert(StoredBlob).on_conflict_do_nothing(), rows)
+        if session.get_bind().dialect.name == "sqlite":
+            session.execute(sqlite.insert(StoredBlob).on_conflict_do_nothing(), rows)
+            return
+        while rows:
+            session.execute(postgresql.insert(StoredBlob).on_conflict_do_nothing(), rows)
+            # What was there already must not be forgotten before we have referred to it; what
+            # was forgotten while we waited for the lock is put again.
+            held: set[str] = set()
+            for some in parts([row["sha256"] for row in rows]):
+                held |= _locked(session, some, deleting=False)
+            rows = [row for row in rows if row["sha256"] not in held]
 
     def get(self, session: Session, names: Collection[str]) -> dict[str, bytes]:
         """The bytes of those names; a name that is not there is left out."""
         found: dict[str, bytes] = {}
-        ordered = sorted(names)
-        # A database takes only so many parameters in one query.
-        for start in range(0, len(ordered), _AT_ONCE):
-            part = StoredBlob.sha256.in_(ordered[start : start + _AT_ONCE])
-            rows = session.execute(select(StoredBlob.sha256, StoredBlob.data).where(part))
+        for some in parts(names):
+            query = select(StoredBlob.sha256, StoredBlob.data)
+            rows = session.execute(query.where(StoredBlob.sha256.in_(some)))
             found |= {name: data for name, data in rows}
         return found
+
+    def sizes(self, session: Session, names: Collection[str]) -> dict[str, int]:
+        """How many bytes those names have; a name that is not there is left out."""
+        found: dict[str, int] = {}
+        for some in parts(names):
+            query = select(StoredBlob.sha256, func.length(StoredBlob.data))
+            rows = session.execute(query.where(StoredBlob.sha256.in_(some)))
+            found |= {name: size for name, size in rows}
+        return found
+
+    def forget(self, session: Session, names: Collection[str], in_use: InUse) -> set[str]:
+        """Drop bytes that nothing refers to; returns the names that somebody is keeping."""
+        kept: set[str] = set()
+        for some in parts(names):
+            there = set(
+                session.scalars(select(StoredBlob.sha256).where(StoredBlob.sha256.in_(some)))
+            )
+            # Locked before it is asked who refers to them: whoever keeps one later waits.
+            ours = _locked(session, some, deleting=True)
+            kept |= there - ours
+            gone = StoredBlob.sha256.in_(ours - in_use(ours))
+            session.execute(delete(StoredBlob).where(gone))
+        return kept
+
+
+def _locked(session: Session, names: list[str], deleting: bool) -> set[str]:
+    """Those of the names that are there, locked until the transaction ends.
+
+    Whoever deletes takes what is free, so that it never waits while somebody waits for it. SQLite
+    has one writer, and needs no locks.
+    """
+    query = select(StoredBlob.sha256).where(StoredBlob.sha256.in_(names))
+    query = query.order_by(StoredBlob.sha256)
+    locked = query.with_for_update(read=not deleting, key_share=not deleting, skip_locked=deleting)
+    return set(session.scalars(locked))
+
+
+def parts(names: Collection[str]) -> Iterator[list[str]]:
+    """The names in their order, some at a time: a database takes only so many parameters."""
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
 
 
 def attached(blobs: BlobStore) -> dict[str, object]:
@@ -68,19 +133,33 @@ def attached(blobs: BlobStore) -> dict[str, object]:
 
 def put(session: Session, *blobs: Blob) -> None:
     """Keep bytes where the session's database keeps them."""
-    cast("BlobStore", session.info[_KEY]).put(session, {b.sha256: b for b in blobs}.values())
+    _store(session).put(session, {b.sha256: b for b in blobs}.values())
 
 
 def get_many(session: Session, names: Collection[str]) -> dict[str, bytes]:
-    """The bytes of several names. Raises ``LookupError`` when some are gone."""
+    """The bytes of several names. Raises ``BlobsGone`` when some are gone."""
     wanted = set(names)
-    found = cast("BlobStore", session.info[_KEY]).get(session, wanted) if wanted else {}
+    found = _store(session).get(session, wanted) if wanted else {}
     if len(found) < len(wanted):
         missing = min(wanted - found.keys())
-        raise LookupError(f"{len(wanted) - len(found)} blobs are gone, such as {missing}")
+        raise BlobsGone(f"{len(wanted) - len(found)} blobs are gone, such as {missing}")
     return found
 
 
 def get(session: Session, name: str) -> bytes:
-    """The bytes of one name. Raises ``LookupError`` when they are gone."""
+    """The bytes of one name. Raises ``BlobsGone`` when they are gone."""
     return get_many(session, [name])[name]
+
+
+def bytes_of(session: Session, names: Collection[str]) -> int:
+    """How many bytes those names have together; what is not there has none."""
+    return sum(_store(session).sizes(session, set(names)).values())
+
+
+def forget(session: Session, names: Collection[str], in_use: InUse) -> set[str]:
+    """Drop bytes that nothing refers to; returns the names to be asked for again later."""
+    return _store(session).forget(session, set(names), in_use) if names else set()
+
+
+def _store(session: Session) -> BlobStore:
+    return cast("BlobStore", session.info[_KEY])

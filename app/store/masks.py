@@ -56,7 +56,7 @@ class Mask(Base):
     source: Mapped[MaskSource] = mapped_column(EnumText(MaskSource))
     # None for masks of before this was asked.
     origin: Mapped[MaskOrigin | None] = mapped_column(EnumText(MaskOrigin))
-    suggestion_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    suggestion_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"), index=True)
     late: Mapped[bool] = mapped_column(default=False)
     seconds: Mapped[float | None]
     foreground_pixels: Mapped[int]
@@ -80,7 +80,7 @@ class Agreement(Base):
     __tablename__ = "agreements"
 
     mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True)
-    other_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True, index=True)
     dice: Mapped[float]
 
 
@@ -102,7 +102,7 @@ class Review(Base):
     __tablename__ = "reviews"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"))
+    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), index=True)
     reviewer_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     verdict: Mapped[ReviewState] = mapped_column(EnumText(ReviewState))
     comment: Mapped[str] = mapped_column(Text, default="")

@@ -23,8 +23,18 @@ def config() -> Config:
 def migrate(database: Database) -> None:
     """Apply what is missing. Several servers that start at once wait for the first."""
     alembic = config()
-    with database.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
+    engine = database.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # Before the transaction begins, else it has no effect: a table is made anew by
+            # dropping it, and what refers to it must not mind.
+            connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+        with connection.begin():
+            if connection.dialect.name == "postgresql":
+                lock = text("SELECT pg_advisory_xact_lock(:key)")
+                connection.execute(lock, {"key": _POSTGRES_LOCK})
+            alembic.attributes["connection"] = connection
+            command.upgrade(alembic, "head")
+        if connection.dialect.name == "sqlite":
+            # The next to use it would not enforce references either.
+            connection.invalidate()

@@ -41,7 +41,7 @@ class Score(Base):
     __tablename__ = "scores"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True, index=True)
     measure: Mapped[str] = mapped_column(String(32), primary_key=True)
     total: Mapped[float]
     target: Mapped[float]
@@ -62,7 +62,7 @@ class SliceFeatures(Base):
     __tablename__ = "slice_features"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True, index=True)
     foreground_pixels: Mapped[int]
     features: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -73,6 +73,6 @@ class Suggestion(Base):
     __tablename__ = "suggestions"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True, index=True)
     mask_sha256: Mapped[str] = mapped_column(String(64))
     uncertainty_sha256: Mapped[str] = mapped_column(String(64))

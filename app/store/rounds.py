@@ -68,7 +68,7 @@ class QueryItem(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), index=True)
     rank: Mapped[int]
     # A strategy of one's own may name its lists as it likes; ours are in ``core.streams``.
     stream: Mapped[str] = mapped_column(String(20))
@@ -83,7 +83,7 @@ class MapPoint(Base):
     __tablename__ = "map_points"
 
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"), primary_key=True)
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True)
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True, index=True)
     x: Mapped[float]
     y: Mapped[float]
 
@@ -120,7 +120,7 @@ class Lease(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
-    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"))
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), index=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     seat: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

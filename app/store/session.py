@@ -47,6 +47,20 @@ class Database:
         """How many transactions can write side by side: one on SQLite."""
         return 1 if self.engine.dialect.name == "sqlite" else _POOL_SIZE
 
+    def forget_log(self) -> None:
+        """After a deletion: let SQLite move its log into the file and empty it, if nobody reads.
+
+        The log still holds the pages as they were. Elsewhere the database does so on its own.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                cursor = connection.connection.cursor()
+                cursor.execute("PRAGMA busy_timeout=1000")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                cursor.close()
+                # Its time-out is its own.
+                connection.invalidate()
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -70,8 +84,9 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # Autocommit at the driver, so that our own BEGIN decides the kind of transaction.
     connection.isolation_level = None
     # FULL: in WAL mode anything less may lose the last commits when the power goes, and a
-    # mask that was answered with 201 must survive that.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # mask that was answered with 201 must survive that. What is deleted is overwritten, so that
+    # nobody reads it out of the file's free pages.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -64,3 +64,10 @@ def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:
         )
         classes = None if one.classes is None else one.classes.astype("uint8")
         yield Sample(one.case, one.index, image, classes)
+
+
+def noted(loaded: Iterable[LoadedSlice], seen: list[int]) -> Iterator[LoadedSlice]:
+    """The slices, each noted in ``seen`` as it passes: some that were asked for may be deleted."""
+    for one in loaded:
+        seen.append(one.slice_id)
+        yield one

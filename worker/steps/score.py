@@ -12,7 +12,7 @@ from app.store import ModelVersion, Project
 from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import RegionSums, ScoringSettings, SliceScores, score
-from worker.steps.context import FEATURES, Step, samples
+from worker.steps.context import FEATURES, Step, noted, samples
 
 # Beyond it float16 is infinite, and a distance to infinity is no number.
 _LARGEST = float(np.finfo(FEATURES).max)
@@ -31,22 +31,24 @@ def run(step: Step) -> tuple[str, ...]:
         ids = next_round.pool_to_score(
             session, step.claim.project_id, payload["first"], payload["last"]
         )
+        seen: list[int] = []
         scored = score(
             network.placed(step.device),
-            samples(training_set.load_slices(session, ids, network.context)),
+            samples(noted(training_set.load_slices(session, ids, network.context), seen)),
             find_strategy(settings.strategy).measure or "entropy",
             scoring_settings(settings, model.number),
             step.device,
             step.precision,
         )
-        for done, (slice_id, scores) in enumerate(zip(ids, scored, strict=True), start=1):
+        for done, scores in enumerate(scored, start=1):
+            slice_id = seen[done - 1]
             rows += [_row(model.id, slice_id, one) for one in scores.measures]
             features.append(_features(model.id, slice_id, scores))
             step.report({"slices_scored": done, "slices_to_score": len(ids)})
     with step.database.writing() as session:
         next_round.save_scores(session, step.claim, rows, features)
         return claims.finish(
-            session, step.claim, slices_scored=len(ids), precision=str(step.precision)
+            session, step.claim, slices_scored=len(seen), precision=str(step.precision)
         )
 
 

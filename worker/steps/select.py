@@ -28,7 +28,7 @@ from worker.segmentation import weights
 from worker.segmentation.network import Network
 from worker.segmentation.pool_map import spread
 from worker.segmentation.scoring import Maps, classes_of, pooled_features, predict
-from worker.steps.context import FEATURES, Step, samples
+from worker.steps.context import FEATURES, Step, noted, samples
 from worker.steps.score import scoring_settings
 
 # Without gradients and without a decoder, more at once is faster.
@@ -67,11 +67,14 @@ def run(step: Step) -> tuple[str, ...]:
         step.precision,
     )
     drawings = [drawing for maps in streamed for drawing in _draw(maps, measure)]
+    # What was deleted since it was picked has no drawing.
+    drawn = {one.slice_id: drawing for one, drawing in zip(loaded, drawings, strict=True)}
     selection = Selection(
         seed=seed,
         chosen=[
-            Chosen(slice_id, pick.stream, pick.score, *drawing)
-            for slice_id, pick, drawing in zip(ids, picks, drawings, strict=True)
+            Chosen(slice_id, pick.stream, pick.score, *drawn[slice_id])
+            for slice_id, pick in zip(ids, picks, strict=True)
+            if slice_id in drawn
         ],
         places=_places(offered, picks, seed),
         nearest=_nearest(offered.pool, picks),
@@ -118,9 +121,10 @@ def _offered(
             "or update the workers, and retrain"
         )
     labelled = training_set.labelled_slices(session, project).training if scored else []
+    shown: list[int] = []
     seen = pooled_features(
         network,
-        samples(training_set.load_slices(session, labelled, network.context)),
+        samples(noted(training_set.load_slices(session, labelled, network.context), shown)),
         _FEATURE_BATCH,
         step.device,
         step.precision,
@@ -132,7 +136,7 @@ def _offered(
         settings.reduction,
         foreground=torch.tensor([one.foreground_pixels or 0 for one in scored]) if whole else None,
         features=torch.from_numpy(np.stack(vectors).astype(np.float32)) if whole else None,
-        labelled_features=torch.from_numpy(seen),
+        labelled_features=torch.from_numpy(seen) if len(seen) else None,
         cases=torch.tensor([one.case_id for one in scored]).unique(return_inverse=True)[1],
         progress=progress,
     )
@@ -142,7 +146,7 @@ def _offered(
             next_round.labelled_foreground(session, project.id),
             sum(one.foreground_pixels or 0 for one in scored),
         )
-    return _Offered([one.score.slice_id for one in scored], pool, labelled, exploring)
+    return _Offered([one.score.slice_id for one in scored], pool, shown, exploring)
 
 
 def _picks(
@@ -162,7 +166,7 @@ def _picks(
     given = next_round.labelled_pool(session, project_id)
     seen = appearances_of(session, project_id, [*drawn, *given])
     at = {slice_id: place for place, slice_id in enumerate(seen.ids)}
-    taken = [at[slice_id] for slice_id in given]
+    taken = [at[slice_id] for slice_id in given if slice_id in at]
     picked = explore(seen.thumbnails, seen.cases, seen.places, k, rng, taken)
     return [Pick(index[seen.ids[one]], Stream.EXPLORE, None) for one in picked]
 

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.core.blob import Blob
+from app.core.errors import NothingLabelled
 from app.core.project_settings import TrainingSettings, job_query_settings, training_settings
 from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
@@ -18,7 +19,7 @@ from worker.segmentation import weights
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
 from worker.segmentation.training import Epoch, evaluate, seed_everything, train
-from worker.steps.context import Step, samples
+from worker.steps.context import Step, noted, samples
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,25 @@ def _plan(session: Session, project_id: int) -> _Plan:
     if parent and weights.completed(parent.architecture) != _architecture(project, settings):
         parent = None
 
-    def load(ids: Sequence[int]) -> list[Sample]:
-        return list(
-            samples(training_set.load_slices(session, ids, settings.context, with_labels=True))
-        )
+    seen: list[int] = []
 
+    def load(ids: Sequence[int]) -> list[Sample]:
+        loaded = training_set.load_slices(session, ids, settings.context, with_labels=True)
+        return list(samples(noted(loaded, seen)))
+
+    training = load(divided.training)
+    if not training:
+        raise NothingLabelled(
+            f"no labelled slice is left in the pool of {project.name!r} to train on: "
+            "draw and submit a mask first"
+        )
+    of_slice = dict(zip(divided.training, divided.mask_ids, strict=True))
     return _Plan(
         project=project,
         settings=settings,
-        divided=divided,
-        training=load(divided.training),
+        # Of what was read alone: some of it may have been deleted meanwhile.
+        divided=replace(divided, mask_ids=[of_slice[slice_id] for slice_id in seen]),
+        training=training,
         validation=load(divided.validation),
         test=load(divided.test),
         number=models.next_model_number(session, project_id),

@@ -1,0 +1,54 @@
+"""What becomes of a project's jobs when slices that they work on, or the project, are deleted."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.loop.claims import STEP_TRAIN, end, requeue
+from app.store import ACTIVE_STATES, Job, JobState
+
+
+def begin_again(session: Session, project_id: int, anything_to_learn: bool) -> Job | None:
+    """Make a training that runs begin anew, as slices that it may have read are gone.
+
+    Whoever holds it loses it and keeps nothing. Where nothing is left to learn from, it is
+    cancelled instead. Returns the job, if there was one.
+    """
+    job = session.scalar(
+        select(Job)
+        .where(
+            Job.project_id == project_id,
+            Job.parent_id.is_(None),
+            Job.step == STEP_TRAIN,
+            Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+        )
+        .with_for_update()
+    )
+    if job is None or job.cancel_requested:
+        return None
+    if not anything_to_learn:
+        end(job, JobState.CANCELLED)
+    elif job.state is JobState.RUNNING:
+        requeue(job, STEP_TRAIN)
+    else:
+        return None
+    return job
+
+
+def cancel_all(session: Session, project_id: int) -> list[int]:
+    """End all jobs of a project, whoever holds them; returns the retrainings among them."""
+    active = (
+        select(Job)
+        .where(Job.project_id == project_id, Job.state.in_(ACTIVE_STATES))
+        .order_by(Job.id)
+    )
+    found = session.scalars(active.with_for_update()).all()
+    for job in found:
+        end(job, JobState.CANCELLED)
+    return [job.id for job in found if job.parent_id is None]
+
+
+def delete_all(session: Session, project_id: int) -> None:
+    """Delete all jobs of a project, shards first."""
+    of_project = delete(Job).where(Job.project_id == project_id)
+    session.execute(of_project.where(Job.parent_id.is_not(None)))
+    session.execute(of_project)
