@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from app.api.dependencies import Admin, CurrentDatabase
 from app.api.projects import Name
 from app.exporting import ExportOptions, stream_project
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 

@@ -112,7 +112,7 @@ def export(
     """Export images, masks and the newest model, with a card of how they came about."""
     from app.core.errors import InvalidInput, VolumeInvalid
     from app.exporting import ExportOptions, export_project
-    from app.loop.kept_cases import Selection
+    from app.loop.chosen_masks import Selection
 
     if only not in (None, "accepted"):
         raise InvalidInput(f"--only takes accepted, not {only!r}")

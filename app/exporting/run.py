@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
 from app.exporting.card import Card
 from app.formats.writer import About, Target, Writer, find_writer
-from app.loop.kept_cases import Selection, cases_to_export, check_selection, read_case
+from app.loop.chosen_masks import Selection, cases_to_export, check_selection
+from app.loop.kept_cases import read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.loop.provenance import provenance_of
