@@ -127,6 +127,8 @@ def export(
     for name, said in report.warnings.items():
         for warning in said:
             typer.echo(f"{name}: {warning}", err=True)
+    for remark in report.remarks:
+        typer.echo(remark, err=True)
     typer.echo(f"{report.cases} cases with {report.masks} masks are in {out}")
     if report.left_out:
         reasons = "\n".join(f"  {name}: {why}" for name, why in report.left_out.items())

@@ -44,7 +44,7 @@ class ExportOptions:
 @dataclass
 class ExportReport:
     """What an export wrote. ``left_out``: cases that could not go out, and why; ``warnings``: by
-    case; ``stopped``: it was cancelled, and nothing of it is left.
+    case; ``remarks``: of the whole; ``stopped``: it was cancelled, and nothing of it is left.
     """
 
     format: str
@@ -52,6 +52,7 @@ class ExportReport:
     masks: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -135,7 +136,7 @@ class Export:
 
     def finish(self) -> None:
         """Write what describes the whole, the model and the card."""
-        self._out.close()
+        self.report.remarks += self._out.close()
         if self._model is not None:
             self._write_model(self._model)
         self._card.finish(self.report.masks, self.report.cases, self.report.left_out)
@@ -147,7 +148,7 @@ class Export:
             try:
                 weights = weights_of(session, model)
             except LookupError:
-                self.report.warnings[WEIGHTS] = ["the model was deleted, or its weights are lost"]
+                self.report.remarks.append("the model was deleted, or its weights are lost")
                 return
         self.target.path(WEIGHTS).write_bytes(weights)
         self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))

@@ -40,7 +40,8 @@ def channels_and_splits(database, tmp_path):
 
 def test_nnunet_holds_channels_splits_and_the_ignore_label(database, tmp_path):
     kept = channels_and_splits(database, tmp_path)
-    out, _ = export(database, tmp_path, "nnunet")
+    out, report = export(database, tmp_path, "nnunet")
+    assert "copy it there before training" in report.remarks[0]
     raw = out / "Dataset001_brain"
     described = json.loads((raw / "dataset.json").read_text())
     assert described["channel_names"] == {"0": "T1", "1": "FLAIR"}
@@ -54,6 +55,22 @@ def test_nnunet_holds_channels_splits_and_the_ignore_label(database, tmp_path):
             np.testing.assert_array_equal(np.asanyarray(image.dataobj), values[..., n])
     label = np.asanyarray(nib.load(raw / "labelsTr" / "p.nii.gz").dataobj)
     assert (label == 3).any(axis=(0, 1)).tolist() == [True, False, False]
+
+
+def test_names_that_nnunet_keeps_for_itself_are_told(database, tmp_path):
+    make_project(database, ("nothing", "ignore", "background"))
+    nib.save(nib.Nifti1Image(np.zeros((5, 4, 3), np.int16), np.eye(4)), tmp_path / "a.nii.gz")
+    volume = read_nifti([tmp_path / "a.nii.gz"])
+    keep(database, "a", volume, labels_of(volume, 3))
+    out, report = export(database, tmp_path, "nnunet")
+    described = json.loads((out / "Dataset001_brain" / "dataset.json").read_text())
+    assert described["labels"] == {"background": 0, "ignore-1": 1, "background-2": 2}
+    assert described["classes"] == ["nothing", "ignore", "background"]
+    assert [line.split("the class ")[1] for line in report.remarks] == [
+        "'nothing' is called 'background' there",
+        "'ignore' is called 'ignore-1' there",
+        "'background' is called 'background-2' there",
+    ]
 
 
 @pytest.mark.parametrize("tilted", [False, True])
