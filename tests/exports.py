@@ -8,13 +8,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from app.core.pixels import encode
+from app.core.prepared import prepare_image, prepare_mask
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.formats.case import CaseVolume
 from app.formats.layout import ReadOptions, find_layout
-from app.loop.masks import add_imported_mask, prepare_mask
+from app.loop.masks import add_imported_mask
 from app.loop.projects import create_project, find_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.store import Database
 
 AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]

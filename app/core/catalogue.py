@@ -2,8 +2,8 @@
 
 Measures, strategies, streams, layouts, writers and networks are looked up here wherever a name
 enters. Nothing is imported to know a name: ours are files of a folder, others' are entry points of
-the groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts``, ``sfumato.writers``
-and ``sfumato.networks``.
+the groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` and
+``sfumato.networks``; writers are ours alone.
 So the server knows what may be asked for without torch; a worker loads what is used.
 """
 
@@ -39,7 +39,6 @@ _GROUPS: dict[Kind, str] = {
     "measure": "sfumato.measures",
     "strategy": "sfumato.strategies",
     "layout": "sfumato.layouts",
-    "writer": "sfumato.writers",
     "network": "sfumato.networks",
 }
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from PIL import UnidentifiedImageError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
@@ -20,7 +19,7 @@ from app.loop.kept_cases import Selection, cases_to_export, check_selection, rea
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.loop.provenance import provenance_of
-from app.store import Database, Project
+from app.store import Database, ModelVersion, Project
 
 _log = structlog.get_logger("sfumato.export")
 WEIGHTS = "model.safetensors"
@@ -142,16 +141,24 @@ class Export:
         """Write what describes the whole, the model and the card."""
         self._out.close()
         if self._model is not None:
-            with self._database.reading() as session:
-                weights = weights_of(session, self._model)
-            self.target.path(WEIGHTS).write_bytes(weights)
-            self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))
+            self._write_model(self._model)
         self._card.finish(self.report.masks, self.report.cases, self.report.left_out)
         path = self.target.path("export-report.json")
         path.write_text(json.dumps(asdict(self.report), indent=1, ensure_ascii=False), "utf-8")
 
+    def _write_model(self, model: ModelVersion) -> None:
+        with self._database.reading() as session:
+            try:
+                weights = weights_of(session, model)
+            except LookupError:
+                self.report.warnings[WEIGHTS] = ["the model was deleted, or its weights are lost"]
+                return
+        self.target.path(WEIGHTS).write_bytes(weights)
+        self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))
+
     def _write(self, case_id: int, name: str) -> None:
         report, options = self.report, self._options
+        self.target.begin()
         try:
             with self._database.reading() as session:
                 kept = read_case(
@@ -164,7 +171,7 @@ class Export:
         except (SQLAlchemyError, MemoryError):
             raise
         except Exception as error:  # whatever the libraries of formats raise is one case's matter
-            if isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError):
+            if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk is everybody's
             # Without the traceback: a library's may show the header of a patient.
             _log.warning("a case could not be exported", case=case_id, error=type(error).__name__)

@@ -5,20 +5,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.formats.writer import UNLABELLED, About, ExportedCase
 
 
-def gaps_of(case: ExportedCase, instead: str) -> list[str]:
-    """A warning where a written volume has places that no slice has; ``instead``: what is there."""
-    if not case.missing:
-        return []
-    line = (
-        f"there is no slice at {in_ranges(case.missing)} of the {case.frame.depth} places of its "
-        f"volume, counted from 0 in the order of the case: {instead} there"
-    )
-    return [line]
+def remarks_on(case: ExportedCase, instead: str) -> list[str]:
+    """What is to be told of a written volume: places that no slice has, and a tilt.
+
+    ``instead``: what is at such places.
+    """
+    frame = case.frame
+    found = []
+    if case.missing:
+        found.append(
+            f"there is no slice at {in_ranges(case.missing)} of the {frame.depth} places of its "
+            f"volume, counted from 0 in the order of the case: {instead} there"
+        )
+    if frame.placed and frame.sheared:
+        away = np.linalg.norm((frame.affine - frame.upright)[:3, 2]) * (frame.depth - 1)
+        found.append(
+            f"its slices are tilted: the affine (sform) holds that; programs that take no tilt, "
+            f"such as those on ITK, show the last slice {away:.3g} mm beside its place"
+        )
+    return found
 
 
 def in_ranges(numbers: Sequence[int]) -> str:

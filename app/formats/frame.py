@@ -14,6 +14,8 @@ from app.formats import planes
 _NOWHERE = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How far from whole numbers the way between two affines may be by rounding.
 _ROUNDED = 1e-2
+# How far axes may be from right angles for readers that know nothing else.
+_SQUARE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Frame:
 
     ``axes``: the file's axis that columns, rows and slices follow; ``flips``: whether backwards.
     ``first``: the index in the case of the first place of the stack; ``affine``: (4, 4) of the
-    file, RAS in mm. ``own``: the grid is that of the file which the case came from.
+    file, RAS in mm. ``own``: the grid is that of the file which the case came from; ``placed``:
+    it is another, and its place in space is known.
     """
 
     shape: tuple[int, int, int]
@@ -31,6 +34,25 @@ class Frame:
     flips: tuple[bool, bool, bool] = (False, False, False)
     first: int = 0
     own: bool = False
+    placed: bool = False
+
+    @property
+    def sheared(self) -> bool:
+        """Whether its axes are not at right angles, as with a tilted gantry."""
+        steps = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        return not np.allclose(steps.T @ steps, np.eye(3), atol=_SQUARE)
+
+    @property
+    def upright(self) -> Affine:
+        """The affine of a sheared grid for programs that take none: its slices one above the
+        other, as SimpleITK reads a series with a tilt.
+        """
+        affine = self.affine.copy()
+        normal = np.cross(affine[:3, 0], affine[:3, 1])
+        step = affine[:3, 2]
+        length = np.copysign(np.linalg.norm(step), step @ normal)
+        affine[:3, 2] = length * normal / np.linalg.norm(normal)
+        return affine
 
     @property
     def depth(self) -> int:
@@ -64,7 +86,8 @@ def frame_of(
     affine = _NOWHERE if geometry is None else geometry.affine.copy()
     if geometry is not None:
         affine[:3, 3] = geometry.position(0, 0, first)
-    return Frame((size[1], size[0], last - first + 1), affine, first=first)
+    shape = (size[1], size[0], last - first + 1)
+    return Frame(shape, affine, first=first, placed=geometry is not None)
 
 
 def _holds(frame: Frame, indices: Sequence[int], size: tuple[int, int]) -> bool:

@@ -1,8 +1,9 @@
 """Volumes as cases: channels from several files or a fourth dimension, and a label map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,14 @@ from app.formats.channels import (
 )
 from app.formats.label_maps import LabelRules, check_place, read_label_map
 from app.formats.layout import CaseFiles, ReadOptions
+from app.formats.missing_slices import without_missing
 from app.formats.stored import loss_of, to_stored
 from app.formats.volume_file import FileVoxels, VolumeFile, Voxels, scaled
 from app.formats.volumes import open_volume, stem
 
 _PLAIN = ReadOptions()
+# As many slices as a case may have: a header that says otherwise would fill the database.
+_MOST_SLICES = 20_000
 
 
 def nifti_case(
@@ -33,13 +37,14 @@ def nifti_case(
     name: str | None = None,
     options: ReadOptions = _PLAIN,
     ignore: int | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> CaseFiles:
     """A case of one file or several, which together hold the channels on offer.
 
-    ``ignore``: the number of what nobody has labelled.
+    ``ignore``: the number of what nobody has labelled; ``facts``: what an export of ours says.
     """
     named = name or stem(images[0])
-    return CaseFiles(named, lambda: read_nifti(images, labels, choice, options, ignore))
+    return CaseFiles(named, lambda: read_nifti(images, labels, choice, options, ignore, facts))
 
 
 def choose_of_files(
@@ -77,6 +82,7 @@ def read_nifti(
     choice: Choice | None = None,
     options: ReadOptions = _PLAIN,
     ignore: int | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> CaseVolume:
     """Volumes with their label map, as slices of their plane in radiological view.
 
@@ -91,6 +97,11 @@ def read_nifti(
     wanted = [offered[number] for number in choice.numbers]
     first = wanted[0][0]
     plane = options.plane or first.plane
+    if first.stack_shape(plane)[0] > _MOST_SLICES:
+        raise VolumeInvalid(
+            f"{first.path} has the shape {first.shape}: cut in {plane} slices, these are more than "
+            f"{_MOST_SLICES}; name another plane, or cut it into parts"
+        )
     channels: list[ChannelStack] = []
     warnings: list[str] = []
     loaded, voxels = None, None
@@ -107,7 +118,7 @@ def read_nifti(
     dtype = voxels.dtype.name if voxels else "uint8"
     rules = LabelRules(ignore, options.trust_voxels)
     marks = None if labels is None else read_label_map(labels, first, plane, rules)
-    return CaseVolume(
+    volume = CaseVolume(
         channels=tuple(channels),
         classes=None if marks is None else marks.classes,
         geometry=first.geometry(plane),
@@ -115,6 +126,8 @@ def read_nifti(
         source=first.source(plane) | {"dtype": dtype},
         warnings=tuple(dict.fromkeys([*warnings, *(marks.warnings if marks else ())])),
     )
+    order = planes.order(first.axes, first.size, plane)
+    return without_missing(volume, order, facts) if facts else volume
 
 
 def _error(channel: ChannelStack, stack: Voxels, voxels: FileVoxels) -> float:

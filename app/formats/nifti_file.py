@@ -18,10 +18,10 @@ from app.formats.nifti_header import (
     dtype_of,
     offset_of,
     parse_header,
-    place_of,
     scaling_of,
     shape_of,
 )
+from app.formats.nifti_place import KNOWN_CODES, place_of
 from app.formats.volume_file import (
     FileVoxels,
     VolumeFile,
@@ -103,6 +103,9 @@ def _beside(path: Path, own: str, other: str) -> Path | None:
 def _bits(header: Any) -> dict[str, Any]:
     place = {name: header[name].tolist() for name in PLACE}
     place["pixdim"] = header["pixdim"][:4].tolist()
+    for code in ("qform_code", "sform_code"):
+        # nibabel takes an unknown one for none, as we do.
+        place[code] = place[code] if place[code] in KNOWN_CODES else 0
     # What is no number cannot be kept as JSON, and nobody would miss it.
     finite = all(np.isfinite(value).all() for value in place.values())
     return {"place": place} if finite else {}
@@ -116,7 +119,8 @@ def _load(found: NiftiHeader, path: Path, voxels: Path) -> FileVoxels:
         raw, slope, intercept = _colours(raw, path), 1.0, 0.0
     elif raw.dtype.kind == "f" and (slope, intercept) != (1.0, 0.0):
         # What is stored as a float is scaled as nibabel does it, in whatever type that is.
-        raw = nib.volumeutils.apply_read_scaling(raw, np.float64(slope), np.float64(intercept))
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw = nib.volumeutils.apply_read_scaling(raw, np.float64(slope), np.float64(intercept))
         slope, intercept = 1.0, 0.0
     raw = checked_numbers(raw, path)
     plain = (slope, intercept) == (1.0, 0.0)

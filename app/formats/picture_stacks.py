@@ -12,6 +12,8 @@ from app.formats.case import CaseVolume, ChannelStack
 from app.formats.channels import COLOURS, Choice
 from app.formats.label_maps import LabelMap, as_classes
 from app.formats.pictures import read_marks, read_picture
+from app.formats.stored import loss_of, to_stored
+from app.formats.tiff_stacks import TIFF, pages_of, read_tiff_stack
 
 _ONE = Choice(("image",), (0,), 1)
 
@@ -84,22 +86,21 @@ def read_picture_case(
 ) -> CaseVolume:
     """A case of one slice: a picture for each channel, or one whose colours are the channels.
 
+    TIFF files of several pages are cases of as many slices.
+
     ``choice``: of the channels that ``where`` describes. Raises ``VolumeInvalid``.
     """
+    first = next(iter(images.values()))
+    if first.suffix.lower() in TIFF and pages_of(first) > 1:
+        return _tiff_case(name, images, label, choice, where, ignore)
     if len(images) == 1 and choice.offered == len(COLOURS):
         only = next(iter(images.values()))
         channels = stack_of([only], Choice(choice.names, choice.numbers, 3, colour=True))
     else:
-        missing = [number for number in choice.numbers if number not in images]
-        if missing:
-            raise VolumeInvalid(
-                f"case {name!r} has no picture of channel {missing[0]} of those that {where} names"
-            )
-        paths = [images[number] for number in choice.numbers]
+        paths = _wanted(name, images, choice, where)
         planes = same_size(paths, [read_picture(path, _ONE) for path in paths])
         channels = tuple(ChannelStack(plane[np.newaxis, ..., 0]) for plane in planes)
     marks = None
-    first = next(iter(images.values()))
     if label is not None:
         marks = masks_of([label], [first], channels[0].pixels, ignore)
     return CaseVolume(
@@ -109,6 +110,58 @@ def read_picture_case(
         source={"kind": "pictures", "file": first.name},
         warnings=() if marks is None else marks.warnings,
     )
+
+
+def _tiff_case(
+    name: str,
+    images: Mapping[int, Path],
+    label: Path | None,
+    choice: Choice,
+    where: Path,
+    ignore: int | None,
+) -> CaseVolume:
+    """A case whose pictures have pages: its slices, in a place that nobody knows."""
+    paths = _wanted(name, images, choice, where)
+    channels: list[ChannelStack] = []
+    warnings = [f"{paths[0]}: a TIFF does not say where it lies: its spacing is not kept"]
+    shape: tuple[int, ...] | None = None
+    for path in paths:
+        stack = read_tiff_stack(path)
+        shape = shape or stack.shape
+        _check_shape(path, stack.shape, paths[0], shape)
+        channels.append(to_stored(stack, path))
+        warnings += loss_of(channels[-1], path, stack.dtype)
+    marks = None
+    if label is not None:
+        numbers = read_tiff_stack(label)
+        _check_shape(label, numbers.shape, paths[0], shape or ())
+        marks = as_classes(numbers, label, ignore)
+    return CaseVolume(
+        tuple(channels),
+        classes=None if marks is None else marks.classes,
+        unlabelled=frozenset() if marks is None else marks.unlabelled,
+        source={"kind": "pictures", "file": paths[0].name},
+        warnings=(*warnings, *(() if marks is None else marks.warnings)),
+    )
+
+
+def _wanted(name: str, images: Mapping[int, Path], choice: Choice, where: Path) -> list[Path]:
+    missing = [number for number in choice.numbers if number not in images]
+    if missing:
+        raise VolumeInvalid(
+            f"case {name!r} has no picture of channel {missing[0]} of those that {where} names"
+        )
+    return [images[number] for number in choice.numbers]
+
+
+def _check_shape(
+    path: Path, shape: tuple[int, ...], first: Path, expected: tuple[int, ...]
+) -> None:
+    if shape != expected:
+        raise VolumeInvalid(
+            f"{path} has {shape[0]} pages of {shape[2]} × {shape[1]} pixels, {first} has "
+            f"{expected[0]} of {expected[2]} × {expected[1]}: they must lie on each other"
+        )
 
 
 def _size(picture: Pixels) -> str:

@@ -42,12 +42,7 @@ def write_pictures(case: ExportedCase, target: Target, about: About) -> list[lis
 
 
 def _is_coloured(case: ExportedCase) -> bool:
-    return len(case.channels) == 3 and all(_bits(png) == 8 for c in case.channels for png in c.pngs)
-
-
-def _bits(png: bytes) -> int:
-    # The byte after width and height in the first chunk of every PNG.
-    return png[24]
+    return len(case.channels) == 3 and all(channel.bits == 8 for channel in case.channels)
 
 
 def _colour(case: ExportedCase, slice_: int) -> bytes:

@@ -63,13 +63,15 @@ def references_of(case: ExportedCase) -> References:
     try:
         originals = {
             int(index): Original(
-                str(source["sop_class"]), str(instance), None if frame is None else int(frame)
+                str(source["sop_class"] or ""),
+                str(instance or ""),
+                None if frame is None else int(frame),
             )
             for index, instance, frame in source["instances"]
         }
         found = References(
-            str(source["study"]),
-            str(source["series"]),
+            str(source["study"] or ""),
+            str(source["series"] or ""),
             source.get("frame_of_reference"),
             str(source.get("modality") or "OT"),
             originals,
@@ -78,6 +80,12 @@ def references_of(case: ExportedCase) -> References:
         raise VolumeInvalid(
             f"what is kept of its series cannot be understood ({error!r}): import it again"
         ) from error
+    needed = [found.study, found.series, *(o.sop_class for o in originals.values())]
+    if not all(needed) or not all(o.instance for o in originals.values()):
+        raise VolumeInvalid(
+            "its series came without a study, a series or names of its images (UIDs), so nothing "
+            "can refer to it: export it as nifti or nnunet"
+        )
     lost = [index for index in case.indices if index not in found.originals]
     if lost:
         raise VolumeInvalid(

@@ -103,14 +103,7 @@ def _segments(classes: Sequence[str], reading: Reading) -> list[Any]:
     import highdicom
     from pydicom.sr.codedict import codes
 
-    by_model = bool(reading.models)
-    algorithm = None
-    if by_model:
-        algorithm = highdicom.AlgorithmIdentificationSequence(
-            name="Sfumato suggestions, corrected by hand",
-            family=codes.DCM.ArtificialIntelligence,
-            version=_short(", ".join(map(str, reading.models)), 64),
-        )
+    algorithm = _algorithm(reading)
     return [
         highdicom.seg.SegmentDescription(
             segment_number=number,
@@ -119,13 +112,34 @@ def _segments(classes: Sequence[str], reading: Reading) -> list[Any]:
             segmented_property_type=highdicom.sr.CodedConcept(
                 value=f"CLASS{number}", meaning=_short(name, 64), scheme_designator=_SCHEME
             ),
-            algorithm_type="SEMIAUTOMATIC" if by_model else "MANUAL",
+            algorithm_type="SEMIAUTOMATIC" if algorithm else "MANUAL",
             algorithm_identification=algorithm,
             tracking_uid=highdicom.UID(),
             tracking_id=_short(name, 64),
         )
         for number, name in enumerate(classes[1:], 1)
     ]
+
+
+def _algorithm(reading: Reading) -> Any:
+    """What helped to make some of the masks: suggestions or a consensus; None for hands alone."""
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    if reading.models:
+        numbers = ", ".join(str(number) for number in reading.models)
+        return highdicom.AlgorithmIdentificationSequence(
+            name="Sfumato: models' suggestions, seen by annotators",
+            family=codes.DCM.ArtificialIntelligence,
+            version=_short(numbers, 64),
+        )
+    if reading.computed:
+        return highdicom.AlgorithmIdentificationSequence(
+            name="Sfumato: consensus of readers drawn by hand",
+            family=codes.DCM.ManualProcessing,
+            version=version("sfumato"),
+        )
+    return None
 
 
 def _short(text: str, longest: int) -> str:

@@ -23,7 +23,7 @@ from app.formats.layout import CaseFiles, DataSet, ReadOptions, find_layout
 
 AUTO = "auto"
 # What travels, and is kept, at once: so many slices, or so many bytes.
-_SLICES, _BYTES = 16, 2_000_000
+SLICES_AT_ONCE, _BYTES = 64, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ def _parts(volume: CaseVolume, classes: Classes | None) -> Iterator[list[Prepare
                 mask=None if without or classes is None else prepare_mask(classes[n]),
             )
         )
-        if len(part) == _SLICES or sum(one.bytes for one in part) > _BYTES:
+        if len(part) == SLICES_AT_ONCE or sum(one.bytes for one in part) > _BYTES:
             yield part
             part = []
     if part:

@@ -22,8 +22,8 @@ from app.formats.grid import EXACT, LARGEST, grid_of
 
 Voxels = npt.NDArray[Any]
 
-# Beyond this, the arithmetic of the way back leaves float64.
-_WIDEST = 1e300
+# Beyond this, the squares that a case is standardised by leave float64.
+_WIDEST = 1e150
 # Voxels may be cut off from volumes of this size on: at least a few, and at most one of so many.
 _SMALLEST, _FEW, _PART, _MOST_CUT = 1000, 4, 10_000, 100
 # How many times the range of all others away: these would keep less than the steps of 8 bits.
@@ -54,17 +54,16 @@ def to_stored(
     whole = _whole(voxels)
     if whole is not None:
         pixels, offset = whole
-        return ChannelStack(pixels, (Rescale(offset, slope, intercept, unit),))
+        rescale = Rescale(offset, slope, intercept, unit)
+        if (slope, intercept) != (1.0, 0.0):
+            with np.errstate(over="ignore"):
+                _check_width(rescale.values(np.array([pixels.min(), pixels.max()])), path)
+        return ChannelStack(pixels, (rescale,))
     with np.errstate(over="ignore"):
         values = voxels.astype(np.float64)
         if (slope, intercept) != (1.0, 0.0):
             values = values * slope + intercept
-        span = float(values.max() - values.min())
-    if not span < _WIDEST:
-        raise VolumeInvalid(
-            f"{path} holds values from {values.min():g} to {values.max():g}, "
-            "which is more than can be stored: fix the file"
-        )
+    _check_width(values, path)
     stored = _nearest(values, voxels.dtype, unit)
     ends = _ends(values) if stored.largest_error else None
     if ends is None or stored.largest_error * LARGEST <= _CUT_FROM * (ends[1] - ends[0]):
@@ -75,6 +74,15 @@ def to_stored(
     if whole is not None:
         return ChannelStack(whole[0], (Rescale(whole[1], 1.0, 0.0, unit),), cut=cut)
     return replace(_nearest(values, voxels.dtype, unit), cut=cut)
+
+
+def _check_width(values: Values, path: Path) -> None:
+    low, high = float(values.min()), float(values.max())
+    if not max(abs(low), abs(high)) < _WIDEST:
+        raise VolumeInvalid(
+            f"{path} holds values from {low:g} to {high:g}, which is more than can be stored: "
+            "fix the file"
+        )
 
 
 def _ends(values: Values) -> tuple[float, float] | None:

@@ -39,7 +39,9 @@ class VolumeFolder:
 
     def detect(self, folder: Path) -> Detected | None:
         """By the endings of files."""
-        files = [path for path in files_in(folder) if ending_of(path) in self.endings]
+        # Images of other formats are called .img too: a pair is known by its header.
+        asked = [ending for ending in self.endings if ".img" not in ending]
+        files = [path for path in files_in(folder) if ending_of(path) in asked]
         if not files:
             return None
         words = f"{len(files)} {self.kind} files"
@@ -69,6 +71,7 @@ class VolumeFolder:
                     _own(choice) if found.channels else choice,
                     options,
                     notes.ignore,
+                    notes.cases.get(name),
                 ),
             )
             for name, files in found.images.items()

@@ -1,6 +1,7 @@
 """What a format is that data sets go out in: a case, its readings, and who writes them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from app.core import catalogue
-from app.core.errors import CannotLoad, InvalidInput
+from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
 from app.core.pixels import Pixels, decode
 from app.core.rescale import Rescale, Values
@@ -35,12 +36,24 @@ class StoredChannel:
     rescale: tuple[Rescale, ...]
 
     def pixels(self, slice_: int) -> Pixels:
-        """The stored integers (H, W) of a slice of the stack, from 0."""
-        return decode(self.pngs[slice_])
+        """The stored integers (H, W) of a slice of the stack, from 0. Raises ``VolumeInvalid``."""
+        return _decoded(self.pngs[slice_], "picture", slice_)
 
     def values(self, slice_: int) -> Values:
         """The file's values (H, W) of a slice of the stack, from 0."""
         return self.rescale[slice_].values(self.pixels(slice_))
+
+    @property
+    def bits(self) -> int:
+        """The most bits of a pixel that one of its pictures has, 8 or 16."""
+        # The byte after width and height in the first chunk of every PNG.
+        return max(png[24] for png in self.pngs)
+
+    @property
+    def dtype(self) -> str | None:
+        """The type of the values where they are the stored integers themselves."""
+        plain = all((way.offset, way.slope, way.intercept) == (0, 1, 0) for way in self.rescale)
+        return f"uint{self.bits}" if plain else None
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,14 @@ class Reading:
     """Masks of a case: one reader's, or, with ``reader`` None, the labels that were chosen.
 
     ``pngs``: class indices of each slice of the stack, None where nobody has drawn.
-    ``models``: numbers of the models whose suggestions some of them began with.
+    ``models``: numbers of the models whose suggestions some of them began with; ``computed``: some
+    are what several readers say together.
     """
 
     reader: str | None
     pngs: tuple[bytes | None, ...]
     models: tuple[int, ...] = ()
+    computed: bool = False
 
     @property
     def labelled(self) -> list[int]:
@@ -61,11 +76,21 @@ class Reading:
         return [n for n, png in enumerate(self.pngs) if png is not None]
 
     def classes(self, slice_: int) -> Classes:
-        """The class indices (H, W) of a slice that has a mask."""
+        """The class indices (H, W) of a slice that has a mask. Raises ``VolumeInvalid``."""
         png = self.pngs[slice_]
         if png is None:
             raise LookupError(f"slice {slice_} has no mask")
-        return decode(png).astype(np.uint8)
+        return _decoded(png, "mask", slice_).astype(np.uint8)
+
+
+def _decoded(png: bytes, what: str, slice_: int) -> Pixels:
+    try:
+        return decode(png)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise VolumeInvalid(
+            f"the {what} that is kept of its slice number {slice_} (from 0) is damaged: restore "
+            "the database from a backup, or delete the slice"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -133,6 +158,7 @@ class Target:
         # The folders that files were written to, with the last suffixes of these.
         self.kinds: set[tuple[str, str]] = set()
         self._new: list[Path] = []
+        self._begun = 0
 
     def path(self, *parts: str) -> Path:
         """Where a file is to be written; its folder is there. Raises ``InvalidInput``."""
@@ -147,13 +173,21 @@ class Target:
 
     def take_new(self) -> list[Path]:
         """The files that were written since the last call."""
-        new, self._new = [path for path in self._new if path.exists()], []
+        new, self._new, self._begun = self._new, [], 0
         return new
 
+    def begin(self) -> None:
+        """From here on, what is written can be undone."""
+        self._begun = len(self._new)
+
     def undo(self) -> None:
-        """Remove what was written since the last call of ``take_new``."""
-        for path in self.take_new():
-            path.unlink()
+        """Remove what was written since ``begin``."""
+        for path in self._new[self._begun :]:
+            path.unlink(missing_ok=True)
+            for folder in path.relative_to(self.folder).parents[:-1]:
+                with suppress(OSError):  # other cases' files are in it
+                    (self.folder / folder).rmdir()
+        del self._new[self._begun :]
 
 
 class OpenFormat(Protocol):
@@ -179,12 +213,6 @@ class Writer(Protocol):
 
 
 def find_writer(name: str) -> Writer:
-    """The format of that name, ours or an installed package's.
-
-    Raises ``UnknownName``, which lists them all, and ``CannotLoad``.
-    """
+    """The format of that name. Raises ``UnknownName``, which lists them all."""
     entry = catalogue.find("writer", _ALSO.get(name, name))
-    found = catalogue.load(entry)
-    if not hasattr(found, "open"):
-        raise CannotLoad(f"the writer {name!r} of the package {entry.package} has no open()")
-    return cast("Writer", found)
+    return cast("Writer", catalogue.load(entry))

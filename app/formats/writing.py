@@ -10,8 +10,11 @@ import numpy.typing as npt
 from app.core.geometry import Geometry
 from app.formats.frame import Frame, frame_of
 from app.formats.nifti_file import PLACE
-from app.formats.value_types import type_for
-from app.formats.writer import ExportedCase, Reading
+from app.formats.value_types import ValueType, type_for
+from app.formats.writer import ExportedCase, Reading, StoredChannel
+
+# The most voxels along an axis that NIfTI-1 can tell of.
+_LARGEST = 32767
 
 
 def image_nifti(case: ExportedCase, channels: Sequence[int]) -> nib.Nifti1Image:
@@ -19,10 +22,7 @@ def image_nifti(case: ExportedCase, channels: Sequence[int]) -> nib.Nifti1Image:
 
     Places that no slice has hold the lowest value of their channel.
     """
-    found = [
-        type_for((case.channels[n].values(s) for s in range(case.depth)), case.source)
-        for n in channels
-    ]
+    found = [_type_of(case, case.channels[n]) for n in channels]
     several = (len(channels),) if len(channels) > 1 else ()
     dtype = np.result_type(*(one.dtype for one in found))
     voxels = np.empty((*case.frame.shape, *several), dtype)
@@ -65,6 +65,11 @@ def to_nifti(
     return _image(voxels, frame, source)
 
 
+def _type_of(case: ExportedCase, channel: StoredChannel) -> ValueType:
+    known = case.source if case.source.get("dtype") else case.source | {"dtype": channel.dtype}
+    return type_for((channel.values(s) for s in range(case.depth)), known)
+
+
 def _exactly(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """In a type that was chosen for them: nothing is cut."""
     return values.astype(dtype)
@@ -72,7 +77,8 @@ def _exactly(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
 
 def _image(voxels: npt.NDArray[Any], frame: Frame, source: dict[str, Any]) -> nib.Nifti1Image:
     own = frame.own
-    kind: Any = nib.Nifti2Image if own and source.get("version") == 2 else nib.Nifti1Image
+    second = (own and source.get("version") == 2) or max(voxels.shape) > _LARGEST
+    kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
     header = None
     if own and "place" in source:
         # With a header that says where the file lies, nibabel leaves its bits alone.
@@ -83,4 +89,8 @@ def _image(voxels: npt.NDArray[Any], frame: Frame, source: dict[str, Any]) -> ni
         for name in PLACE:
             header[name] = source["place"][name]
     image: nib.Nifti1Image = kind(voxels, frame.affine, header, dtype=voxels.dtype)
+    if frame.placed:
+        image.header.set_xyzt_units("mm")
+        image.set_sform(frame.affine, "scanner")
+        image.set_qform(frame.upright if frame.sheared else frame.affine, "scanner")
     return image

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists
 from app.core.prepared import PreparedSlice
-from app.formats.source import CaseFacts
+from app.formats.source import SLICES_AT_ONCE, CaseFacts
 from app.importing.options import ImportOptions
 from app.loop.datasets import (
     IncomingCase,
@@ -118,8 +118,8 @@ class Keeping:
         if project is None:
             raise RuntimeError("no project was opened")
         masks = self._options.masks
-        for start in range(0, len(slices), 16):
-            part = slices[start : start + 16]
+        for start in range(0, len(slices), SLICES_AT_ONCE):
+            part = slices[start : start + SLICES_AT_ONCE]
             began = time.monotonic()
             new = self._retried(
                 lambda part=part: self._written(  # type: ignore[misc]

@@ -136,15 +136,14 @@ def keep_slices(
         )
     )
     fresh = [one for one in slices if one.index not in there]
-    rows = add_slices(session, case, fresh, len(project.channels))
-    kept = {row.index: row for row in rows}
+    ids = add_slices(session, case, fresh, len(project.channels))
     new = len(fresh)
     for one in slices:
         if one.index in there:
             added = add_slice(session, case, one.index, one.images, len(project.channels))
-            kept[one.index] = added.slice
+            ids[one.index] = added.slice.id
             new += added.created
-    drawn = [(kept[one.index], one.mask) for one in slices if one.mask is not None]
+    drawn = {ids[one.index]: one.mask for one in slices if one.mask is not None}
     if masks == "oracle" and case.split is Split.POOL:
         add_truths(session, drawn)
     else:

@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import Session, joinedload
 
+from app.core.blob import digest
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
 from app.formats.writer import ExportedCase, Reading, StoredChannel
@@ -17,6 +18,7 @@ from app.store import (
     Image,
     Label,
     Mask,
+    MaskOrigin,
     MaskSource,
     ModelVersion,
     Project,
@@ -109,7 +111,9 @@ def read_case(
 
     Raises ``VolumeInvalid`` when its slices differ in size or none has a chosen mask any more.
     """
-    case = session.get_one(Case, case_id)
+    case = session.get(Case, case_id)
+    if case is None:
+        raise VolumeInvalid("it was deleted meanwhile")
     slices = list(
         session.scalars(
             select(Slice)
@@ -203,21 +207,41 @@ def _reading(
     session: Session, slices: list[Slice], masks: Iterable[ChosenMask], reader: str | None
 ) -> Reading:
     own = {m.slice.id: m.mask for m in masks if m.reader == reader}
-    found = blobs.get_many(session, {mask.sha256 for mask in own.values()})
+    found = _bytes_of(session, {mask.sha256 for mask in own.values()})
     models = {m.suggestion_model_id for m in own.values()} - {None}
     numbers = select(ModelVersion.number).where(ModelVersion.id.in_(models))
     return Reading(
         reader,
         tuple(found[own[s.id].sha256] if s.id in own else None for s in slices),
         tuple(session.scalars(numbers.order_by(ModelVersion.number))) if models else (),
+        any(mask.origin is MaskOrigin.COMPUTED for mask in own.values()),
     )
+
+
+def _bytes_of(session: Session, names: set[str]) -> dict[str, bytes]:
+    """Kept bytes, which are what they were. Raises ``VolumeInvalid``."""
+    try:
+        found = blobs.get_many(session, names)
+    except LookupError as error:
+        raise VolumeInvalid(
+            "some of its pictures or masks are gone from where they are kept: restore them from "
+            "a backup, or delete their slices"
+        ) from error
+    # Formats pass pictures on as they are: nobody else would look into them.
+    damaged = sum(digest(data) != name for name, data in found.items())
+    if damaged:
+        raise VolumeInvalid(
+            f"{damaged} of its pictures or masks are damaged where they are kept: restore them "
+            "from a backup, or delete their slices"
+        )
+    return found
 
 
 def _channels(session: Session, slices: list[Slice], count: int) -> tuple[StoredChannel, ...]:
     places = {one.id: place for place, one in enumerate(slices)}
     of_case = Image.slice_id.in_(select(Slice.id).where(Slice.case_id == slices[0].case_id))
     rows = [row for row in session.scalars(select(Image).where(of_case)) if row.slice_id in places]
-    found = blobs.get_many(session, {row.sha256 for row in rows})
+    found = _bytes_of(session, {row.sha256 for row in rows})
     channels = []
     for number in range(count):
         own = sorted(

@@ -1,10 +1,11 @@
 """Masks on their way in, and as they are shown. No submitted mask is ever lost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import (
@@ -167,45 +168,46 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
     return MaskOrigin.DRAWN if drawn.foreground_pixels else MaskOrigin.EMPTY
 
 
-def add_imported_masks(session: Session, drawn: Sequence[tuple[Slice, PreparedMask]]) -> None:
-    """Keep masks that came with the data, accepted; a slice that has a label keeps that."""
-    places = [slice_.id for slice_, _ in drawn]
-    labelled = set(session.scalars(select(Label.slice_id).where(Label.slice_id.in_(places))))
-    read = set(session.scalars(select(Mask.slice_id).where(Mask.slice_id.in_(places))))
-    new = [(slice_, mask) for slice_, mask in drawn if slice_.id not in labelled]
+def add_imported_masks(session: Session, drawn: Mapping[int, PreparedMask]) -> None:
+    """Keep masks that came with the data, by slice, accepted; a slice that has a label keeps it."""
+    labelled = set(session.scalars(select(Label.slice_id).where(Label.slice_id.in_(drawn))))
+    read = set(session.scalars(select(Mask.slice_id).where(Mask.slice_id.in_(drawn))))
+    new = {slice_id: mask for slice_id, mask in drawn.items() if slice_id not in labelled}
     if not new:
         return
     author = named_account(session, "import", Role.ANNOTATOR)
-    blobs.put(session, *(mask.blob for _, mask in new))
-    rows = [_imported(slice_, author, mask) for slice_, mask in new]
-    session.add_all(rows)
-    session.flush()
+    blobs.put(session, *(mask.blob for mask in new.values()))
+    rows = [_imported(slice_id, author, mask) for slice_id, mask in new.items()]
+    inserted = session.execute(insert(Mask).returning(Mask.slice_id, Mask.id), rows)
     # Where it is the only mask there is nothing to elect.
-    alone = [row for row in rows if row.slice_id not in read]
-    session.add_all(Label(slice_id=row.slice_id, mask_id=row.id) for row in alone)
-    session.flush()
-    for slice_, _ in new:
-        if slice_.id in read:
-            elect_label(session, slice_)
+    alone = [
+        {"slice_id": slice_id, "mask_id": mask_id}
+        for slice_id, mask_id in inserted
+        if slice_id not in read
+    ]
+    if alone:
+        session.execute(insert(Label), alone)
+    for slice_id in new.keys() & read:
+        elect_label(session, session.get_one(Slice, slice_id))
 
 
 def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:
     """Keep one mask that came with the data: see ``add_imported_masks``."""
-    add_imported_masks(session, [(slice_, drawn)])
+    add_imported_masks(session, {slice_.id: drawn})
 
 
-def _imported(slice_: Slice, author: Account, drawn: PreparedMask) -> Mask:
-    return Mask(
-        slice_id=slice_.id,
-        author_id=author.id,
-        revision=1,
-        source=MaskSource.IMPORT,
-        origin=MaskOrigin.IMPORTED,
-        foreground_pixels=drawn.foreground_pixels,
-        upload_sha256=drawn.upload_sha256,
-        sha256=drawn.blob.sha256,
-        review_state=ReviewState.ACCEPTED,
-    )
+def _imported(slice_id: int, author: Account, drawn: PreparedMask) -> dict[str, Any]:
+    return {
+        "slice_id": slice_id,
+        "author_id": author.id,
+        "revision": 1,
+        "source": MaskSource.IMPORT,
+        "origin": MaskOrigin.IMPORTED,
+        "foreground_pixels": drawn.foreground_pixels,
+        "upload_sha256": drawn.upload_sha256,
+        "sha256": drawn.blob.sha256,
+        "review_state": ReviewState.ACCEPTED,
+    }
 
 
 def find_mask(session: Session, mask_id: int, viewer: Account) -> Mask:

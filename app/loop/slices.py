@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotFound
@@ -139,35 +139,41 @@ def add_slice(
 
 def add_slices(
     session: Session, case: Case, slices: Sequence[PreparedSlice], channels: int
-) -> list[Slice]:
-    """Keep slices at places of a case that are known to be empty, in their order.
+) -> dict[int, int]:
+    """Keep slices at places of a case that are known to be empty; their ids by index.
 
-    ``channels``: how many the project has.
+    ``channels``: how many the project has. Inserted as rows, not as objects: an import brings
+    thousands.
     """
+    if not slices:
+        return {}
     rows = []
     for one in slices:
         if not 0 <= one.index <= LARGEST_INDEX:
             raise InvalidInput(f"the index {one.index} is not between 0 and {LARGEST_INDEX}")
         first = next(iter(one.images.values()))
         rows.append(
-            Slice(
-                project_id=case.project_id,
-                case_id=case.id,
-                split=case.split,
-                index=one.index,
-                height=first.height,
-                width=first.width,
-                complete=len(one.images) == channels,
-                appearance=one.images[0].appearance if 0 in one.images else None,
-            )
+            {
+                "project_id": case.project_id,
+                "case_id": case.id,
+                "split": case.split,
+                "index": one.index,
+                "height": first.height,
+                "width": first.width,
+                "complete": len(one.images) == channels,
+                "appearance": one.images[0].appearance if 0 in one.images else None,
+            }
         )
-    session.add_all(rows)
+    inserted = session.execute(insert(Slice).returning(Slice.index, Slice.id), rows)
+    ids = {index: slice_id for index, slice_id in inserted}
     blobs.put(session, *(image.blob for one in slices for image in one.images.values()))
-    session.flush()
-    for slice_, one in zip(rows, slices, strict=True):
-        session.add_all(_row(slice_, number, image) for number, image in one.images.items())
-    session.flush()
-    return rows
+    images = [
+        _columns(ids[one.index], number, image)
+        for one in slices
+        for number, image in one.images.items()
+    ]
+    session.execute(insert(Image), images)
+    return ids
 
 
 def _check_stack(session: Session, case: Case, index: int, size: tuple[int, int]) -> None:
@@ -221,19 +227,23 @@ def same_values(session: Session, image: PreparedImage, sha256: str, rescale: Re
 
 
 def _row(slice_: Slice, channel: int, image: PreparedImage) -> Image:
-    return Image(
-        slice_id=slice_.id,
-        channel=channel,
-        sha256=image.blob.sha256,
-        upload_sha256=image.upload_sha256,
-        bits=image.bits,
-        offset=image.rescale.offset,
-        slope=image.rescale.slope,
-        intercept=image.rescale.intercept,
-        unit=image.rescale.unit,
-        mean=image.moments.mean,
-        mean_square=image.moments.mean_square,
-    )
+    return Image(**_columns(slice_.id, channel, image))
+
+
+def _columns(slice_id: int, channel: int, image: PreparedImage) -> dict[str, Any]:
+    return {
+        "slice_id": slice_id,
+        "channel": channel,
+        "sha256": image.blob.sha256,
+        "upload_sha256": image.upload_sha256,
+        "bits": image.bits,
+        "offset": image.rescale.offset,
+        "slope": image.rescale.slope,
+        "intercept": image.rescale.intercept,
+        "unit": image.rescale.unit,
+        "mean": image.moments.mean,
+        "mean_square": image.moments.mean_square,
+    }
 
 
 def find_slice(session: Session, slice_id: int, anew: bool = False) -> Slice:

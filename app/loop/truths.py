@@ -1,22 +1,23 @@
 """The hidden ground truth of slices, for the simulated oracle alone. No route serves it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.core.prepared import PreparedMask
 from app.store import Slice, Truth, blobs
 
 
-def add_truths(session: Session, drawn: Sequence[tuple[Slice, PreparedMask]]) -> None:
-    """Hide the ground truth of slices for the oracle; one that is there stays."""
-    places = [slice_.id for slice_, _ in drawn]
-    there = set(session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(places))))
-    new = [(slice_, mask) for slice_, mask in drawn if slice_.id not in there]
-    blobs.put(session, *(mask.blob for _, mask in new))
-    session.add_all(Truth(slice_id=slice_.id, sha256=m.blob.sha256) for slice_, m in new)
-    session.flush()
+def add_truths(session: Session, drawn: Mapping[int, PreparedMask]) -> None:
+    """Hide the ground truth of slices, by their ids, for the oracle; one that is there stays."""
+    there = set(session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(drawn))))
+    new = {slice_id: mask for slice_id, mask in drawn.items() if slice_id not in there}
+    if not new:
+        return
+    blobs.put(session, *(mask.blob for mask in new.values()))
+    rows = [{"slice_id": one, "sha256": mask.blob.sha256} for one, mask in new.items()]
+    session.execute(insert(Truth), rows)
 
 
 def truths(session: Session, project_id: int) -> dict[int, bytes]:

@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.errors import InvalidInput, NotFound
+from app.core.prepared import prepare_image, prepare_mask
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.loop import deletes, traces
 from app.loop.accounts import named_account
 from app.loop.audit import list_events
 from app.loop.deletions import Deletion, of_case, of_project, of_slice
-from app.loop.masks import prepare_mask
 from app.loop.projects import create_project
 from app.loop.reviews import review_mask
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.loop.truths import add_truth
 from app.store import (
     Account,

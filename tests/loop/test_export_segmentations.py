@@ -10,10 +10,13 @@ import SimpleITK as sitk  # noqa: N813
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.pixels import encode
+from app.core.prepared import prepare_mask
+from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
+from app.formats.writer import About, ExportedCase, Reading, Target, find_writer
 from app.loop.accounts import named_account
 from app.loop.kept_cases import Selection
-from app.loop.masks import prepare_mask, submit_mask
+from app.loop.masks import submit_mask
 from app.store import Database, Role, Slice, utc_now
 from tests.exports import (
     AXIAL,
@@ -186,6 +189,60 @@ def test_frames_of_one_file_are_referred_to_by_number(database, tmp_path):
     assert {item.ReferencedSOPClassUID for item in items} == {enhanced}
     (whole,) = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence
     assert whole.ReferencedSOPInstanceUID == images[0].SOPInstanceUID
+
+
+@pytest.mark.parametrize("format_", ["dicom-seg", "dicom-labelmap"])
+def test_a_single_image_without_a_frame_of_reference(database, tmp_path, format_):
+    volume, images = dicom_series(tmp_path / "in" / "series", depth=1)
+    volume = replace(volume, source=volume.source | {"frame_of_reference": None})
+    marks = labels_of(volume, 3)
+    keep(database, "a", volume, marks)
+    out, _ = export(database, tmp_path, format_)
+    found = hd.seg.segread(out / "segmentations" / "a.dcm")
+    np.testing.assert_array_equal(class_map(found, images), marks)
+    assert found.FrameOfReferenceUID
+
+
+def test_a_series_without_names_is_named(database, tmp_path):
+    volume, _ = dicom_series(tmp_path / "in" / "series")
+    marks = labels_of(volume)
+    for n, gone in enumerate(("study", "series", "sop_class")):
+        keep(database, f"c{n}", replace(volume, source=volume.source | {gone: None}), marks)
+    with pytest.raises(VolumeInvalid, match="c0: its series came without a study") as refused:
+        export(database, tmp_path, "dicom-seg")
+    assert str(refused.value).count("nothing can refer to it") == 3
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        ({}, None),
+        ({"models": (3, 5)}, ("models' suggestions", "3, 5")),
+        ({"computed": True}, ("consensus of readers", None)),
+    ],
+)
+def test_segments_say_what_helped_to_draw_them(tmp_path, reading, expected):
+    volume, _ = dicom_series(tmp_path / "in" / "series")
+    masks = tuple(encode(marks) for marks in labels_of(volume, 3))
+    case = ExportedCase(
+        name="a",
+        split=Split.POOL,
+        size=(6, 5),
+        indices=(0, 1, 2, 3),
+        channels=(),
+        readings=(Reading(None, masks, **reading),),
+        geometry=volume.geometry,
+        source=volume.source,
+    )
+    target = Target(tmp_path / "out")
+    find_writer("dicom-labelmap").open(target, About("brain", 1, CLASSES, ("image",))).add(case)
+    (path,) = target.take_new()
+    for segment in pydicom.dcmread(path).SegmentSequence[1:]:
+        assert segment.SegmentAlgorithmType == ("SEMIAUTOMATIC" if expected else "MANUAL")
+        if expected is not None:
+            algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
+            assert expected[0] in algorithm.AlgorithmName
+            assert expected[1] in (None, algorithm.AlgorithmVersion)
 
 
 def test_each_reader_has_a_segmentation_of_their_own(database, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 import zipfile
 
 import mlcroissant as mlc
@@ -11,12 +12,13 @@ from PIL import Image
 
 from app.core.errors import InvalidInput
 from app.core.pixels import encode
-from app.exporting import ExportOptions, export_project
+from app.core.prepared import prepare_mask
+from app.exporting import ExportOptions, export_project, stream_project
 from app.loop.accounts import named_account
 from app.loop.kept_cases import Selection
-from app.loop.masks import Making, prepare_mask, submit_mask
+from app.loop.masks import Making, submit_mask
 from app.loop.reviews import review_mask
-from app.store import ReviewState, Role, Slice, utc_now
+from app.store import Label, Mask, ReviewState, Role, Slice, utc_now
 from tests.conftest import problem_of
 
 
@@ -159,6 +161,30 @@ def test_an_export_can_be_stopped_and_leaves_nothing(api, tmp_path):
     assert told == [(1, 3, "case-0"), (2, 3, "case-1")]
     assert report.stopped
     assert not out.exists()
+
+
+def test_an_archive_that_nobody_fetches_to_its_end_leaves_nothing(
+    api, drawn, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    archive = stream_project(api.database, "brain", ExportOptions("png"))
+    assert next(archive).startswith(b"PK")
+    assert list(tmp_path.glob("sfumato-export-*"))
+    archive.close()
+    assert not list(tmp_path.glob("sfumato-export-*"))
+
+
+def test_a_case_that_is_deleted_meanwhile_is_named(api, drawn, tmp_path):
+    case = draw(api.database, "ann", drawn[4], 2) and "case-1"
+
+    def delete(done, total, name) -> None:
+        with api.database.writing() as session:
+            for table in (Label, Mask):
+                session.query(table).filter_by(slice_id=drawn[4]).delete()
+
+    options = ExportOptions("png")
+    report = export_project(api.database, "brain", tmp_path / "out", options, delete)
+    assert (report.cases, list(report.left_out)) == (1, [case])
 
 
 def test_over_http_an_export_is_chosen_the_same_way(api, drawn):

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
+from sqlalchemy import select
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
@@ -15,7 +16,8 @@ from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.nifti_cases import read_nifti
-from app.store import Database
+from app.store import Database, Image, Mask
+from app.store.blobs import StoredBlob
 from tests.exports import AXIAL, CORONAL, PRONE, SAGITTAL, dicom_series, keep, labels_of
 from tests.exports import make_project as project_in
 
@@ -174,18 +176,49 @@ def test_a_file_that_lost_a_slice_keeps_its_grid(database, tmp_path):
 
 def test_one_case_that_cannot_go_out_is_named_and_the_others_go(database, tmp_path):
     project_in(database)
-    for name, sizes in (("bad", [(20, 30), (22, 30)]), ("good", [(20, 30), (20, 30)])):
+    same, other = [(20, 30), (20, 30)], [(20, 30), (22, 30)]
+    for name, sizes in (("before", same), ("bad", other), ("good", same)):
         for index, size in enumerate(sizes):
             volume = posted(index, size=size)
             keep(database, name, volume, labels_of(volume))
     for format_ in (*FORMATS, "png", "coco"):
         out, report = export(database, tmp_path, format_)
-        assert report.cases == 1
+        assert report.cases == 2
         assert "30 × 20, 30 × 22" in report.left_out["bad"]
         kept = json.loads((out / "export-report.json").read_text())
         assert kept["left_out"] == report.left_out
-        assert not [path for path in out.rglob("*bad*")]
+        assert list(out.rglob("*before*"))
+        assert list(out.rglob("*good*"))
+        assert not list(out.rglob("*bad*"))
         assert (out / "masks.csv").read_text().count("good") == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"no picture", None])
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_a_damaged_or_lost_picture_keeps_no_other_case_back(database, tmp_path, damage, kind):
+    project_in(database)
+    for n, name in enumerate(("before", "bad", "good")):
+        volume = posted(0, 1, lowest=100 * n)
+        keep(database, name, volume, labels_of(volume, seed=n))
+    with database.writing() as session:
+        rows = Image if kind == "image" else Mask
+        sha256 = session.scalars(select(rows.sha256).order_by(rows.slice_id)).all()[3]
+        blob = session.get_one(StoredBlob, sha256)
+        if damage is None:
+            session.delete(blob)
+        else:
+            blob.data = blob.data[:40] + damage
+    for format_ in (*FORMATS, "png", "coco"):
+        out, report = export(database, tmp_path, format_)
+        assert report.cases == 2
+        why = "are gone from where they" if damage is None else "are damaged where they"
+        assert why in report.left_out["bad"]
+        assert not list(out.rglob("*bad*"))
+        if format_ == "coco":
+            found = json.loads((out / "instances.json").read_text())
+            assert {image["case"] for image in found["images"]} == {"before", "good"}
+            ids = [one["id"] for one in found["annotations"]]
+            assert ids == list(range(1, len(ids) + 1))
 
 
 def test_where_no_case_can_go_out_nothing_is_left(database, tmp_path):
@@ -225,12 +258,20 @@ def test_a_tilted_series_keeps_the_place_of_each_slice(database, tmp_path):
     volume, images = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
     project_in(database)
     keep(database, "a", volume, labels_of(volume))
-    out, _ = export(database, tmp_path, "nnunet")
+    out, report = export(database, tmp_path, "nnunet")
     image, label = written(out, "nnunet")
     for n, one in enumerate(images):
         ras = np.array(one.ImagePositionPatient, dtype=float) * (-1, -1, 1)
         np.testing.assert_allclose((image.affine @ (0, 0, n, 1))[:3], ras, atol=1e-4)
     np.testing.assert_array_equal(label.affine, image.affine)
+    assert "show the last slice" in report.warnings["a"][0]
+    # ITK takes no tilt: it finds what it makes of the series itself.
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "in" / "series")))
+    original = reader.Execute()
+    found = sitk.ReadImage(str(out / "Dataset001_brain" / "imagesTr" / "a_0000.nii.gz"))
+    for name in ("GetOrigin", "GetSpacing", "GetDirection"):
+        np.testing.assert_allclose(getattr(found, name)(), getattr(original, name)(), atol=1e-4)
     described = json.loads((out / "Dataset001_brain" / "dataset.json").read_text())
     # SimpleITK, which nnU-Net would read with, takes no tilt.
     assert described["overwrite_image_reader_writer"] == "NibabelIO"
@@ -281,12 +322,18 @@ def test_nnunet_holds_channels_splits_and_the_ignore_label(database, tmp_path):
     assert (label == 3).any(axis=(0, 1)).tolist() == [True, False, False]
 
 
-def test_nnunet_itself_finds_nothing_to_complain_of(database, tmp_path):
+@pytest.mark.parametrize("tilted", [False, True])
+def test_nnunet_itself_finds_nothing_to_complain_of(database, tmp_path, tilted):
     reason = "nnU-Net is not installed: pip install nnunetv2"
     checks = pytest.importorskip(
         "nnunetv2.experiment_planning.verify_dataset_integrity", reason=reason
     )
-    channels_and_splits(database, tmp_path)
+    if tilted:
+        project_in(database)
+        volume, _ = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
+        keep(database, "a", volume, labels_of(volume), unlabelled=[1])
+    else:
+        channels_and_splits(database, tmp_path)
     out, _ = export(database, tmp_path, "nnunet")
     checks.verify_dataset_integrity(str(out / "Dataset001_brain"), num_processes=1)
 

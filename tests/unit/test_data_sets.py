@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from app.core.errors import VolumeInvalid
 from app.core.splits import Split
 from app.formats.detecting import detect_layout
 from tests.unit.volumes import back, read, read_only, save
+from worker.benchmark.ground import read_ground
+from worker.benchmark.settings import GroundSettings
 
 RNG = np.random.default_rng(0)
 VOXELS = RNG.integers(0, 900, (6, 8, 4)).astype(np.int16)
@@ -196,6 +199,26 @@ def test_nnunet_of_pictures(tmp_path):
     np.testing.assert_array_equal(only.channels[0].pixels[0], colours[..., 1])
 
 
+def test_nnunet_of_tiff_with_pages(tmp_path):
+    for part in ("imagesTr", "labelsTr"):
+        (tmp_path / part).mkdir()
+    stack = RNG.integers(0, 4000, (5, 10, 12)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "imagesTr" / "cell_0000.tif", stack)
+    tifffile.imwrite(tmp_path / "labelsTr" / "cell.tif", (stack > 2000).astype(np.uint8))
+    labels = {"background": 0, "cell": 1}
+    describe(tmp_path, {"channel_names": {"0": "x"}, "labels": labels, "file_ending": ".tif"})
+    volume = read_only("nnunet", tmp_path, masks=True)
+    np.testing.assert_array_equal(volume.channels[0].pixels, stack)
+    np.testing.assert_array_equal(volume.classes, stack > 2000)
+    assert "spacing is not kept" in volume.warnings[0]
+    tifffile.imwrite(tmp_path / "labelsTr" / "cell.tif", np.zeros((6, 10, 12), np.uint8))
+    with pytest.raises(VolumeInvalid, match=r"cell\.tif has 6 pages of 12 × 10 pixels"):
+        read_only("nnunet", tmp_path, masks=True)
+    (tmp_path / "imagesTr" / "cell_0000.tif").write_bytes(b"II*\0hello")
+    with pytest.raises(VolumeInvalid, match=r"cell_0000\.tif"):
+        read_only("nnunet", tmp_path, masks=True)
+
+
 def brats(folder, name, marks, sequences, between="_", ending=".nii.gz"):
     for n, sequence in enumerate((*sequences, "seg")):
         voxels = marks if sequence == "seg" else VOXELS + n
@@ -272,3 +295,39 @@ def test_what_a_folder_is_taken_for(tmp_path):
     (tmp_path / "plain" / "y.mha").write_bytes(b"ObjectType = Image")
     with pytest.raises(VolumeInvalid, match=r"several layouts: nifti takes it for .*; nrrd takes"):
         detect_layout(tmp_path / "plain")
+
+
+def test_a_benchmark_answers_for_labelled_slices_under_their_own_indices(tmp_path):
+    for name in ("a", "b", "c"):
+        for n in (3, 4, 7, 8):
+            for part in ("images", "masks"):
+                path = tmp_path / part / name / f"{n}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((8, 8), n if part == "images" else 1, np.uint8)).save(path)
+    (tmp_path / "masks" / "b" / "4.png").unlink()
+    ground = read_ground(tmp_path, GroundSettings(layout="png"))
+    assert [ground.place(n) for n in ground.slices_of([1])] == [("b", 3), ("b", 7), ("b", 8)]
+    assert len(ground) == 11
+    (sample,) = ground.samples([1], context=1)
+    # 4 has 3 before it, and 5 is not there.
+    assert (sample.case, sample.index) == ("a", 4)
+    before, here, after = sample.image[:, 0, 0]
+    assert before < here == after
+
+
+def test_places_that_an_export_filled_are_no_slices(tmp_path):
+    # Along the file's last axis, which runs from head to feet.
+    affine = np.diag([1, 1, -3.0, 1])
+    for part, voxels in (("images", VOXELS), ("labels", MARKS)):
+        save(tmp_path / part / "a.nii.gz", voxels, affine)
+    facts = {"a": {"slice_axis": 2, "missing_slices": [0, 2]}}
+    notes = {"classes": ["a", "b"], "ignore": 255, "cases": facts}
+    (tmp_path / "sfumato.json").write_text(json.dumps(notes))
+    volume = read_only("nifti", tmp_path, masks=True)
+    assert volume.indices == (0, 2)
+    whole = read_only("nifti", tmp_path, masks=True, plane="coronal")
+    assert (whole.depth, whole.indices) == (8, ())
+    (tmp_path / "sfumato.json").unlink()
+    whole = read_only("nifti", tmp_path, masks=True)
+    np.testing.assert_array_equal(volume.channels[0].pixels, whole.channels[0].pixels[[0, 2]])
+    np.testing.assert_array_equal(volume.classes, whole.classes[[0, 2]])

@@ -26,6 +26,8 @@ Points = npt.NDArray[np.floating[Any]]
 
 # How far a contour may lie beside its slice, in slices.
 _BESIDE = 0.1
+# Edges that are looked at together.
+_EDGES = 4096
 _CLOSED = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR"})
 
 
@@ -68,7 +70,8 @@ def _filled(
     if data is None or len(data) % 3:
         raise Unclear("ContourData is not triples of numbers")
     points = data.reshape(-1, 3) * (-1, -1, 1)
-    voxels = (np.linalg.inv(geometry.affine) @ np.column_stack([points, np.ones(len(points))]).T).T
+    back = np.linalg.inv(geometry.affine)
+    voxels = points @ back[:3, :3].T + back[:3, 3]
     index = round(float(np.median(voxels[:, 2])))
     beside = float(np.abs(voxels[:, 2] - index).max())
     if beside > _BESIDE:
@@ -81,16 +84,25 @@ def _filled(
 
 def filled(corners: Points, rows: int, columns: int) -> Plane:
     """Bool (rows, columns): pixel centres inside a polygon; corners (N, 2), column before row."""
-    inside = np.zeros((rows, columns), dtype=bool)
-    x, y = corners[:, 0], corners[:, 1]
-    x_next, y_next = np.roll(x, -1), np.roll(y, -1)
-    first, last = max(0, int(np.ceil(y.min()))), min(rows - 1, int(np.floor(y.max())))
-    for row in range(first, last + 1):
-        # Half open: a corner at a row's height counts for one of its two edges.
-        crossed = (y <= row) != (y_next <= row)
-        at = x[crossed] + (row - y[crossed]) * (x_next - x)[crossed] / (y_next - y)[crossed]
-        # Each crossing turns all pixels from it on.
-        starts = np.clip(np.ceil(at), 0, columns).astype(np.int64)
-        turns = np.bincount(starts, minlength=columns + 1)[:columns]
-        inside[row] = np.cumsum(turns) % 2 == 1
+    turns = np.zeros((rows, columns + 1), dtype=np.int64)
+    following = np.roll(corners, -1, axis=0)
+    for begin in range(0, len(corners), _EDGES):
+        some = slice(begin, begin + _EDGES)
+        _cross(turns, corners[some], following[some])
+    # Each crossing turns all pixels from it on.
+    inside: Plane = np.cumsum(turns[:, :columns], axis=1) % 2 == 1
     return inside
+
+
+def _cross(turns: npt.NDArray[np.int64], begin: Points, end: Points) -> None:
+    """Count at which pixel of each row edges are crossed; ``begin``, ``end``: (N, 2)."""
+    rows, columns = turns.shape[0], turns.shape[1] - 1
+    # Half open: a corner at a row's height counts for one of its two edges.
+    first, last = np.sort([begin[:, 1], end[:, 1]], axis=0)
+    low = np.clip(np.ceil(first), 0, rows).astype(np.int64)
+    count = np.clip(np.ceil(last), 0, rows).astype(np.int64) - low
+    edge = np.repeat(np.arange(len(begin)), count)
+    row = low[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    (x, y), (x_end, y_end) = begin[edge].T, end[edge].T
+    at = x + (row - y) * (x_end - x) / (y_end - y)
+    np.add.at(turns, (row, np.clip(np.ceil(at), 0, columns).astype(np.int64)), 1)

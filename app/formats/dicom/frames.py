@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from app.core.errors import VolumeInvalid
 from app.formats.dicom import kept
@@ -14,6 +14,7 @@ from app.formats.dicom.elements import (
     optional,
     text,
     uid,
+    uid_name,
     value_of,
     whole,
 )
@@ -23,7 +24,16 @@ from app.formats.dicom.header import Header
 
 # As many pixels as one frame may claim; a mammogram has 30 million, whole slides are no slices.
 _LARGEST = 2**26
+# How far compressed pixels may unfold: so many bytes, and so many times. Blank ones are tiny.
+_UNFOLDED, _TIMES = 2**26, 1000
 _BITS = (1, 8, 16, 32, 64)
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
+_TONES: dict[tuple[int, str], Tone] = {
+    (1, "MONOCHROME1"): "dark",
+    (1, "MONOCHROME2"): "grey",
+    (1, "PALETTE COLOR"): "palette",
+    **{(3, colours): "colour" for colours in _COLOURS},
+}
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -34,18 +44,22 @@ def frames_of(header: Header) -> list[Frame]:
         reason = str(incomplete)
     except Unclear as unclear:
         reason = f"{unclear}: fix the header, or leave the file out"
+    except Exception:  # a damaged header leads anywhere; what it quotes is not passed on
+        reason = "its header cannot be understood: it is damaged, copy it again"
     raise VolumeInvalid(f"{header.path}: {reason}")
 
 
 def _frames(header: Header) -> list[Frame]:
     dataset = header.dataset
-    size, count = _size(header)
+    size, count = size_of(header)
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     shared = (items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     if per_frame and len(per_frame) != count:
         raise Unclear(f"it has {count} frames, and {len(per_frame)} descriptions of frames")
     if not per_frame and count > 1:
         _check_one_order(dataset)
+    if "MOSAIC" in text(dataset, "ImageType").split("\\"):
+        raise Incomplete("it is a mosaic of many slices in one image: convert it to NIfTI")
     several = value_of(dataset, "NumberOfFrames") is not None and (count > 1 or bool(per_frame))
     ids = ids_of(header)
     base: dict[str, Any] = {
@@ -53,7 +67,7 @@ def _frames(header: Header) -> list[Frame]:
         "ids": ids,
         "series": _series(header, ids),
         "size": size,
-        "tone": _tone(dataset, size),
+        "tone": _tone(dataset, size[2]),
         "pixels_at": _pixels_at(header),
         "instance_number": _optional_whole(dataset, "InstanceNumber"),
         "series_number": _optional_whole(dataset, "SeriesNumber"),
@@ -105,8 +119,11 @@ def _series(header: Header, ids: Ids) -> tuple[str, ...]:
     return (ids.study or "", found) if found else ("", "", str(header.path.parent))
 
 
-def _size(header: Header) -> tuple[tuple[int, int, int], int]:
-    """Rows, columns and samples, and the number of frames, if the file holds so many bytes."""
+def size_of(header: Header) -> tuple[tuple[int, int, int], int]:
+    """Rows, columns and samples, and the number of frames, if the file holds so many bytes.
+
+    Raises ``Unclear``, before a byte of the pixels is read.
+    """
     dataset, extent = header.dataset, header.extent
     if extent is None:
         raise Incomplete("it holds no pixels")
@@ -114,22 +131,32 @@ def _size(header: Header) -> tuple[tuple[int, int, int], int]:
     samples = whole(dataset, "SamplesPerPixel") or 1
     count = whole(dataset, "NumberOfFrames") or 1
     bits = _bits(dataset, extent.keyword)
-    if min(rows, columns, samples, count) < 1 or samples > 4 or bits not in _BITS:
+    if min(rows, columns, samples, count) < 1 or samples not in (1, 3) or bits not in _BITS:
         raise Unclear("Rows, Columns, SamplesPerPixel, NumberOfFrames or BitsAllocated is wrong")
     if rows * columns > _LARGEST:
         raise Incomplete(f"it claims {rows} × {columns} pixels, more than is read")
+    thinned = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
+    expected = math.ceil(count * rows * columns * (2 if thinned else samples) * bits / 8)
     if extent.fragments is None:
-        thinned = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
-        expected = math.ceil(count * rows * columns * (2 if thinned else samples) * bits / 8)
         if extent.length < expected:
             raise Incomplete(
                 f"it is cut: {extent.length} bytes of {expected} of its pixels are there"
             )
     elif not extent.whole:
         raise Incomplete("it is cut: the end of its pixels is missing")
+    elif (film := _film(dataset)) is not None:
+        raise Incomplete(f"it is a film ({film}), which is not read: write its frames as images")
     elif extent.fragments < count:
         raise Incomplete(f"it claims {count} frames and holds {extent.fragments}")
+    elif expected > _UNFOLDED + _TIMES * extent.length:
+        raise Incomplete(f"it claims that {extent.length} bytes unfold to {expected} of pixels")
     return (rows, columns, samples), count
+
+
+def _film(dataset: FileDataset) -> str | None:
+    """The transfer syntax of a compressed film, None for images."""
+    name = uid_name(uid(dataset.file_meta, "TransferSyntaxUID"))
+    return name if "MPEG" in name or "HEVC" in name else None
 
 
 def _bits(dataset: Dataset, keyword: str) -> int:
@@ -156,13 +183,11 @@ def _optional_whole(dataset: Dataset, keyword: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _tone(dataset: Dataset, size: tuple[int, int, int]) -> Tone:
-    shown = text(dataset, "PhotometricInterpretation")
-    if shown == "PALETTE COLOR":
-        return "palette"
-    if size[2] > 1:
-        return "colour"
-    return "dark" if shown == "MONOCHROME1" else "grey"
+def _tone(dataset: Dataset, samples: int) -> Tone:
+    tone = _TONES.get((samples, text(dataset, "PhotometricInterpretation")))
+    if tone is None:
+        raise Unclear("PhotometricInterpretation is missing, or of a kind that is not read")
+    return tone
 
 
 def _pixels_at(header: Header) -> tuple[int, int] | None:

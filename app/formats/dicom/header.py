@@ -19,8 +19,8 @@ from app.formats.dicom.quiet import attempt
 _MAGIC = b"DICM"
 # How a file without preamble begins: with group 2 or 8, whichever byte comes first.
 _FIRST_GROUPS = frozenset({b"\x02\x00", b"\x08\x00", b"\x00\x08"})
-# A deflated file that grows beyond this is made to fill the memory.
-_INFLATED = 2**30
+# A deflated file that grows beyond these bytes, and so many times, is made to fill the memory.
+_INFLATED, _TIMES = 2**26, 200
 _PIXELS = 0x7FE00000
 
 
@@ -104,9 +104,10 @@ def _deflated(path: Path, file: BinaryIO, tags: list[int]) -> Header:
     """Of a file whose elements are compressed as a whole: it has to be read to its end."""
     body = file.read()
     reader = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = reader.decompress(body[_after_meta(body) :], _INFLATED)
+    most = max(_INFLATED, _TIMES * len(body))
+    inflated = reader.decompress(body[_after_meta(body) :], most)
     if reader.unconsumed_tail:
-        raise VolumeInvalid(f"{path} grows beyond {_INFLATED} bytes")
+        raise VolumeInvalid(f"{path} grows beyond {most} bytes")
     plain = io.BytesIO(inflated)
     dataset = dcmread(path, force=True, specific_tags=list(tags))
     read_dataset(plain, False, True, stop_when=lambda tag, vr, length: tag >= _PIXELS)

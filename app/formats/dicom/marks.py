@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from app.core.errors import VolumeInvalid
 from app.formats.dicom import kept
 from app.formats.dicom.elements import Unclear, items, text, uid, whole
+from app.formats.dicom.frames import size_of
 from app.formats.dicom.header import read_header
 from app.formats.dicom.sorting import Stack
 
@@ -46,6 +47,8 @@ def read_marks(path: Path, kind: Literal["segmentation", "structures"]) -> Marks
         raise VolumeInvalid(f"{path} is no DICOM file")
     dataset = header.dataset
     try:
+        if kind == "segmentation":
+            size_of(header)
         names = _segments(dataset) if kind == "segmentation" else _regions(dataset)
         series, instances = set(), set()
         for one in _references(dataset):
@@ -53,6 +56,8 @@ def read_marks(path: Path, kind: Literal["segmentation", "structures"]) -> Marks
             instances.add(uid(one, "ReferencedSOPInstanceUID"))
     except Unclear as unclear:
         reason = str(unclear)
+    except Exception:  # a damaged header leads anywhere
+        reason = "its header cannot be understood"
     else:
         return Marks(path, kind, names, _known(series), _known(instances))
     raise VolumeInvalid(f"{path}: {reason}: export it again")

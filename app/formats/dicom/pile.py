@@ -35,7 +35,8 @@ def read_pile(files: Iterable[Path], masks: bool = False) -> Pile:
                 _sort_in(pile, header, masks)
         except VolumeInvalid as invalid:
             # The file is named once: a message begins with its path.
-            pile.left_out[str(path)] = str(invalid).removeprefix(f"{path}").lstrip(": ")
+            reason = str(invalid).removeprefix(str(path))
+            pile.left_out[str(path)] = reason[2:] if reason.startswith(": ") else f"it{reason}"
     return pile
 
 

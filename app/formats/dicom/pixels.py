@@ -99,8 +99,13 @@ def _as_shown(frame: Frame, array: Pixels) -> tuple[Frame, Pixels]:
     dark = frame.tone == "dark"
     if (frame.rescale.slope < 0) == dark:
         return frame, array
-    wide = array if array.dtype.kind == "f" else array.astype(np.int64)
+    wide = array if array.dtype.kind == "f" else array.astype(_wider(array.dtype))
     return replace(frame, rescale=replace(frame.rescale, slope=-frame.rescale.slope)), -wide
+
+
+def _wider(dtype: np.dtype[Any]) -> type[np.signedinteger[Any]]:
+    """Integers that hold the negative of any of a type's; of 64 bits no file holds the largest."""
+    return np.int32 if dtype.itemsize < 4 else np.int64
 
 
 def _with_lut(dataset: FileDataset, index: int) -> Dataset:

@@ -117,9 +117,10 @@ def _of_gaps(frames: Sequence[Frame], numbers: Whole, where: str) -> list[str]:
     told = []
     for (low, before), (high, after) in pairwise(zip(numbers.tolist(), frames, strict=True)):
         if high - low > 1:
-            empty = (
-                f"place {low + 1} is" if high - low == 2 else f"places {low + 1} to {high - 1} are"
-            )
+            empty = f"place {low + 1} is"
+            if high - low > 2:
+                word = "and" if high - low == 3 else "to"
+                empty = f"places {low + 1} {word} {high - 1} are"
             told.append(
                 f"{where}: {empty} empty: by their distance, slices are missing between "
                 f"{before.short} and {after.short}"

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from app.core.errors import VolumeInvalid
+from app.formats.dicom.alike import alike, why_apart
 from app.formats.dicom.copies import without_copies
 from app.formats.dicom.frame import KEYS, Frame
 from app.formats.dicom.place import arranged, multiplicity
+from app.formats.dicom.quiet import attempt
 
-# How far orientations of one stack may differ (they are written with few digits), and spacings.
-_TURNED, _SPACED = 1e-3, 1e-4
 # From so many slices on, a single frame that lies otherwise is a scout beside the stack.
 _STACK = 3
+# So many keys together may tell stacks apart: more are tried by nobody's scanner.
+_DEEP = 3
 # Keys that tell stacks apart where no position does.
 _WITHOUT_PLACE = 2
 
@@ -32,15 +34,20 @@ def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
     series: dict[tuple[str, ...], list[Frame]] = {}
     for frame in frames:
         series.setdefault(frame.series, []).append(frame)
-    return [stack for part in series.values() for stack in _of_series(part)]
+    found: list[Stack] = []
+    for part in series.values():
+        # What nobody has thought of stays one stack, and is judged when it is read.
+        sorted_out = attempt(lambda part=part: _of_series(part))  # type: ignore[misc]
+        found += sorted_out or [Stack(tuple(part))]
+    return found
 
 
 def _of_series(frames: Sequence[Frame]) -> list[Stack]:
     frames, left_out = without_copies(frames, _called_the_same)
-    main, *others = sorted(_alike(frames), key=len, reverse=True)
+    main, *others = sorted(alike(frames), key=len, reverse=True)
     if len(main) >= _STACK:
         for one in [group for group in others if len(group) == 1]:
-            left_out[one[0].file] = _why_apart(one[0], main)
+            left_out[one[0].file] = why_apart(one[0], main)
             others.remove(one)
     stacks = []
     for group in [main, *others]:
@@ -70,57 +77,8 @@ def _at_the_same_place(frame: Frame) -> object:
     return tuple(np.round(frame.place.position, 3).tolist()), frame.number
 
 
-def _alike(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Frames of one size, orientation and spacing; a file of many frames without a place alone."""
-    exact: dict[object, list[Frame]] = {}
-    for frame in frames:
-        key: tuple[object, ...] = (frame.size, frame.tone)
-        if frame.place is not None:
-            spacing = frame.place.spacing
-            key += (
-                frame.place.orientation.tobytes(),
-                None if spacing is None else spacing.tobytes(),
-            )
-        elif frame.number is not None:
-            key += (frame.path,)
-        exact.setdefault(key, []).append(frame)
-    groups: list[list[Frame]] = []
-    for part in exact.values():
-        like = next((group for group in groups if _is_alike(group[0], part[0])), None)
-        if like is None:
-            groups.append(part)
-        else:
-            like += part
-    return groups
-
-
-def _is_alike(one: Frame, other: Frame) -> bool:
-    a, b = one.place, other.place
-    if (one.size, one.tone) != (other.size, other.tone) or a is None or b is None:
-        return False
-    if (a.spacing is None) != (b.spacing is None):
-        return False
-    spaced = a.spacing is None or b.spacing is None or np.abs(a.spacing - b.spacing).max()
-    turned = np.abs(a.orientation - b.orientation).max()
-    return bool(turned <= _TURNED and (spaced is True or spaced <= _SPACED))
-
-
-def _why_apart(frame: Frame, main: Sequence[Frame]) -> str:
-    count, first = len(main), main[0]
-    if frame.size != first.size:
-        rows, columns, _ = frame.size
-        return f"it has {rows} × {columns} pixels, unlike the {count} other images of its series"
-    if frame.tone != first.tone:
-        return f"it shows its values otherwise than the {count} other images of its series"
-    if frame.place is None or first.place is None:
-        return f"it says no position, unlike the {count} other images of its series"
-    if np.abs(frame.place.orientation - first.place.orientation).max() > _TURNED:
-        return f"it lies in another plane than the {count} other images of its series: a scout?"
-    return f"its pixels are spaced unlike those of the {count} other images of its series"
-
-
 def _told_apart(
-    frames: Sequence[Frame], first_key: int = 0, folders: bool = True
+    frames: Sequence[Frame], first_key: int = 0, folders: bool = True, deep: int = _DEEP
 ) -> list[tuple[tuple[str, ...], list[Frame]]] | None:
     """A group as clean stacks, by the first keys that tell them apart; None where none do."""
     if frames[0].place is None:
@@ -128,19 +86,21 @@ def _told_apart(
     if _is_stack(frames):
         return [((), list(frames))]
     most = multiplicity(frames)
-    for key, values in enumerate(_keys_of(frames, folders)):
+    # Any two slices are evenly spaced: where no place is there twice, more have to agree.
+    fewest = _STACK if most == 1 else 2
+    for key, values in enumerate(_keys_of(frames, folders) if deep else ()):
         parts = _by(frames, values)
         if key < first_key or len(parts) < 2:
             continue
         found = []
         for number, part in enumerate(parts, 1):
-            inner = _told_apart(part, key + 1, folders)
+            inner = _told_apart(part, key + 1, folders, deep - 1)
             if inner is None:
                 break
             found += [((_word(key, number), *words), stack) for words, stack in inner]
         # A number that differs from image to image, as acquisitions may, tells nothing apart.
         else:
-            if len(found) == most or min(len(stack) for _, stack in found) > 1:
+            if len(found) == most or min(len(stack) for _, stack in found) >= fewest:
                 return found
     return None
 

@@ -48,14 +48,12 @@ def read_stack(
     if len(pixels) < len(placed.frames):
         placed = arranged([f for f in placed.frames if f.file in pixels], str(where))
     ways = [pixels[frame.file][0].rescale for frame in placed.frames]
-    planes = [pixels.pop(frame.file)[1] for frame in placed.frames]
+    planes = _stacked([pixels.pop(frame.file)[1] for frame in placed.frames])
     if choice.colour:
-        colours = np.stack(planes)[..., list(choice.numbers)]
-        channels = [to_stored(colours[..., n], where) for n in range(colours.shape[-1])]
+        channels = [to_stored(planes[..., n], where) for n in choice.numbers]
     else:
-        dark = placed.frames[0].tone == "dark"
-        channels = [_grey(np.stack(planes), ways, dark, where)]
-    losses = [line for c in channels for line in loss_of(c, where, planes[0].dtype)]
+        channels = [_grey(planes, ways, placed.frames[0].tone == "dark", where)]
+    losses = [line for c in channels for line in loss_of(c, where, planes.dtype)]
     classes: Classes | None = None
     told: tuple[str, ...] = ()
     if marks is not None:
@@ -89,6 +87,15 @@ def _pixels(
         file, reason = next(iter(left_out.items()))
         raise VolumeInvalid(f"{where} holds no image that can be read: {file}: {reason}")
     return found, left_out
+
+
+def _stacked(planes: list[Pixels]) -> Pixels:
+    """One array of all planes, which are given up one by one: a case is held once."""
+    kind = np.result_type(*{plane.dtype for plane in planes})
+    stack: Pixels = np.empty((len(planes), *planes[0].shape), dtype=kind)
+    for n in reversed(range(len(planes))):
+        stack[n] = planes.pop()
+    return stack
 
 
 def _grey(stack: Pixels, ways: Sequence[Rescale], dark: bool, where: Path) -> ChannelStack:

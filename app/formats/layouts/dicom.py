@@ -30,6 +30,8 @@ class DicomSeries:
         pile = read_pile(files_in(folder), options.masks)
         stacks = stacks_of(pile.frames)
         if not stacks:
+            for one in pile.marks:
+                pile.left_out[str(one.path)] = "it marks images that are not here"
             raise VolumeInvalid(_nothing(folder, pile.left_out))
         named = sorted(
             zip(names_of(stacks, folder), stacks, strict=True), key=lambda one: natural(one[0])

@@ -15,11 +15,12 @@ from app.formats.described import (
     read_json,
     splits_of,
 )
+from app.formats.files import files_in
 from app.formats.layout import DataSet, Detected, Layout, ReadOptions
 from app.formats.layouts import nnunet
-from app.formats.layouts.nnunet import is_nnunet
 from app.formats.nifti_cases import choose_of_files, nifti_case
-from app.formats.volumes import stem
+from app.formats.nnunet_description import is_nnunet
+from app.formats.volumes import ending_of, stem
 
 _DESCRIPTION = "dataset.json"
 
@@ -31,6 +32,7 @@ class _Description:
     classes: list[str]
     channels: list[str]
     pairs: list[tuple[Path, Path]]
+    facts: list[dict[str, Any]]
     splits: dict[str, Split]
     unlabelled: int | None
     test: list[Path]
@@ -72,12 +74,15 @@ class Decathlon:
                 choice,
                 options=options,
                 ignore=found.unlabelled,
+                facts=facts,
             )
-            for image, mask in found.pairs
+            for (image, mask), facts in zip(found.pairs, found.facts, strict=True)
         ]
-        left_out = {
-            str(image): 'it is listed under "test", without a label' for image in found.test
-        }
+        left_out = {str(one): 'it is listed under "test", without a label' for one in found.test}
+        listed = {path for pair in found.pairs for path in pair} | set(found.test)
+        for file in files_in(folder):
+            if ending_of(file) and file not in listed:
+                left_out[str(file)] = f"{_DESCRIPTION} does not list it"
         return DataSet(cases, found.classes, list(choice.names), found.splits or None, left_out)
 
 
@@ -85,7 +90,8 @@ def _described(path: Path, folder: Path) -> _Description:
     found = read_json(path)
     try:
         labels = {int(index): str(name) for index, name in found["labels"].items()}
-        training = [(pair["image"], pair["label"], pair.get("split")) for pair in found["training"]]
+        facts = [dict(pair) for pair in found["training"]]
+        training = [(pair["image"], pair["label"], pair.get("split")) for pair in facts]
         channels = _numbered(found.get("channel_names") or found.get("modality") or {})
         unlabelled = found.get("unlabelled")
         unlabelled = None if unlabelled is None else int(unlabelled)
@@ -104,6 +110,7 @@ def _described(path: Path, folder: Path) -> _Description:
         checked_classes(in_order(labels, "labels", path), path),
         in_order(channels, "channels", path),
         pairs,
+        facts,
         splits_of(splits, path),
         unlabelled,
         [inside(folder, one, path) for one in test if one],

@@ -7,21 +7,25 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from app.core.errors import VolumeInvalid
-from app.core.splits import Split
 from app.formats.case import CaseVolume
 from app.formats.channels import Choice, choose
-from app.formats.described import checked_classes, described, in_order, inside, read_json, splits_of
+from app.formats.described import described, inside
 from app.formats.files import files_in
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions, some
 from app.formats.nifti_cases import read_nifti
-from app.formats.nnunet_labels import NnUNetLabels, labels_of
+from app.formats.nnunet_description import (
+    DESCRIPTION,
+    FOLDS,
+    NnUNetDescription,
+    description_in,
+    is_nnunet,
+    splits_in,
+)
 from app.formats.picture_stacks import read_picture_case
 from app.formats.pictures import PICTURES
 
-_DESCRIPTION, _FOLDS = "dataset.json", "splits_final.json"
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})")
 
 
@@ -33,18 +37,6 @@ class _Files:
     label: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Description:
-    """What dataset.json says."""
-
-    path: Path
-    channels: list[str]
-    labels: NnUNetLabels
-    ending: str
-    listed: Mapping[str, Any] | None
-    splits: dict[str, Split]
-
-
 class NnUNet:
     """A case is a file for each channel, whose number ends its name."""
 
@@ -52,14 +44,14 @@ class NnUNet:
 
     def detect(self, folder: Path) -> Detected | None:
         """By a description with channels and labels by name."""
-        if not is_nnunet(described(folder, _DESCRIPTION) / _DESCRIPTION):
+        if not is_nnunet(described(folder, DESCRIPTION) / DESCRIPTION):
             return None
         return Detected("a raw data set of nnU-Net v2", 3)
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
         """The cases of imagesTr, and those of imagesTs that have labels."""
-        folder = described(folder, _DESCRIPTION)
-        about = _described(folder)
+        folder = described(folder, DESCRIPTION)
+        about = description_in(folder)
         choice = choose(about.channels, options.channels, about.path)
         found, left_out = _listed(folder, about) if about.listed else _found(folder, about.ending)
         some(found, folder, f"images named as in imagesTr/CASE_0000{about.ending}")
@@ -67,7 +59,8 @@ class NnUNet:
             CaseFiles(name, _reader(name, files, about, choice, options))
             for name, files in found.items()
         ]
-        splits, warnings = _splits(folder, found)
+        test = [name for name, files in found.items() if _is_test(files)]
+        splits, warnings = splits_in(folder, found, test)
         return DataSet(
             cases,
             about.labels.classes,
@@ -76,39 +69,6 @@ class NnUNet:
             left_out,
             about.labels.warnings + warnings,
         )
-
-
-def is_nnunet(path: Path) -> bool:
-    """Whether a description names channels and labels as nnU-Net v2 does, and lists no pairs."""
-    try:
-        found = read_json(path)
-        labels_of(found.get("labels"), path)
-    except (VolumeInvalid, AttributeError):
-        return False
-    return "channel_names" in found and not isinstance(found.get("training"), list)
-
-
-def _described(folder: Path) -> _Description:
-    path = folder / _DESCRIPTION
-    found = read_json(path)
-    try:
-        channels = {int(n): str(name) for n, name in found["channel_names"].items()}
-        labels = labels_of(found["labels"], path)
-        cases = found.get("cases") or {}
-        splits = {str(case): facts["split"] for case, facts in cases.items() if "split" in facts}
-        own = [str(name) for name in found.get("classes") or ()]
-        listed = found.get("dataset") or None
-        if listed is not None and not isinstance(listed, Mapping):
-            raise TypeError("dataset is not a mapping")
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise VolumeInvalid(f"{path} is not a description of nnU-Net v2: {error!r}") from error
-    if len(own) == len(labels.classes):
-        # An export of ours keeps the names that nnU-Net could not have.
-        labels = NnUNetLabels(checked_classes(own, path), labels.ignore, labels.warnings)
-    ending = str(found.get("file_ending") or ".nii.gz")
-    return _Description(
-        path, in_order(channels, "channels", path), labels, ending, listed, splits_of(splits, path)
-    )
 
 
 def _found(folder: Path, ending: str) -> tuple[dict[str, _Files], dict[str, str]]:
@@ -137,7 +97,7 @@ def _found(folder: Path, ending: str) -> tuple[dict[str, _Files], dict[str, str]
         used |= set(labels.values())
     known = {p for files in found.values() for p in files.images.values()} | used
     for path in files_in(folder):
-        if path not in known and path.name not in (_DESCRIPTION, _FOLDS):
+        if path not in known and path.name not in (DESCRIPTION, FOLDS):
             left_out.setdefault(str(path), _why_left(path, ending))
     return found, left_out
 
@@ -148,7 +108,7 @@ def _why_left(path: Path, ending: str) -> str:
     return "it is no image or label map of the data set"
 
 
-def _listed(folder: Path, about: _Description) -> tuple[dict[str, _Files], dict[str, str]]:
+def _listed(folder: Path, about: NnUNetDescription) -> tuple[dict[str, _Files], dict[str, str]]:
     """Cases as the description lists them."""
     found: dict[str, _Files] = {}
     try:
@@ -166,7 +126,7 @@ def _listed(folder: Path, about: _Description) -> tuple[dict[str, _Files], dict[
 
 
 def _reader(
-    name: str, files: _Files, about: _Description, choice: Choice, options: ReadOptions
+    name: str, files: _Files, about: NnUNetDescription, choice: Choice, options: ReadOptions
 ) -> Callable[[], CaseVolume]:
     def read() -> CaseVolume:
         label = files.label if options.masks else None
@@ -181,13 +141,14 @@ def _reader(
             )
         wanted = _wanted(name, files.images, choice.numbers, about)
         own = Choice(choice.names, tuple(range(len(wanted))), len(wanted))
-        return read_nifti(wanted, label, own, options, about.labels.ignore)
+        facts = about.facts.get(name)
+        return read_nifti(wanted, label, own, options, about.labels.ignore, facts)
 
     return read
 
 
 def _wanted(
-    name: str, images: Mapping[int, Path], numbers: Sequence[int], about: _Description
+    name: str, images: Mapping[int, Path], numbers: Sequence[int], about: NnUNetDescription
 ) -> list[Path]:
     missing = [number for number in numbers if number not in images]
     if missing:
@@ -199,31 +160,8 @@ def _wanted(
     return [images[number] for number in numbers]
 
 
-def _splits(folder: Path, found: Mapping[str, _Files]) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """Test cases by their folder, validation cases by the first fold."""
-    splits = {
-        name: Split.TEST
-        for name, files in found.items()
-        if any(path.parent.name == "imagesTs" for path in files.images.values())
-    }
-    path = folder / _FOLDS
-    if not path.is_file():
-        return splits, ()
-    folds = read_json(path)
-    try:
-        validation = {str(name) for name in folds[0]["val"]}
-    except (KeyError, TypeError, IndexError) as error:
-        raise VolumeInvalid(f"{path} has no folds of nnU-Net in it: {error!r}") from error
-    unknown = sorted(validation - found.keys())
-    splits = {
-        name: Split.VALIDATION if name in validation else Split.POOL for name in found
-    } | splits
-    warnings = []
-    if len(folds) > 1:
-        warnings.append(f"{path}: of its {len(folds)} folds the first is taken for the validation")
-    if unknown:
-        warnings.append(f"{path}: there are no cases {', '.join(unknown[:8])}, which it names")
-    return splits, tuple(warnings)
+def _is_test(files: _Files) -> bool:
+    return any(path.parent.name == "imagesTs" for path in files.images.values())
 
 
 def _files(folder: Path, ending: str) -> list[Path]:

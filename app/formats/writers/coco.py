@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.formats.descriptions import SHORT_SPLIT, OwnDescription, rescale_of
 from app.formats.pictures_out import write_pictures
@@ -38,9 +39,11 @@ class _Coco:
     def add(self, case: ExportedCase) -> Sequence[str]:
         files = write_pictures(case, self._target, self._about)
         images = [self._image(case, n, ways) for n, ways in enumerate(files)]
-        for reading in case.readings:
+        # All of a case before any of it is noted: it may yet turn out to be damaged.
+        regions = [_regions_of(reading, images) for reading in case.readings]
+        for reading, found in zip(case.readings, regions, strict=True):
             kept = self._sets.setdefault(reading.reader, _Instances(self._about))
-            kept.add(reading, images)
+            kept.add([images[n] for n in reading.labelled], found)
         without = set(range(case.depth)) - set(case.labels.labelled)
         self._unlabelled += [images[n] for n in sorted(without)]
         self._description.add(case, {"rescale": rescale_of(case, self._about)})
@@ -78,14 +81,11 @@ class _Instances:
         # As text: run lengths of a large data set take far less room so.
         self._annotations: list[str] = []
 
-    def add(self, reading: Reading, images: list[dict[str, Any]]) -> None:
-        for slice_ in reading.labelled:
-            image = images[slice_]
-            self._images.append(image)
-            classes = reading.classes(slice_)
-            for number in np.unique(classes[classes > 0]).tolist():
-                found = _annotation(len(self._annotations) + 1, image["id"], number, classes)
-                self._annotations.append(json.dumps(found))
+    def add(self, images: list[dict[str, Any]], regions: list[dict[str, Any]]) -> None:
+        self._images += images
+        first = len(self._annotations) + 1
+        numbered = ({"id": first + n} | region for n, region in enumerate(regions))
+        self._annotations += [json.dumps(one) for one in numbered]
 
     def write(self, file: IO[str]) -> None:
         about = self._about
@@ -101,13 +101,23 @@ class _Instances:
         file.write(', "annotations": [\n' + ",\n".join(self._annotations) + "\n]}\n")
 
 
-def _annotation(number: int, image: int, category: int, classes: np.ndarray) -> dict[str, Any]:
+def _regions_of(reading: Reading, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The region of each class on each slice that has a mask."""
+    found: list[dict[str, Any]] = []
+    for slice_ in reading.labelled:
+        classes = reading.classes(slice_)
+        found += [
+            _region(images[slice_]["id"], category, classes == category)
+            for category in np.unique(classes[classes > 0]).tolist()
+        ]
+    return found
+
+
+def _region(image: int, category: int, inside: npt.NDArray[np.bool_]) -> dict[str, Any]:
     from pycocotools import mask
 
-    region = np.asfortranarray(classes == category, dtype=np.uint8)
-    rle = mask.encode(region)
+    rle = mask.encode(np.asfortranarray(inside, dtype=np.uint8))
     return {
-        "id": number,
         "image_id": image,
         "category_id": category,
         "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},

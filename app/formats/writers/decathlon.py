@@ -6,7 +6,7 @@ from typing import Any
 
 import nibabel as nib
 
-from app.formats.descriptions import gaps_of, slices_of
+from app.formats.descriptions import remarks_on, slices_of
 from app.formats.writer import UNLABELLED, About, ExportedCase, OpenFormat, Target, Writer
 from app.formats.writing import image_nifti, label_nifti
 
@@ -37,7 +37,7 @@ class _Task:
             nib.save(label_nifti(case, one, UNLABELLED), path)
         pair = {"image": f"./imagesTr/{file}", "label": f"./labelsTr/{file}"}
         self._pairs.append(pair | {"split": case.split.value} | slices_of(case))
-        return gaps_of(case, f"the image holds its lowest value and the labels {UNLABELLED}")
+        return remarks_on(case, f"the image holds its lowest value and the labels {UNLABELLED}")
 
     def close(self) -> None:
         about = self._about

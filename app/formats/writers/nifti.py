@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import nibabel as nib
 
-from app.formats.descriptions import OwnDescription, gaps_of, slices_of
+from app.formats.descriptions import OwnDescription, remarks_on, slices_of
 from app.formats.writer import UNLABELLED, About, ExportedCase, OpenFormat, Target, Writer
 from app.formats.writing import image_nifti, label_nifti
 
@@ -33,7 +33,7 @@ class _Files:
             path = self._target.path("readings", str(one.reader), file)
             nib.save(label_nifti(case, one, UNLABELLED), path)
         self._description.add(case, slices_of(case))
-        return gaps_of(case, f"the image holds its lowest value and the labels {UNLABELLED}")
+        return remarks_on(case, f"the image holds its lowest value and the labels {UNLABELLED}")
 
     def close(self) -> None:
         self._description.write(self._target.path("sfumato.json"))

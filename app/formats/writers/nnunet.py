@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 
 from app.core.splits import Split
-from app.formats.descriptions import gaps_of, slices_of
+from app.formats.descriptions import remarks_on, slices_of
 from app.formats.writer import About, ExportedCase, OpenFormat, Reading, Target, Writer
 from app.formats.writing import image_nifti, label_nifti
-
-# How far a grid's axes may be from right angles for readers that know nothing else.
-_SQUARE = 1e-4
 
 
 class NnUNet:
@@ -35,8 +31,8 @@ class NnUNet:
 class _Raw:
     def __init__(self, target: Target, about: About) -> None:
         self._target, self._about = target, about
-        name = re.sub(r"[^A-Za-z0-9.+-]+", "-", about.project)
-        self._folder = f"Dataset{about.number:03d}_{name}"
+        name = re.sub(r"[^A-Za-z0-9.+-]+", "-", about.project).strip("-")
+        self._folder = f"Dataset{about.number:03d}_{name or 'project'}"
         self._ignore = len(about.classes)
         self._ignored = self._sheared = False
         self._splits: dict[Split, list[str]] = {split: [] for split in Split}
@@ -55,10 +51,10 @@ class _Raw:
             path = self._target.path(self._folder, "readings", str(one.reader), file)
             nib.save(label_nifti(case, one, self._ignore), path)
         self._ignored |= any(_is_open(case, one) for one in case.readings)
-        self._sheared |= _is_sheared(case)
+        self._sheared |= case.frame.sheared
         self._splits[case.split].append(case.name)
         self._cases[case.name] = {"split": case.split.value} | slices_of(case)
-        return gaps_of(case, "the image holds its lowest value and the labels the ignore label")
+        return remarks_on(case, "the image holds its lowest value and the labels the ignore label")
 
     def close(self) -> None:
         training = self._splits[Split.POOL] + self._splits[Split.VALIDATION]
@@ -95,12 +91,6 @@ class _Raw:
 def _is_open(case: ExportedCase, reading: Reading) -> bool:
     """Whether some of a volume's places have no mask."""
     return len(reading.labelled) < case.frame.depth
-
-
-def _is_sheared(case: ExportedCase) -> bool:
-    steps = case.frame.affine[:3, :3]
-    directions = steps / np.linalg.norm(steps, axis=0)
-    return not np.allclose(directions.T @ directions, np.eye(3), atol=_SQUARE)
 
 
 WRITER: Writer = NnUNet()
