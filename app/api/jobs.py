@@ -23,6 +23,7 @@ from app.api.dependencies import (
 from app.api.images import Id
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.jobs import JobCreate, JobOut
+from app.core.errors import NotFound
 from app.core.project_settings import settings_of
 from app.loop import jobs
 from app.loop.capabilities import check_names
@@ -87,7 +88,11 @@ async def events(
     """A job's progress as server-sent events, one a change, until it has ended."""
     last: JobOut | None = None
     while True:
-        seen = await run_in_threadpool(_look, database, job_id)
+        try:
+            seen = await run_in_threadpool(_look, database, job_id)
+        except NotFound:
+            # Its project was deleted meanwhile.
+            return
         if seen != last:
             last = seen
             yield ServerSentEvent(event="job", data=seen.model_dump(mode="json"))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from app.core.geometry import Plane
     from app.loop.datasets import Masks
 
-projects = typer.Typer(help="Make projects.", no_args_is_help=True)
+projects = typer.Typer(help="Make and delete projects.", no_args_is_help=True)
 
 
 @projects.command("create")
@@ -40,6 +40,33 @@ def project_create(
     with database_of(settings_of(data)).writing() as session:
         create_project(session, name, with_assignments(settings, assignments or []))
     typer.echo(f"project {name} is made")
+
+
+@projects.command("delete")
+def project_delete(
+    name: str,
+    confirm: Annotated[
+        str | None, typer.Option(help="Its name again; without it, only counts what would go.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Delete a project with its cases, masks and models."""
+    from app.loop.deletes import steps
+    from app.loop.deletions import of_project
+
+    database = database_of(settings_of(data))
+    with database.reading() as session:
+        planned = of_project(session, name)
+    for kind, count in planned.counts.items():
+        typer.echo(f"{count:>9} {kind}")
+    if confirm is None:
+        typer.echo(f"nothing is deleted: add --confirm {planned.confirm!r} to delete all of this")
+        return
+    for step in steps(planned, confirm, None):
+        with database.writing() as session:
+            step(session)
+    database.forget_log()
+    typer.echo(f"project {name} is deleted")
 
 
 def import_(

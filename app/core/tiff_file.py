@@ -29,6 +29,19 @@ _EXACT = {1, 2, 3, 4, 5, 8, 32946, 32773, 34925, 50000, 34926}
 _JPEG, _JPEG2000 = 7, {33003, 33004, 33005, 34712}
 _READ = _EXACT | _JPEG2000 | {_JPEG}
 _ORIENTATION, _IMAGE_DEPTH = 274, 32997
+_SIZES = (
+    "imagewidth",
+    "imagelength",
+    "imagedepth",
+    "bitspersample",
+    "samplesperpixel",
+    "tilewidth",
+    "tilelength",
+    "tiledepth",
+    "rowsperstrip",
+    "planarconfig",
+    "predictor",
+)
 
 
 def is_tiff(body: bytes) -> bool:
@@ -88,6 +101,7 @@ def _page(body: bytes, max_pixels: int) -> Iterator["TiffPage"]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     with TiffFile(io.BytesIO(body)) as tiff:
         page = tiff.pages.first
+        _check_header(page)
         _check_single(tiff, page)
         pixels = page.imagewidth * page.imagelength
         if pixels > max_pixels:
@@ -97,6 +111,17 @@ def _page(body: bytes, max_pixels: int) -> Iterator["TiffPage"]:
             )
         _check_segments(page, len(body), max_pixels)
         yield page
+
+
+def _check_header(page: "TiffPage") -> None:
+    """Raise ``ImageUnreadable`` unless sizes are numbers: text times a number fills the memory."""
+    sizes = {name: getattr(page, name) for name in _SIZES}
+    wrong = {name: size for name, size in sizes.items() if not isinstance(size, int) or size < 0}
+    if wrong or page.imagewidth < 1 or page.imagelength < 1 or page.dtype is None:
+        raise ImageUnreadable(
+            "the TIFF is damaged, or of a kind that is not read: its header says "
+            + ", ".join(f"{name} {str(size)[:20]}" for name, size in (wrong or sizes).items())
+        )
 
 
 def _check_single(tiff: Any, page: "TiffPage") -> None:
@@ -120,11 +145,6 @@ def _check_single(tiff: Any, page: "TiffPage") -> None:
 
 def _check_segments(page: "TiffPage", length: int, max_pixels: int) -> None:
     """Raise ``ImageUnreadable`` where strips or tiles are missing, or larger than they may be."""
-    if page.imagewidth < 1 or page.imagelength < 1 or page.dtype is None:
-        raise ImageUnreadable(
-            f"the TIFF is damaged, or of a kind that is not read: {page.imagewidth} × "
-            f"{page.imagelength} pixels of {page.bitspersample} bits"
-        )
     if page.compression not in _READ:
         raise ImageUnreadable(
             f"the TIFF is compressed by {_name(page.compression)}, which is not read: "

@@ -22,7 +22,7 @@ from app.store import Account, Case, Event, Mask, ModelVersion, Project, Slice, 
 
 Step = Callable[[Session], None]
 # What one transaction takes: so much that it is quick, so little that nobody waits long.
-SLICES_AT_ONCE, MODELS_AT_ONCE = 50, 4
+SLICES_AT_ONCE, MODELS_AT_ONCE, ENTRIES_AT_ONCE = 50, 4, 1000
 # How often bytes are asked for again that somebody else was keeping just then.
 _TRIES = 5
 
@@ -75,7 +75,9 @@ def _delete_some(planned: Deletion, session: Session) -> None:
     ids = list(session.scalars(planned.slices.order_by(Slice.id).limit(SLICES_AT_ONCE)))
     masks = list(session.scalars(select(Mask.id).where(Mask.slice_id.in_(ids))))
     planned.masks |= set(masks)
-    traces.empty_entries(session, traces.entries_of(planned.project_id, ids, masks))
+    concerned = traces.entries_of(planned.project_id, ids, masks)
+    while traces.empty_entries(session, concerned, ENTRIES_AT_ONCE):
+        pass
     names = traces.delete_slices(session, ids)
     if len(ids) < SLICES_AT_ONCE:
         names |= _delete_rest(session, planned)
@@ -116,9 +118,10 @@ def _delete_project(session: Session, planned: Deletion) -> set[str]:
         .limit(MODELS_AT_ONCE)
     ).all()
     session.execute(delete(ModelVersion).where(ModelVersion.id.in_([m.id for m in models])))
-    if len(models) < MODELS_AT_ONCE:
+    said = traces.entries_of_project(project_id)
+    emptied = traces.empty_entries(session, said, ENTRIES_AT_ONCE)
+    if len(models) < MODELS_AT_ONCE and emptied < ENTRIES_AT_ONCE:
         deleted_work.delete_all(session, project_id)
-        traces.empty_entries(session, traces.entries_of_project(project_id))
         of_project = Event.project_id == project_id
         session.execute(update(Event).where(of_project).values(project_id=None))
         session.execute(delete(Project).where(Project.id == project_id))

@@ -7,7 +7,18 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, except_, func, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    except_,
+    func,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.blob import digest
@@ -64,6 +75,8 @@ BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Suggestion.uncertainty_sha256, Suggestion.slice_id),
 )
 BLOBS_OF_MODELS = ModelVersion.weights_sha256
+# What is left of an emptied entry.
+_DIGEST = "sha256"
 # Entries that say what was deleted, and so stay as they are.
 DELETIONS = ("slice.delete", "case.delete", "project.delete")
 
@@ -140,15 +153,25 @@ def entries_of(
 
 
 def entries_of_project(project_id: int) -> ColumnElement[bool]:
-    """SQL: all audit entries of a project but those that say what was deleted."""
-    return (Event.project_id == project_id) & Event.action.not_in(DELETIONS)
+    """SQL: a project's audit entries that still say what, but those of what was deleted."""
+    return and_(
+        Event.project_id == project_id,
+        Event.action.not_in(DELETIONS),
+        Event.detail[_DIGEST].as_string().is_(None),
+    )
 
 
-def empty_entries(session: Session, which: ColumnElement[bool]) -> None:
-    """Empty the details of audit entries; the digest of what they said stays in its place."""
-    for id_, detail in session.execute(select(Event.id, Event.detail).where(which)).all():
-        emptied = detail if set(detail) == {"sha256"} else {"sha256": digest(_canonical(detail))}
-        session.execute(update(Event).where(Event.id == id_).values(detail=emptied))
+def empty_entries(session: Session, which: ColumnElement[bool], most: int) -> int:
+    """Empty the details of audit entries, so many at most; the digest of what each said stays in
+    its place. Returns how many it were.
+    """
+    found = session.execute(select(Event.id, Event.detail).where(which).limit(most)).all()
+    emptied = [
+        {"id": id_, "detail": {_DIGEST: digest(_canonical(detail))}} for id_, detail in found
+    ]
+    if emptied:
+        session.execute(update(Event), emptied)
+    return len(emptied)
 
 
 def _canonical(detail: dict[str, Any]) -> bytes:

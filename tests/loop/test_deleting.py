@@ -1,6 +1,7 @@
 """What is deleted is gone everywhere, what is not stays whole, and the loop goes on."""
 
 import json
+import shutil
 import threading
 from hashlib import sha256
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import func, select
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.core.errors import InvalidInput, NotFound
 from app.core.prepared import prepare_image, prepare_mask
 from app.core.project_settings import ProjectSettings
@@ -25,6 +28,7 @@ from app.store import (
     Account,
     Base,
     Case,
+    Database,
     Event,
     Image,
     Job,
@@ -385,3 +389,19 @@ def test_a_mask_of_what_is_being_deleted_is_not_found_and_bytes_of_others_surviv
         assert set(session.scalars(select(Image.sha256))) <= names
         assert session.scalar(select(func.count()).select_from(Mask)) == 12
     assert blobs_that_nothing_refers_to(database) == set()
+
+
+def test_on_the_command_line_too(tmp_path, sqlite_template):
+    shutil.copy(sqlite_template, tmp_path / "sfumato.db")
+    database = Database(f"sqlite:///{tmp_path / 'sfumato.db'}")
+    make_project(database)
+    delete_it = ["project", "delete", "p", "--data", str(tmp_path)]
+    counted = CliRunner().invoke(cli, delete_it)
+    assert counted.exit_code == 0
+    assert "15 slices" in counted.output
+    assert "nothing is deleted" in counted.output
+    assert count(database, Slice) == 15
+    assert CliRunner().invoke(cli, [*delete_it, "--confirm", "q"]).exit_code != 0
+    assert "is deleted" in CliRunner().invoke(cli, [*delete_it, "--confirm", "p"]).output
+    assert count(database, Project) == 0
+    database.dispose()

@@ -316,6 +316,17 @@ def test_a_size_over_the_limit_is_refused_by_its_header(body):
             decode(body, LIMIT)
 
 
+def test_text_for_a_size_is_refused_at_once():
+    """One character times the length of the picture would be gigabytes."""
+    whole = hand_tiff(30, 2**31, 8, b"\x00" * 600)
+    width = struct.pack("<HHII", 256, 4, 1, 30)
+    body = whole.replace(width, struct.pack("<HHII", 256, 1, 1, 30))
+    as_text = whole.replace(width, struct.pack("<HHII", 256, 2, 1, 30))
+    for one in (body, as_text):
+        with pytest.raises((ImageUnreadable, BodyTooManyPixels)):
+            decode_upload(one, LIMIT)
+
+
 def test_a_strip_that_unpacks_to_far_more_is_refused():
     bomb = hand_tiff(30, 20, 8, zlib.compress(b"\x01" * 50_000_000), 8)
     with pytest.raises(ImageUnreadable):

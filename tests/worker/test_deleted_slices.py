@@ -1,4 +1,4 @@
-"""A retraining under which slices are deleted: it goes on, and learns nothing of them."""
+"""A retraining under which slices are deleted goes on without them and learns nothing of them."""
 
 import pytest
 from sqlalchemy import select
