@@ -53,6 +53,8 @@ def open_nifti(path: Path) -> VolumeFile:
     needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     check_bytes(voxels, needed, _size(voxels) - (0 if packed else offset), packed)
     place = place_of(found, path)
+    more = 0 if packed else _size(voxels) - offset - needed
+    behind = (f"{voxels}: it holds {more} bytes more than its header says",) if more else ()
     colour = dtype.names is not None
     return VolumeFile(
         path=path,
@@ -67,7 +69,7 @@ def open_nifti(path: Path) -> VolumeFile:
             "affine": place.millimetres.tolist(),
             **(_bits(found.header) if place.as_written else {}),
         },
-        warnings=place.warnings,
+        warnings=(*place.warnings, *behind),
     )
 
 

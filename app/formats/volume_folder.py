@@ -1,5 +1,6 @@
 """Folders of volumes, one or several files a case: by images/ and labels/, or by patterns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from app.formats.nifti_cases import choose_of_files, read_nifti
 from app.formats.patterns import Pattern
 from app.formats.volumes import ITK, NIFTI, beside, ending_of, stem, volumes_among
 
+# Endings of files that hold the voxels of a .mhd or .nhdr.
+_VOXELS = re.compile(r"\.(raw|zraw|raw\.gz|raw\.bz2)$", re.IGNORECASE)
 _FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"))
 
 
@@ -112,7 +115,7 @@ def _by_folder(
                 found.left_out[str(path)] = f"{first.name} of the same name is taken for the case"
             else:
                 found.images[name] = {"": path}
-        elif path.name != OURS:
+        elif path.name != OURS and not _is_half(path):
             found.left_out[str(path)] = _why_left(path, volumes, images)
     for name, path in found.labels.items() if options.masks else ():
         if name not in found.images:
@@ -141,7 +144,7 @@ def _by_pattern(
             if channel in files:
                 found.left_out[str(path)] = f"{files[channel].name} is taken for the same case"
             files.setdefault(channel, path)
-        elif path.name != OURS:
+        elif path.name != OURS and not _is_half(path):
             found.left_out[str(path)] = "its name fits no pattern"
     if "channel" in images.fields:
         names = {channel for files in found.images.values() for channel in files}
@@ -195,14 +198,17 @@ def _flat(name: str) -> str:
     return name.replace("/", "_")
 
 
+def _is_half(path: Path) -> bool:
+    """Whether a file holds the voxels of a header beside it, with which it comes in."""
+    if ending_of(path) in (".img", ".img.gz"):
+        return beside(path.parent, stem(path), (".hdr", ".hdr.gz")) is not None
+    name = _VOXELS.sub("", path.name)
+    return name != path.name and beside(path.parent, name, (".mhd", ".nhdr")) is not None
+
+
 def _why_left(path: Path, volumes: set[Path], images: str) -> str:
-    ending = ending_of(path)
     if path in volumes:
         return f"it lies beside {images}/, where the images are"
-    if ending in (".img", ".img.gz"):
-        if beside(path.parent, stem(path), (".hdr", ".hdr.gz")):
-            return "its header is taken with it"
-        return "its header, the file of its name that ends in .hdr, is missing"
     return "it is no volume of this layout"
 
 

@@ -130,5 +130,5 @@ def test_pixels_are_standardised_in_the_units_of_the_file(tmp_path, slope, windo
 def test_what_a_benchmark_cannot_read_is_said(tmp_path):
     with pytest.raises(UnknownName, match="there is no layout 'bids': choose one of brats"):
         read_ground(tmp_path, GroundSettings(layout="bids"))
-    with pytest.raises(VolumeInvalid, match="masks are not read from DICOM"):
+    with pytest.raises(VolumeInvalid, match="there are no DICOM files"):
         read_ground(tmp_path, GroundSettings(layout="dicom"))

@@ -44,7 +44,9 @@ def independent(path):
 def test_voxels_and_places_are_those_of_simpleitk(tmp_path, ending, packed, dtype):
     array = RNG.integers(0, 200, (4, 5, 6)).astype(dtype)
     path = write(tmp_path / f"a{ending}", array, packed=packed)
-    volume = read_only("nrrd", tmp_path)
+    data_set = read("nrrd", tmp_path)
+    assert data_set.left_out == {}
+    volume = data_set.cases[0].read()
     expected, affine = independent(path)
     out = back(volume)
     np.testing.assert_array_equal(out.transpose(2, 1, 0), expected)
