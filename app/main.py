@@ -24,6 +24,7 @@ from app.api import (
     reviews,
     rounds,
     slices,
+    transfers,
 )
 from app.api.gate import WriterGate
 from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
@@ -31,6 +32,7 @@ from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
+from app.transfers.runner import TransferRunner, sweep
 
 _DESCRIPTION = """
 Sfumato asks experts only for the masks that teach the model most. Annotators fetch the next
@@ -53,17 +55,21 @@ def create_app(
         url = settings.broker_url
         dispatcher = CeleryDispatcher(url) if url else NoDispatcher()
 
+    runner = TransferRunner(database, settings, dispatcher.wake)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         sweeper = threading.Thread(
             target=sweep_until,
-            args=(stop, database, dispatcher, settings),
+            args=(stop, database, dispatcher, settings, lambda: sweep(database, settings)),
             name="sweep",
         )
         sweeper.start()
+        runner.start()
         yield
         stop.set()
+        runner.stop()
         sweeper.join()
 
     app = FastAPI(
@@ -78,6 +84,7 @@ def create_app(
     app.state.settings = settings
     app.state.database = database
     app.state.dispatcher = dispatcher
+    app.state.transfers = runner
     app.state.metrics = Metrics()
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
@@ -89,6 +96,7 @@ def create_app(
         cases,
         exports,
         imports,
+        transfers,
         slices,
         query,
         masks,

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,8 +31,15 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(32 * 1024 * 1024, gt=0)
     max_import_bytes: int = Field(4 * 1024**3, gt=0, description="Of an uploaded data set.")
+    import_processes: int = Field(
+        1, ge=0, description="Processes that read and encode for an import; 0 for the server's own."
+    )
     max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
     lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
+
+    dicomweb_user: str | None = Field(None, description="Of the server that series come from.")
+    dicomweb_password: SecretStr | None = None
+    dicomweb_token: SecretStr | None = Field(None, description="Instead of user and password.")
 
     session_hours: float = Field(
         12.0, gt=0, description="A browser's session without a visit ends after so long."
@@ -69,6 +76,11 @@ class Settings(BaseSettings):
     def admin_token_file(self) -> Path:
         """Where the first start leaves the admin's token."""
         return self.data / "admin.token"
+
+    @property
+    def transfers_folder(self) -> Path:
+        """Where uploaded data sets and finished exports lie while they are needed."""
+        return self.data / "transfers"
 
     @property
     def server_file(self) -> Path:

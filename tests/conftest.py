@@ -19,11 +19,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import Engine, create_engine, event, text
 
+from app.core.prepared import PreparedImage, prepare_image
 from app.core.project_settings import ProjectSettings, QuerySettings, TrainingSettings
 from app.core.splits import Split
 from app.loop.accounts import create_token
 from app.loop.projects import create_project
-from app.loop.slices import PreparedImage, add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role
@@ -205,7 +206,11 @@ def _prepared(seed: int) -> PreparedImage:
 def api(database, database_url, tmp_path) -> Iterator[Api]:
     # The sweep would only add noise here: it has tests of its own.
     settings = Settings(
-        data=tmp_path, database_url=database_url, sweep_seconds=3600, max_image_pixels=256 * 256
+        data=tmp_path,
+        database_url=database_url,
+        sweep_seconds=3600,
+        max_image_pixels=256 * 256,
+        import_processes=0,
     )
     dispatcher = RecordingDispatcher()
     app = create_app(settings, database, dispatcher)

@@ -24,6 +24,8 @@ export default defineConfig({
         "/rounds",
         "/models",
         "/tokens",
+        "/catalogue",
+        "/transfers",
       ].map((path) => [path, "http://127.0.0.1:8000"]),
     ),
   },

@@ -13,7 +13,7 @@ router = APIRouter(tags=["projects"])
 
 @router.get("/catalogue")
 def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
-    """Measures, strategies, streams, layouts and networks: ours, and those of installed packages.
+    """Measures, strategies, streams, layouts, writers, networks: ours and installed packages'.
 
     An entry with an `error` can be loaded by no worker that is running.
     """
@@ -26,6 +26,7 @@ def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
         strategies=listed("strategy"),
         streams=listed("stream"),
         layouts=listed("layout"),
+        writers=listed("writer"),
         networks=listed("network"),
     )
 

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from app.api.gate import WriterGate
 from app.core.errors import BodyTooLarge, NotAuthenticated
 from app.core.pixels import decode_picture, decode_upload
+from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
 from app.dispatch import Dispatcher
 from app.loop.accounts import authenticate, check_csrf, find_sign_in, require_role
-from app.loop.masks import PreparedMask, prepare_mask
 from app.loop.projects import find_project
-from app.loop.slices import PreparedImage, prepare_image
 from app.settings import Settings
 from app.store import Account, Database, Project, Role, utc_now
+from app.transfers.runner import TransferRunner
 
 
 def get_settings(request: Request) -> Settings:
@@ -40,8 +40,15 @@ def get_dispatcher(request: Request) -> Dispatcher:
     return dispatcher
 
 
+def get_runner(request: Request) -> TransferRunner:
+    """What runs imports and exports on this server."""
+    runner: TransferRunner = request.app.state.transfers
+    return runner
+
+
 CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
+Runner = Annotated[TransferRunner, Depends(get_runner)]
 Workers = Annotated[Dispatcher, Depends(get_dispatcher)]
 
 

@@ -1,34 +1,106 @@
 """A project's data set over HTTP, out."""
 
-import shutil
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated, Literal
+from urllib.parse import quote
+from uuid import uuid4
 
-from fastapi import APIRouter, BackgroundTasks
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 
-from app.api.dependencies import Admin, CurrentDatabase
+from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
 from app.api.projects import Name
-from app.exporting import export_project
+from app.api.schemas.transfers import TransferOut
+from app.core import catalogue
+from app.exporting import ExportOptions, stream_project
+from app.loop import transfers
+from app.loop.kept_cases import Selection
+from app.loop.projects import find_project
+from app.store import TransferKind
 
-router = APIRouter(prefix="/projects", tags=["projects"])
+router = APIRouter(prefix="/projects", tags=["transfers"])
+
+Format = Annotated[
+    str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
+]
+Only = Annotated[
+    Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
+]
+RoundNumber = Annotated[
+    int | None, Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for.")
+]
+Reader = Annotated[
+    str | None, Query(max_length=128, description="This account's masks, not the labels.")
+]
+AllReadings = Annotated[
+    bool, Query(description="Each annotator's masks too, side by side with the labels.")
+]
+Licence = Annotated[
+    str | None, Query(max_length=500, description="For the card: an address or words.")
+]
 
 
 @router.get(
     "/{name}/export",
-    response_class=FileResponse,
+    response_class=StreamingResponse,
     responses={200: {"content": {"application/zip": {}}}},
 )
 def export(
-    name: Name, admin: Admin, database: CurrentDatabase, background: BackgroundTasks
-) -> FileResponse:
-    """Images, labels and the current model as a zip archive in the Decathlon layout."""
-    folder = Path(tempfile.mkdtemp(prefix="sfumato-export-"))
-    background.add_task(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        export_project(database, name, folder / name)
-        archive = shutil.make_archive(str(folder / "archive"), "zip", folder, name)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return FileResponse(archive, media_type="application/zip", filename=f"{name}.zip")
+    name: Name,
+    admin: Admin,
+    database: CurrentDatabase,
+    format_: Format = "decathlon",
+    only: Only = None,
+    round_: RoundNumber = None,
+    reader: Reader = None,
+    all_readings: AllReadings = False,
+    licence: Licence = None,
+) -> StreamingResponse:
+    """Images, labels, the current model and a card of how they came about, as a zip archive.
+
+    It is sent while it is written, a case at a time; what could not go out is named in its
+    export-report.json.
+    """
+    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
+    archive = stream_project(database, name, ExportOptions(format_, masks, licence=licence))
+    # What is wrong is said before the first byte, while it can still be an answer of its own.
+    whole: Iterator[bytes] = chain([next(archive)], archive)
+    headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}.zip"}
+    return StreamingResponse(whole, media_type="application/zip", headers=headers)
+
+
+@router.post("/{name}/exports", status_code=202)
+def ask(
+    name: Name,
+    admin: Admin,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
+    runner: Runner,
+    format_: Format = "decathlon",
+    only: Only = None,
+    round_: RoundNumber = None,
+    reader: Reader = None,
+    all_readings: AllReadings = False,
+    licence: Licence = None,
+) -> TransferOut:
+    """The same in the background, for large projects: followed and fetched under /transfers."""
+    catalogue.find("writer", format_)
+    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
+    options = ExportOptions(format_, masks, licence=licence)
+    folder = settings.transfers_folder.absolute() / uuid4().hex
+    folder.mkdir(parents=True)
+    with database.writing() as session:
+        project = find_project(session, name)
+        transfer = transfers.ask(
+            session,
+            TransferKind.EXPORT,
+            project.name,
+            format_,
+            options.to_dict(),
+            admin,
+            str(folder),
+        )
+        shown = TransferOut.model_validate(transfers.view(session, transfer))
+    runner.notify()
+    return shown

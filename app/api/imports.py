@@ -1,27 +1,32 @@
-"""A data set over HTTP, in: a zip archive."""
+"""A data set over HTTP, in: a zip archive, streamed to disk and read outside of the request."""
 
+import hashlib
 import shutil
-import tempfile
-import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from uuid import uuid4
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Workers
+from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
 from app.api.projects import Name
-from app.api.schemas.jobs import ImportOut
-from app.core.errors import BodyTooLarge, InvalidInput, VolumeInvalid
-from app.importing import ImportOptions, import_folder
-from app.loop.datasets import ImportReport
-from app.store import Database
+from app.api.schemas.transfers import ImportOut, TransferOut
+from app.core import catalogue
+from app.core.errors import BodyTooLarge, InvalidInput
+from app.core.geometry import Plane
+from app.core.names import checked_name
+from app.formats.source import AUTO
+from app.importing import ImportOptions
+from app.loop import transfers
+from app.settings import Settings
+from app.store import TransferKind, utc_now
+from app.transfers.archives import UPLOAD, stem_of
 
-router = APIRouter(prefix="/projects", tags=["projects"])
+router = APIRouter(prefix="/projects", tags=["transfers"])
 
-# Images in an archive are packed already; more than this is an archive that was made to harm.
-_LARGEST_EXPANSION = 20
 _ARCHIVE = {
     "requestBody": {
         "required": True,
@@ -30,32 +35,57 @@ _ARCHIVE = {
 }
 
 
-async def _upload(request: Request, settings: CurrentSettings) -> AsyncIterator[Path]:
-    """The body as a file, in a folder that is gone after the reply."""
-    limit = settings.max_import_bytes
-    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="sfumato-import-"))
+@dataclass
+class _Upload:
+    """An archive on disk. Its folder is removed after the request unless it is ``kept``."""
+
+    folder: Path
+    digest: str
+    kept: bool = False
+
+
+async def _upload(
+    request: Request, settings: CurrentSettings, admin: Admin
+) -> AsyncIterator[_Upload]:
+    """The body as a file: no more than one chunk of it is in memory."""
+    folder = settings.transfers_folder.absolute() / uuid4().hex
+    await run_in_threadpool(folder.mkdir, parents=True)
+    upload = _Upload(folder, "")
     try:
-        received = 0
-        with (folder / "upload.zip").open("wb") as file:
-            async for chunk in request.stream():
-                received += len(chunk)
-                if received > limit:
-                    raise BodyTooLarge(f"the archive has more than {limit} bytes, the limit")
-                await run_in_threadpool(file.write, chunk)
-        yield folder / "upload.zip"
+        upload.digest = await _stream(request, folder / UPLOAD, settings)
+        yield upload
     finally:
-        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+        if not upload.kept:
+            await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
 
-@router.post("/{name}/imports", openapi_extra=_ARCHIVE)
+async def _stream(request: Request, path: Path, settings: Settings) -> str:
+    limit, received, digest = settings.max_import_bytes, 0, hashlib.sha256()
+    with path.open("wb") as file:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > limit:
+                raise BodyTooLarge(f"the archive has more than {limit} bytes, the limit")
+            await run_in_threadpool(file.write, chunk)
+            await run_in_threadpool(digest.update, chunk)
+    return digest.hexdigest()
+
+
+@router.post(
+    "/{name}/imports",
+    openapi_extra=_ARCHIVE,
+    responses={202: {"model": TransferOut, "description": "Taken on, with `background`."}},
+)
 def import_archive(
     name: Name,
     admin: Admin,
     database: CurrentDatabase,
-    archive: Annotated[Path, Depends(_upload)],
-    layout: Annotated[str, Query(max_length=64, description="A name of the catalogue.")],
-    workers: Workers,
-    background: BackgroundTasks,
+    upload: Annotated[_Upload, Depends(_upload)],
+    runner: Runner,
+    response: Response,
+    layout: Annotated[
+        str, Query(max_length=64, description="A name of the catalogue, or auto.")
+    ] = AUTO,
     masks: Annotated[
         Literal["pool", "oracle"] | None,
         Query(description="What masks in the archive are: labels, or hidden truth."),
@@ -68,13 +98,31 @@ def import_archive(
         Query(description="Of those that the data set offers, by name or number; several add up."),
     ] = None,
     seed: int = 0,
-) -> ImportOut:
-    """Import a zip archive of a folder that `sfumato import` would take.
+    check: Annotated[bool, Query(description="Only say what would come in; keep nothing.")] = False,
+    plane: Annotated[
+        Plane | None, Query(description="To cut in; without it, the plane of acquisition.")
+    ] = None,
+    trust_voxels: Annotated[
+        bool, Query(description="Label maps lie on their images whatever their headers say.")
+    ] = False,
+    images: Annotated[str | None, Query(max_length=200)] = None,
+    labels: Annotated[str | None, Query(max_length=200)] = None,
+    filename: Annotated[
+        str | None,
+        Query(max_length=255, description="Of the archive: names a case that has no other name."),
+    ] = None,
+    background: Annotated[
+        bool, Query(description="Answer 202 at once; follow it under /transfers.")
+    ] = False,
+) -> ImportOut | TransferOut:
+    """Import a zip archive of a folder that `sfumato import` would take, or check it.
 
     A project that is not there is made. Cases that cannot be taken are named, the others are
     kept; the same archive again adds nothing.
     """
-    unpacked = _unpacked(archive)
+    checked_name("project", name, longest=64)
+    if layout != AUTO:
+        catalogue.find("layout", layout)
     options = ImportOptions(
         masks=masks,
         merge=merge_labels,
@@ -82,38 +130,23 @@ def import_archive(
         test=test,
         channels=tuple(channel or ()),
         seed=seed,
+        plane=plane,
+        trust_voxels=trust_voxels,
+        images=images,
+        labels=labels,
     )
-    report = _imported(database, layout, unpacked, name, options)
-    if report.retraining:
-        background.add_task(workers.wake, sorted(report.retraining))
+    asked = options.to_dict() | {"name": stem_of(filename, upload.digest)}
+    kind = TransferKind.CHECK if check else TransferKind.IMPORT
+    with database.writing() as session:
+        transfer = transfers.ask(session, kind, name, layout, asked, admin, str(upload.folder))
+        held = None if background else transfers.claim(session, transfer.id, utc_now())
+        shown = TransferOut.model_validate(transfers.view(session, transfer))
+    upload.kept = True
+    if held is None:
+        response.status_code = 202
+        runner.notify()
+        return shown
+    report = runner.perform(held)
+    if report is None:
+        raise InvalidInput("the import was cancelled: what came in by then stays")
     return ImportOut.model_validate(report)
-
-
-def _imported(
-    database: Database, layout: str, folder: Path, name: str, options: ImportOptions
-) -> ImportReport:
-    """Import what lies at the archive's top, or in the one folder that it holds."""
-    try:
-        return import_folder(database, layout, folder, name, options)
-    except VolumeInvalid as error:
-        inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX"]
-        if len(inside) == 1 and inside[0].is_dir():
-            return _imported(database, layout, inside[0], name, options)
-        # Where we unpacked it is nothing that the sender knows.
-        raise InvalidInput(str(error).replace(str(folder), "the archive")) from error
-
-
-def _unpacked(archive: Path) -> Path:
-    folder = archive.parent / "unpacked"
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            size = sum(entry.file_size for entry in opened.infolist())
-            if size > _LARGEST_EXPANSION * max(archive.stat().st_size, 1_000_000):
-                raise InvalidInput(f"the archive would unpack to {size} bytes: send it in parts")
-            opened.extractall(folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InvalidInput(
-            f"the body is not a zip archive that can be opened ({error}): zip the folder that "
-            "holds the data set and send that"
-        ) from error
-    return folder

@@ -1,13 +1,15 @@
 """Projects and their data: made, imported, exported."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from app.cli import dicomweb
 from app.cli.installation import DataOption, SetOption, database_of, settings_of
 
 if TYPE_CHECKING:
+    from app.core.geometry import Plane
     from app.loop.datasets import Masks
 
 projects = typer.Typer(help="Make and delete projects.", no_args_is_help=True)
@@ -68,13 +70,23 @@ def project_delete(
 
 
 def import_(
-    layout: Annotated[str, typer.Argument(help="msd, brats, dicom …: see `sfumato catalogue`.")],
-    path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    layout: Annotated[
+        str,
+        typer.Argument(
+            help="auto, dicom, dicomweb, nifti, nnunet, msd, brats …: see `sfumato catalogue`."
+        ),
+    ],
+    path: Annotated[
+        str, typer.Argument(help="Folder of the data set; of dicomweb, the server's address.")
+    ],
     project: Annotated[str, typer.Option(help="Made if it is not there.")],
     with_masks: Annotated[
         str | None,
         typer.Option(help="pool: masks become labels; oracle: hidden, for simulated annotators."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what would come in; keep nothing.")
+    ] = False,
     merge_labels: Annotated[
         bool, typer.Option(help="One foreground class of all; otherwise they are kept.")
     ] = False,
@@ -84,12 +96,42 @@ def import_(
         list[str] | None,
         typer.Option(help="Which channel, by name or number; several add up. Without it, all."),
     ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option(help="axial, coronal or sagittal; without it, the plane of acquisition."),
+    ] = None,
+    trust_voxels: Annotated[
+        bool,
+        typer.Option(help="Label maps lie on their images voxel by voxel, whatever they say."),
+    ] = False,
+    images: Annotated[
+        str | None, typer.Option(help="Pattern of the images, such as '{case}/{channel}.nii.gz'.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Pattern of the label maps.")] = None,
+    pseudonyms: Annotated[
+        Path | None,
+        typer.Option(help="CSV file that keeps which case is which; cases go by its names."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=0, help="That read and encode; 0 for none of their own. Default: all."),
+    ] = None,
+    study: dicomweb.StudyOption = None,
+    series: dicomweb.SeriesOption = None,
+    query: dicomweb.QueryOption = None,
+    user: dicomweb.UserOption = None,
+    password_file: dicomweb.PasswordFileOption = None,
+    token_file: dicomweb.TokenFileOption = None,
+    authority: dicomweb.AuthorityOption = None,
+    certificate: dicomweb.CertificateOption = None,
     assignments: SetOption = None,
     data: DataOption = None,
 ) -> None:
     """Import a data set, a case at a time; run again after an interruption, it goes on."""
-    from app.importing import ImportOptions, import_data_set
+    from app.formats.processes import default_count
+    from app.importing import ImportOptions
+    from app.transfers.terminal import import_data_set
 
     options = ImportOptions(
         masks=cast("Masks | None", with_masks),
@@ -99,20 +141,68 @@ def import_(
         channels=tuple(channel or ()),
         seed=seed,
         assignments=assignments or [],
+        check=check,
+        plane=cast("Plane | None", plane),
+        trust_voxels=trust_voxels,
+        images=images,
+        labels=labels,
+        pseudonyms=pseudonyms,
+        processes=default_count() if processes is None else processes,
     )
-    import_data_set(database_of(settings_of(data)), layout, path, project, options)
+    settings = settings_of(data)
+    asked = dicomweb.asked_of(study, series, query)
+    signing = dicomweb.Signing(user, password_file, token_file, authority, certificate)
+    if layout == dicomweb.NAME:
+        dicomweb.run(settings, path, asked, signing, project, options)
+        return
+    dicomweb.refuse_elsewhere(asked, signing)
+    import_data_set(database_of(settings), layout, Path(path), project, options)
 
 
 def export(
     project: Annotated[str, typer.Option()],
     out: Annotated[Path, typer.Option(help="A folder that is not there yet.")],
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="decathlon, nnunet, nifti, dicom-seg, dicom-labelmap, coco or png: see "
+            "`sfumato catalogue`.",
+        ),
+    ] = "decathlon",
+    only: Annotated[
+        str | None, typer.Option(help="accepted: only masks that a reviewer accepted.")
+    ] = None,
+    round_: Annotated[
+        int | None, typer.Option("--round", help="Only slices that this round asked for.")
+    ] = None,
+    reader: Annotated[
+        str | None, typer.Option(help="This account's masks, not the labels.")
+    ] = None,
+    all_readings: Annotated[
+        bool, typer.Option("--all-readings", help="Each annotator's masks too, side by side.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the original DICOM series: its patients are named in segmentations, "
+            "which else name nobody."
+        ),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="For the card: an address or words.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Export images, masks and the newest model in the Decathlon layout."""
-    from app.exporting import export_project
+    """Export images, masks and the newest model, with a card of how they came about."""
+    from app.core.errors import InvalidInput
+    from app.exporting import ExportOptions
+    from app.loop.kept_cases import Selection
+    from app.transfers.terminal import export_data_set
 
-    written = export_project(database_of(settings_of(data)), project, out)
-    typer.echo(f"{written} cases are in {out}")
+    if only not in (None, "accepted"):
+        raise InvalidInput(f"--only takes accepted, not {only!r}")
+    masks = Selection(cast("Literal['accepted'] | None", only), round_, reader, all_readings)
+    options = ExportOptions(format_, masks, source, licence)
+    export_data_set(database_of(settings_of(data)), project, out, options)
 
 
 def phantom(

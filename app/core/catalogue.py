@@ -1,8 +1,9 @@
 """The names that people may ask for, one entry a name: ours and those of installed packages.
 
-Measures, strategies, streams, layouts and networks are looked up here wherever a name enters.
-Nothing is imported to know a name: ours are files of a folder, others' are entry points of the
-groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` and ``sfumato.networks``.
+Measures, strategies, streams, layouts, writers and networks are looked up here wherever a name
+enters. Nothing is imported to know a name: ours are files of a folder, others' are entry points of
+the groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` and
+``sfumato.networks``; writers are ours alone.
 So the server knows what may be asked for without torch; a worker loads what is used.
 """
 
@@ -21,8 +22,8 @@ from app.core.errors import CannotLoad, UnknownName
 from app.core.names import is_safe
 from app.core.streams import STREAMS
 
-Kind = Literal["measure", "strategy", "stream", "layout", "network"]
-KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "network")
+Kind = Literal["measure", "strategy", "stream", "layout", "writer", "network"]
+KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "writer", "network")
 
 OURS = "sfumato"
 # With the longest ending of a measure's strategies it still fits where strategies are kept.
@@ -31,6 +32,7 @@ LONGEST_NAME = 32
 _FOLDERS: dict[Kind, tuple[str, str]] = {
     "measure": ("worker.acquisition.measures", "MEASURE"),
     "layout": ("app.formats.layouts", "LAYOUT"),
+    "writer": ("app.formats.writers", "WRITER"),
     "network": ("worker.segmentation.networks", "NETWORK"),
 }
 _GROUPS: dict[Kind, str] = {

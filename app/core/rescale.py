@@ -14,7 +14,8 @@ class Rescale:
     """value = (stored + offset) · slope + intercept, in float64.
 
     ``offset`` moves what the file stores as negative integers into an unsigned picture, so that
-    the file's own slope and intercept are applied to the file's own integers, bit for bit.
+    the file's own slope and intercept are applied to the file's own integers, bit for bit. What
+    is stored runs from dark to bright: ``slope`` is negative where low values are shown bright.
     ``unit``: what the values are in, ``HU`` for CT; None for a scanner's arbitrary numbers.
     """
 

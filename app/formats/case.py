@@ -21,11 +21,14 @@ class ChannelStack:
     pixels: (D, H, W) uint8 or uint16; ``rescale``: one for the stack, or one for each slice;
     ``largest_error``: how far a value that comes back may lie from the file's, 0 for exact; in
     float64, so that a file of single precision may show its own rounding here and no loss.
+    ``cut``: how many voxels lay so far from all others that they are kept at the end of these's
+    range; the error is that of the others.
     """
 
     pixels: Pixels
     rescale: tuple[Rescale, ...] = (PLAIN,)
     largest_error: float = 0.0
+    cut: int = 0
 
     def rescale_of(self, slice_: int) -> Rescale:
         """The way back of one slice of the stack, from 0."""

@@ -54,10 +54,14 @@ def grid_of(values: Values, dtype: np.dtype[Any]) -> Grid | None:
         error = float(np.abs(back - levels).max())
         return lost, error if np.isfinite(error) else np.inf
 
-    best = min(_ways_back(levels, numbers, step), key=worth, default=None)
-    if best is None:
-        return None
-    return Grid(best, worth(best)[1], step)
+    best: tuple[tuple[bool, float], Rescale] | None = None
+    for way in _ways_back(levels, numbers, step):
+        found = worth(way)
+        if best is None or found < best[0]:
+            best = found, way
+        if found == (False, 0.0):
+            break  # nothing is better
+    return None if best is None else Grid(best[1], best[0][1], step)
 
 
 def _ways_back(levels: Values, numbers: Values, step: float) -> Iterator[Rescale]:

@@ -1,15 +1,15 @@
-"""NIfTI files as cases: channels from several files or a fourth dimension, and a label map."""
+"""Volumes as cases: channels from several files or a fourth dimension, and a label map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from app.core.errors import VolumeInvalid
-from app.formats import axial
-from app.formats.case import CaseVolume, ChannelStack, Classes
+from app.formats import planes
+from app.formats.case import CaseVolume, ChannelStack
 from app.formats.channels import (
     Choice,
     choose,
@@ -18,27 +18,33 @@ from app.formats.channels import (
     grey_refused,
     numbered,
 )
-from app.formats.layout import CaseFiles
-from app.formats.nifti_file import FileVoxels, NiftiFile, Voxels, open_nifti, read_voxels, scaled
+from app.formats.label_maps import LabelRules, check_place, read_label_map
+from app.formats.layout import CaseFiles, ReadOptions
+from app.formats.missing_slices import without_missing
 from app.formats.stored import loss_of, to_stored
+from app.formats.volume_file import FileVoxels, VolumeFile, Voxels, scaled
+from app.formats.volumes import open_volume, stem
 
-SUFFIXES = (".nii.gz", ".nii")
-# Millimetres that the corners of two channels may lie apart, and, in voxels, those of a label map.
-_CHANNELS_APART = 1e-3
-_LABELS_APART = 0.1
+_PLAIN = ReadOptions()
+# As many slices as a case may have: a header that says otherwise would fill the database.
+_MOST_SLICES = 20_000
 
 
 def nifti_case(
-    images: Sequence[Path], labels: Path | None, choice: Choice, name: str | None = None
+    images: Sequence[Path],
+    labels: Path | None,
+    choice: Choice,
+    name: str | None = None,
+    options: ReadOptions = _PLAIN,
+    ignore: int | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> CaseFiles:
-    """A case of one file or several, which together hold the channels on offer."""
+    """A case of one file or several, which together hold the channels on offer.
+
+    ``ignore``: the number of what nobody has labelled; ``facts``: what an export of ours says.
+    """
     named = name or stem(images[0])
-    return CaseFiles(named, lambda: read_nifti(images, labels, choice))
-
-
-def stem(path: Path) -> str:
-    """The name of a NIfTI file without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    return CaseFiles(named, lambda: read_nifti(images, labels, choice, options, ignore, facts))
 
 
 def choose_of_files(
@@ -46,60 +52,87 @@ def choose_of_files(
 ) -> Choice:
     """What is wanted of files that each hold a case, by the header of the first that opens.
 
-    ``names``: what a description calls the channels. Raises ``VolumeInvalid``.
+    ``names``: what a description calls the channels. Coloured files among others are refused by
+    name when their case is read, unless all are, or three channels are asked for. Raises
+    ``VolumeInvalid``.
     """
+    grey, coloured = None, None
     for path in files:
         try:
-            first = open_nifti(path)
+            first = open_volume(path)
         except VolumeInvalid:
             continue  # it is refused by name when its case is read
         if first.colour:
-            return choose_colour(asked, path)
-        if len(names) <= 1 and len(names) != first.volumes:
-            return choose(numbered(first.volumes), asked, where)
-        break
+            coloured = path
+        else:
+            grey = grey or first
+        # Three names may stand for colours: then all files are asked whether one has them.
+        if (coloured or len(asked) != 3 or first.volumes > 1) and (grey or len(asked) == 3):
+            break
+    if coloured and (len(asked) == 3 or grey is None):
+        return choose_colour(asked, coloured)
+    if grey is not None and len(names) <= 1 and len(names) != grey.volumes:
+        return choose(numbered(grey.volumes), asked, where)
     return choose(names or numbered(1), asked, where)
 
 
 def read_nifti(
-    images: Sequence[Path], labels: Path | None = None, choice: Choice | None = None
+    images: Sequence[Path],
+    labels: Path | None = None,
+    choice: Choice | None = None,
+    options: ReadOptions = _PLAIN,
+    ignore: int | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> CaseVolume:
-    """Volumes with their label map, as axial slices in radiological view.
+    """Volumes with their label map, as slices of their plane in radiological view.
 
     ``choice``: which of the volumes; without it, all. Raises ``VolumeInvalid`` for unreadable
     files, NaN, channels or labels of another shape or place, and a number of volumes that is
     not the data set's.
     """
-    files = [open_nifti(path) for path in images]
+    files = [open_volume(path) for path in images]
     offered = [(file, number) for file in files for number in range(file.volumes)]
     choice = choice or choose(numbered(len(offered)), (), images[0])
     _check_offer(files, len(offered), choice)
     wanted = [offered[number] for number in choice.numbers]
     first = wanted[0][0]
+    plane = options.plane or first.plane
+    if first.stack_shape(plane)[0] > _MOST_SLICES:
+        raise VolumeInvalid(
+            f"{first.path} has the shape {first.shape}: cut in {plane} slices, these are more than "
+            f"{_MOST_SLICES}; name another plane, or cut it into parts"
+        )
     channels: list[ChannelStack] = []
     warnings: list[str] = []
     loaded, voxels = None, None
     for file, number in wanted:
         if voxels is None or file is not loaded:
-            _check_place(file, first, _CHANNELS_APART, "channel")
-            loaded, voxels = file, read_voxels(file)
-        stack = axial.to_stack(voxels.numbers[..., number], file.axes)
+            check_place(file, first, plane, "channel")
+            warnings += file.warnings
+            loaded, voxels = file, file.load()
+        stack = planes.to_stack(voxels.numbers[..., number], file.axes, plane)
         channel = to_stored(stack, file.path, voxels.slope, voxels.intercept)
         channel = replace(channel, largest_error=_error(channel, stack, voxels))
         channels.append(channel)
         warnings += loss_of(channel, file.path, voxels.dtype)
-    return CaseVolume(
+    dtype = voxels.dtype.name if voxels else "uint8"
+    rules = LabelRules(ignore, options.trust_voxels)
+    marks = None if labels is None else read_label_map(labels, first, plane, rules)
+    volume = CaseVolume(
         channels=tuple(channels),
-        classes=None if labels is None else _read_classes(labels, first),
-        geometry=first.geometry,
-        source=first.source | {"dtype": voxels.dtype.name if voxels else "uint8"},
-        warnings=tuple(warnings),
+        classes=None if marks is None else marks.classes,
+        geometry=first.geometry(plane),
+        unlabelled=frozenset() if marks is None else marks.unlabelled,
+        source=first.source(plane) | {"dtype": dtype},
+        warnings=tuple(dict.fromkeys([*warnings, *(marks.warnings if marks else ())])),
     )
+    order = planes.order(first.axes, first.size, plane)
+    return without_missing(volume, order, facts) if facts else volume
 
 
 def _error(channel: ChannelStack, stack: Voxels, voxels: FileVoxels) -> float:
     """How far values that come back lie from those that nibabel gives."""
-    if (voxels.slope, voxels.intercept) == (1.0, 0.0) or stack.dtype.kind == "f":
+    if (voxels.slope, voxels.intercept) == (1.0, 0.0) or stack.dtype.kind == "f" or channel.cut:
         return channel.largest_error
     return max(
         float(np.abs(scaled(plane, voxels) - channel.rescale_of(n).values(stored)).max())
@@ -107,7 +140,7 @@ def _error(channel: ChannelStack, stack: Voxels, voxels: FileVoxels) -> float:
     )
 
 
-def _check_offer(files: Sequence[NiftiFile], offered: int, choice: Choice) -> None:
+def _check_offer(files: Sequence[VolumeFile], offered: int, choice: Choice) -> None:
     path = files[0].path
     if any(file.colour for file in files) and not choice.colour:
         raise colour_refused(path)
@@ -117,39 +150,4 @@ def _check_offer(files: Sequence[NiftiFile], offered: int, choice: Choice) -> No
         raise VolumeInvalid(
             f"{path} holds {offered} channels, but the data set has {choice.offered}: "
             "import such cases apart"
-        )
-
-
-def _read_classes(path: Path, image: NiftiFile) -> Classes:
-    labels = open_nifti(path)
-    if labels.volumes > 1:
-        raise VolumeInvalid(
-            f"{path} has the shape {labels.shape}: a label map has three dimensions"
-        )
-    _check_place(labels, image, _LABELS_APART * min(vars(image.geometry.spacing).values()), "label")
-    voxels = read_voxels(labels)
-    marks = axial.to_stack(scaled(voxels.numbers[..., 0], voxels), labels.axes)
-    if not np.array_equal(marks, np.rint(marks)) or marks.min() < 0 or marks.max() > 255:
-        raise VolumeInvalid(
-            f"{path} holds values from {marks.min()} to {marks.max()}: "
-            "a label map has whole numbers from 0 to 255"
-        )
-    return marks.astype(np.uint8)
-
-
-def _check_place(file: NiftiFile, first: NiftiFile, apart: float, what: str) -> None:
-    """Raise ``VolumeInvalid`` where the voxels of two files do not lie on each other."""
-    if file.stack_shape != first.stack_shape:
-        raise VolumeInvalid(
-            f"{file.path} has the shape {file.shape}, its image {first.path} has {first.shape}"
-        )
-    depth, height, width = first.stack_shape
-    away = max(
-        float(np.linalg.norm(file.geometry.position(*c) - first.geometry.position(*c)))
-        for c in product((0, width - 1), (0, height - 1), (0, depth - 1))
-    )
-    if away > apart:
-        raise VolumeInvalid(
-            f"{file.path} lies up to {away:.3g} mm away from {first.path}, so that this {what} "
-            "would be shown in the wrong place: write both with the same affine"
         )

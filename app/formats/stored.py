@@ -2,9 +2,12 @@
 
 In this order: whole numbers that span no more than 16 bits are kept as they are; numbers that lie
 on a grid of at most 65,536 steps become the numbers of the steps; anything else is rounded to
-65,536 steps, and the largest error is stated.
+65,536 steps, and the largest error is stated. A few voxels that lie so far from all others that
+they would take nearly all of the steps (a fill value, a damaged detector) are kept at the end of
+the others' range instead, and counted.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,14 @@ from app.formats.grid import EXACT, LARGEST, grid_of
 
 Voxels = npt.NDArray[Any]
 
-# Beyond this, the arithmetic of the way back leaves float64.
-_WIDEST = 1e300
+# Beyond this, the squares that a case is standardised by leave float64.
+_WIDEST = 1e150
+# Voxels may be cut off from volumes of this size on: at least a few, and at most one of so many.
+_SMALLEST, _FEW, _PART, _MOST_CUT = 1000, 4, 10_000, 100
+# How many times the range of all others away: these would keep less than the steps of 8 bits.
+_FAR = 256
+# Values that come back within this part of a step of the others' range: nothing is to be won.
+_CUT_FROM = 0.01
 
 
 def to_stored(
@@ -37,21 +46,62 @@ def to_stored(
     """
     if voxels.dtype.kind not in "iufb":
         raise VolumeInvalid(f"{path} holds {voxels.dtype}: one grey value a voxel is expected")
+    if slope < 0:
+        # What is stored runs with the values: a negative slope would say that it is shown turned.
+        wide = np.float64 if voxels.dtype == np.uint64 else np.int64
+        voxels = -(voxels.astype(wide) if voxels.dtype.kind in "iub" else voxels)
+        slope = -slope
     whole = _whole(voxels)
     if whole is not None:
         pixels, offset = whole
-        return ChannelStack(pixels, (Rescale(offset, slope, intercept, unit),))
+        rescale = Rescale(offset, slope, intercept, unit)
+        if (slope, intercept) != (1.0, 0.0):
+            with np.errstate(over="ignore"):
+                _check_width(rescale.values(np.array([pixels.min(), pixels.max()])), path)
+        return ChannelStack(pixels, (rescale,))
     with np.errstate(over="ignore"):
         values = voxels.astype(np.float64)
         if (slope, intercept) != (1.0, 0.0):
             values = values * slope + intercept
-        span = float(values.max() - values.min())
-    if not span < _WIDEST:
+    _check_width(values, path)
+    stored = _nearest(values, voxels.dtype, unit)
+    ends = _ends(values) if stored.largest_error else None
+    if ends is None or stored.largest_error * LARGEST <= _CUT_FROM * (ends[1] - ends[0]):
+        return stored
+    cut = int(np.count_nonzero((values < ends[0]) | (values > ends[1])))
+    values = values.clip(*ends)
+    whole = _whole(values)
+    if whole is not None:
+        return ChannelStack(whole[0], (Rescale(whole[1], 1.0, 0.0, unit),), cut=cut)
+    return replace(_nearest(values, voxels.dtype, unit), cut=cut)
+
+
+def _check_width(values: Values, path: Path) -> None:
+    low, high = float(values.min()), float(values.max())
+    if not max(abs(low), abs(high)) < _WIDEST:
         raise VolumeInvalid(
-            f"{path} holds values from {values.min():g} to {values.max():g}, "
-            "which is more than can be stored: fix the file"
+            f"{path} holds values from {low:g} to {high:g}, which is more than can be stored: "
+            "fix the file"
         )
-    return _nearest(values, voxels.dtype, unit)
+
+
+def _ends(values: Values) -> tuple[float, float] | None:
+    """The lowest and highest of all values but a few that lie far away from all others.
+
+    None where there are no such few.
+    """
+    few = min(max(_FEW, values.size // _PART), _MOST_CUT)
+    if values.size < _SMALLEST:
+        return None
+    flat = np.partition(values.reshape(-1), (few, values.size - 1 - few))
+    low, high = float(flat[few]), float(flat[-1 - few])
+    reach = (high - low) * _FAR
+    # What lies at the ends only because it is rare lies near the others.
+    near = values[(values >= low - reach) & (values <= high + reach)]
+    if not reach or near.size == values.size:
+        return None
+    ends = float(near.min()), float(near.max())
+    return ends if np.ptp(values) > _FAR * (ends[1] - ends[0]) else None
 
 
 def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
@@ -59,6 +109,8 @@ def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
     # Many files store integers as floats; these are as exact as integers.
     if voxels.dtype.kind == "f" and not np.array_equal(voxels, np.rint(voxels)):
         return None
+    if voxels.dtype == np.uint8:
+        return voxels, 0
     low, high = int(voxels.min()), int(voxels.max())
     if high - low > LARGEST or max(abs(low), abs(high)) > EXACT:
         return None
@@ -93,9 +145,17 @@ def loss_of(channel: ChannelStack, path: Path, dtype: np.dtype[Any]) -> list[str
 
     ``dtype``: of the file's values; what vanishes in its own rounding is no loss.
     """
+    low, high = channel.rescale[0].values(np.array([channel.pixels.min(), channel.pixels.max()]))
+    if channel.cut:
+        many = "1 voxel lies" if channel.cut == 1 else f"{channel.cut} voxels lie"
+        error = channel.largest_error
+        return [
+            f"{path}: {many} far outside of all others, which go from {low:.6g} to {high:.6g}, and "
+            f"were cut off to these ends; all others come back "
+            + (f"within {error:.3g}" if error else "exactly")
+        ]
     if len(channel.rescale) > 1 or channel.largest_error == 0:
         return []
-    low, high = channel.rescale[0].values(np.array([channel.pixels.min(), channel.pixels.max()]))
     rounding = np.finfo(dtype).eps if dtype.kind == "f" else 0.0
     if channel.largest_error <= rounding * max(abs(low), abs(high)):
         return []

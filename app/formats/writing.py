@@ -7,13 +7,40 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from app.core.geometry import Affine, Geometry
-from app.formats import axial
+from app.core.geometry import Geometry
+from app.formats.frame import Frame, frame_of
 from app.formats.nifti_file import PLACE
+from app.formats.value_types import ValueType, type_for
+from app.formats.writer import ExportedCase, Reading, StoredChannel
 
-# Where a case whose place is unknown is put: one millimetre a pixel, shown as it was drawn.
-_NOWHERE = np.diag([-1.0, -1.0, 1.0, 1.0])
-_INTEGERS = (np.int16, np.uint16, np.int32)
+# The most voxels along an axis that NIfTI-1 can tell of.
+_LARGEST = 32767
+
+
+def image_nifti(case: ExportedCase, channels: Sequence[int]) -> nib.Nifti1Image:
+    """The values of some channels, along a fourth dimension where there are several.
+
+    Places that no slice has hold the lowest value of their channel.
+    """
+    found = [_type_of(case, case.channels[n]) for n in channels]
+    several = (len(channels),) if len(channels) > 1 else ()
+    dtype = np.result_type(*(one.dtype for one in found))
+    voxels = np.empty((*case.frame.shape, *several), dtype)
+    for place, number in enumerate(channels):
+        stack = case.frame.stack(voxels[..., place] if several else voxels)
+        stack[...] = _exactly(np.array(found[place].lowest), dtype)
+        for s in range(case.depth):
+            stack[case.place(s)] = _exactly(case.channels[number].values(s), dtype)
+    return _image(voxels, case.frame, case.source)
+
+
+def label_nifti(case: ExportedCase, reading: Reading, unlabelled: int) -> nib.Nifti1Image:
+    """A reading's class indices, uint8, with ``unlabelled`` where nobody has drawn."""
+    voxels = np.full(case.frame.shape, unlabelled, np.uint8)
+    stack = case.frame.stack(voxels)
+    for s in reading.labelled:
+        stack[case.place(s)] = reading.classes(s)
+    return _image(voxels, case.frame, case.source)
 
 
 def to_nifti(
@@ -27,35 +54,33 @@ def to_nifti(
     ``stack``: uint8 (classes, or values as they are stored), or values of the file. A case that
     came from NIfTI gets its own voxel order and, bit for bit, its own affine back.
     """
-    values = stack if stack.dtype == np.uint8 else _typed(stack, source)
-    if "affine" in source and first_index == 0:
-        return _as_it_came(values, source)
-    affine = _NOWHERE if geometry is None else geometry.affine.copy()
-    if geometry is not None:
-        affine[:3, 3] = geometry.position(0, 0, first_index)
-    return nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), affine)
+    depth, height, width = stack.shape
+    indices = range(first_index, first_index + depth)
+    frame = frame_of(geometry, source, indices, (height, width))
+    if frame.depth != depth:  # some of the file's slices are not there: its grid would be filled
+        frame = frame_of(geometry, {}, indices, (height, width))
+    dtype = stack.dtype if stack.dtype == np.uint8 else type_for([stack], source).dtype
+    voxels = np.empty(frame.shape, dtype)
+    frame.stack(voxels)[...] = _exactly(stack, dtype)
+    return _image(voxels, frame, source)
 
 
-def side_by_side(images: Sequence[nib.Nifti1Image]) -> nib.Nifti1Image:
-    """Channels of one case along the fourth dimension, values as they are; one stays alone."""
-    first = images[0]
-    if len(images) == 1:
-        return first
-    voxels = np.stack([np.asanyarray(image.dataobj) for image in images], axis=-1)
-    header: Any = first.header.copy()
-    header.set_data_dtype(voxels.dtype)
-    joined: nib.Nifti1Image = type(first)(voxels, first.affine, header)
-    return joined
+def _type_of(case: ExportedCase, channel: StoredChannel) -> ValueType:
+    known = case.source if case.source.get("dtype") else case.source | {"dtype": channel.dtype}
+    return type_for((channel.values(s) for s in range(case.depth)), known)
 
 
-def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1Image:
-    affine: Affine = np.array(source["affine"], dtype=np.float64)
-    voxels = np.ascontiguousarray(
-        axial.to_file(values, source.get("axes") or axial.axes_of(affine))
-    )
-    kind: Any = nib.Nifti2Image if source.get("version") == 2 else nib.Nifti1Image
+def _exactly(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """In a type that was chosen for them: nothing is cut."""
+    return values.astype(dtype)
+
+
+def _image(voxels: npt.NDArray[Any], frame: Frame, source: dict[str, Any]) -> nib.Nifti1Image:
+    own = frame.own
+    second = (own and source.get("version") == 2) or max(voxels.shape) > _LARGEST
+    kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
     header = None
-    if "place" in source:
+    if own and "place" in source:
         # With a header that says where the file lies, nibabel leaves its bits alone.
         header = kind.header_class()
         header.set_data_dtype(voxels.dtype)
@@ -63,22 +88,9 @@ def _as_it_came(values: npt.NDArray[Any], source: dict[str, Any]) -> nib.Nifti1I
         header["pixdim"][:4] = source["place"]["pixdim"]
         for name in PLACE:
             header[name] = source["place"][name]
-    image: nib.Nifti1Image = kind(voxels, affine, header)
+    image: nib.Nifti1Image = kind(voxels, frame.affine, header, dtype=voxels.dtype)
+    if frame.placed:
+        image.header.set_xyzt_units("mm")
+        image.set_sform(frame.affine, "scanner")
+        image.set_qform(frame.upright if frame.sheared else frame.affine, "scanner")
     return image
-
-
-def _typed(values: npt.NDArray[Any], source: dict[str, Any]) -> npt.NDArray[Any]:
-    """In the type of the file, if it holds the values, else in the smallest that does."""
-    dtype = source.get("dtype")
-    whole = values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))
-    if whole:
-        low, high = values.min(), values.max()
-        own = [np.dtype(dtype).type] if dtype and np.dtype(dtype).kind in "iu" else []
-        for one in (*own, *_INTEGERS):
-            if np.iinfo(one).min <= low and high <= np.iinfo(one).max:
-                return values.astype(one)
-    # A case of before types were kept was rounded to 16 bits: single precision holds that.
-    single = dtype == "float32" or "slope" in source
-    if single or np.array_equal(values.astype(np.float32), values):
-        return values.astype(np.float32)
-    return values.astype(np.float64)

@@ -1,163 +1,168 @@
-"""Data sets on their way in and out: a case at a time, so that it can stop and go on."""
+"""Cases on their way in: some slices at a time, so that others can write in between."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import SfumatoError, VolumeInvalid
-from app.core.pixels import Pixels
+from app.core.errors import AlreadyExists, InvalidInput
+from app.core.prepared import PreparedSlice
+from app.core.rescale import Rescale
 from app.core.splits import Split
-from app.formats.case import CaseVolume
-from app.formats.layout import CaseFiles
-from app.loop.masks import PreparedMask, add_imported_mask, prepare_mask
+from app.loop.masks import add_imported_masks
 from app.loop.projects import lock_project
 from app.loop.retraining import retrain_if_due
-from app.loop.slices import PreparedImage, add_slice, ensure_case, prepare_image
-from app.loop.truths import add_truth
-from app.store import Case, Database, Project
+from app.loop.slices import add_slice, add_slices, ensure_case, same_values
+from app.loop.truths import add_truths
+from app.store import Case, Image, Job, Label, Project, Slice, Truth
 
 Masks = Literal["pool", "oracle"]
 
 
-@dataclass
-class ImportReport:
-    """What an import did.
+@dataclass(frozen=True)
+class IncomingCase:
+    """A case as its files describe it: its place (see ``store.Case``), and what it is for."""
 
-    ``refused`` names each case that could not be taken, and why; ``warnings`` what of a case is
-    not exactly as in its files. ``retraining``: the queues to wake for what has become due.
-    """
-
-    cases: int = 0
-    new_slices: int = 0
-    known_slices: int = 0
-    refused: dict[str, str] = field(default_factory=dict)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-    retraining: set[str] = field(default_factory=set)
+    name: str
+    split: Split
+    affine: list[list[float]] | None
+    source: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """One slice of a case, encoded."""
+class KnownImage:
+    """A channel of a slice that is there."""
 
-    index: int
-    images: dict[int, PreparedImage]
-    mask: PreparedMask | None
-
-
-def import_cases(
-    database: Database,
-    open_project: Callable[[], Project],
-    cases: Iterable[CaseFiles],
-    splits: dict[str, Split],
-    masks: Masks | None,
-    merge: bool,
-    channels: Sequence[int] = (0,),
-    on_case: Callable[[str], None] = lambda name: None,
-) -> ImportReport:
-    """Take in each case in a transaction of its own, after it was read and encoded.
-
-    ``open_project`` is asked for the project once a case could be read: a folder of which nothing
-    can be read makes none.
-
-    An import that was interrupted goes on where it stopped when it is run again: cases and
-    slices that are there are recognised. A case that cannot be read is named in the report and
-    leaves nothing behind; the others are taken. ``masks``: ``oracle`` hides the pool's masks
-    for the simulated annotators, ``pool`` makes them labels; validation and test masks are
-    labels in both. ``merge`` makes one foreground class of all. ``channels``: which of a case's
-    channels is each of the project's.
-    """
-    report = ImportReport()
-    for files in cases:
-        on_case(files.name)
-        try:
-            volume = files.read()
-            _check_channels(volume, channels, files.name)
-            volume = replace(volume, channels=tuple(volume.channels[n] for n in channels))
-            project = open_project()
-            classes = _checked_classes(volume, project, masks, merge, files.name)
-            prepared = [_prepared(volume, classes, n) for n in range(volume.depth)]
-            with database.writing() as session:
-                # The order of locks is the same everywhere: the project first.
-                lock_project(session, project.id)
-                _keep_case(session, project, files.name, volume, prepared, splits, masks, report)
-        except SfumatoError as error:
-            report.refused[files.name] = str(error)
-        else:
-            report.cases += 1
-            if volume.warnings:
-                report.warnings[files.name] = list(volume.warnings)
-    return report
+    sha256: str
+    upload_sha256: str
+    rescale: Rescale
 
 
-def _prepared(volume: CaseVolume, classes: Pixels | None, slice_: int) -> _Prepared:
-    return _Prepared(
-        index=volume.index_of(slice_),
-        images={
-            number: prepare_image(channel.pixels[slice_], channel.rescale_of(slice_))
-            for number, channel in enumerate(volume.channels)
+@dataclass(frozen=True)
+class KnownSlice:
+    """A slice that is there: its channels; ``answered`` when it has a label or a hidden truth."""
+
+    size: tuple[int, int]
+    images: Mapping[int, KnownImage]
+    answered: bool
+
+
+@dataclass(frozen=True)
+class KnownCase:
+    """A case that is there, before more of it comes in."""
+
+    split: Split
+    slices: Mapping[int, KnownSlice]
+
+
+def known_case(session: Session, project_id: int, name: str) -> KnownCase | None:
+    """What is there of a case; None where it is not."""
+    case = session.scalar(select(Case).where(Case.project_id == project_id, Case.name == name))
+    if case is None:
+        return None
+    of_case = select(Slice.id).where(Slice.case_id == case.id)
+    answered = {
+        *session.scalars(select(Label.slice_id).where(Label.slice_id.in_(of_case))),
+        *session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(of_case))),
+    }
+    images: dict[int, dict[int, KnownImage]] = {}
+    for image in session.scalars(select(Image).where(Image.slice_id.in_(of_case))):
+        known = KnownImage(image.sha256, image.upload_sha256, image.rescale)
+        images.setdefault(image.slice_id, {})[image.channel] = known
+    slices = session.scalars(select(Slice).where(Slice.case_id == case.id))
+    return KnownCase(
+        case.split,
+        {
+            one.index: KnownSlice(
+                (one.height, one.width), images.get(one.id, {}), one.id in answered
+            )
+            for one in slices
         },
-        mask=None if classes is None else prepare_mask(classes[slice_]),
     )
 
 
-def _keep_case(
+def is_known(
+    session: Session, name: str, incoming: PreparedSlice, known: KnownSlice | None
+) -> bool:
+    """Whether all of a slice is there, so that nothing need be written.
+
+    Raises ``AlreadyExists`` where it is there with other values. Only reads: called before any
+    write transaction, since it may have to decode.
+    """
+    if known is None:
+        return False
+    for number, image in incoming.images.items():
+        there = known.images.get(number)
+        same = there is None or (
+            image.blob.sha256 == there.sha256
+            or image.upload_sha256 == there.upload_sha256
+            or same_values(session, image, there.sha256, there.rescale)
+        )
+        if not same:
+            raise AlreadyExists(
+                f"slice {incoming.index} of case {name!r} is there already with other pixels: "
+                "use another index or another case"
+            )
+    return incoming.images.keys() <= known.images.keys() and (
+        incoming.mask is None or known.answered
+    )
+
+
+def keep_slices(
     session: Session,
     project: Project,
-    name: str,
-    volume: CaseVolume,
-    prepared: list[_Prepared],
-    splits: dict[str, Split],
+    incoming: IncomingCase,
+    slices: Sequence[PreparedSlice],
     masks: Masks | None,
-    report: ImportReport,
-) -> None:
-    known = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
-    case = known or ensure_case(
-        session, project, name, splits[name], volume.geometry, volume.source
+) -> int:
+    """Keep some slices of a case, which is made if need be; returns how many are new.
+
+    ``masks``: ``oracle`` hides the pool's masks for the simulated annotators, ``pool`` makes them
+    labels; validation and test masks are labels in both. Raises ``AlreadyExists`` for other pixels
+    in the same place, ``InvalidInput`` for a slice of another size than its case's.
+    """
+    # The order of locks is the same everywhere: the project first.
+    lock_project(session, project.id)
+    case = ensure_case(session, project, incoming.name, incoming.split)
+    if case.affine is None and not case.source:
+        # It is new, or came in with a version that did not ask its file, or slice by slice.
+        case.affine, case.source = incoming.affine, incoming.source
+    indices = [one.index for one in slices]
+    there = set(
+        session.scalars(
+            select(Slice.index).where(Slice.case_id == case.id, Slice.index.in_(indices))
+        )
     )
-    if case.affine is None and volume.geometry is not None:
-        # It came in with a version that did not ask its file, or slice by slice.
-        case.affine, case.source = volume.geometry.to_list(), volume.source
-    new = 0
-    for one in prepared:
-        added = add_slice(session, case, one.index, one.images, len(project.channels))
-        new += added.created
-        if one.mask is None:
-            continue
-        if masks == "oracle" and case.split is Split.POOL:
-            add_truth(session, added.slice, one.mask)
-        else:
-            add_imported_mask(session, added.slice, one.mask)
-    job = retrain_if_due(session, session.get_one(Project, project.id)) if new else None
-    if job is not None:
-        report.retraining.add(job.queue)
-    report.new_slices += new
-    report.known_slices += len(prepared) - new
+    fresh = [one for one in slices if one.index not in there]
+    ids = add_slices(session, case, fresh, len(project.channels))
+    new = len(fresh)
+    for one in slices:
+        if one.index in there:
+            added = add_slice(session, case, one.index, one.images, len(project.channels))
+            ids[one.index] = added.slice.id
+            new += added.created
+    drawn = {ids[one.index]: one.mask for one in slices if one.mask is not None}
+    if masks == "oracle" and case.split is Split.POOL:
+        add_truths(session, drawn)
+    else:
+        add_imported_masks(session, drawn)
+    return new
 
 
-def _check_channels(volume: CaseVolume, channels: Sequence[int], name: str) -> None:
-    if len(volume.channels) != len(channels):
-        raise VolumeInvalid(
-            f"case {name!r} has {len(volume.channels)} channels where {len(channels)} are wanted: "
-            "name them with --channel, or leave the case out"
+def case_came_in(session: Session, project_id: int) -> Job | None:
+    """What follows from new slices: a retraining, if one has become due by them."""
+    lock_project(session, project_id)
+    return retrain_if_due(session, session.get_one(Project, project_id))
+
+
+def check_size(known: KnownCase | None, name: str, height: int, width: int) -> None:
+    """Raise ``InvalidInput`` where a case is there in another size: a case is one stack."""
+    sizes = {one.size for one in known.slices.values()} if known else set()
+    other = next((size for size in sizes if size != (height, width)), None)
+    if other:
+        raise InvalidInput(
+            f"case {name!r} is there with slices of {other[1]} × {other[0]} pixels, these have "
+            f"{width} × {height}: a case is one stack, so give them a case of their own"
         )
-
-
-def _checked_classes(
-    volume: CaseVolume, project: Project, masks: Masks | None, merge: bool, name: str
-) -> Pixels | None:
-    if masks is None:
-        return None
-    if volume.classes is None:
-        raise VolumeInvalid(f"case {name!r} has an image but no label")
-    classes = (volume.classes > 0).astype(np.uint8) if merge else volume.classes
-    if classes.max() >= len(project.classes):
-        raise VolumeInvalid(
-            f"the labels of case {name!r} go up to {classes.max()}, but {project.name!r} has only "
-            f"the classes {', '.join(project.classes)}: merge them with --merge-labels, "
-            "or use a project with more classes"
-        )
-    return classes

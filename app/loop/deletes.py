@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput, NotFound
 from app.core.project_settings import training_settings
-from app.loop import deleted_work, jobs, traces
+from app.loop import deleted_work, jobs, traces, transfers
 from app.loop.audit import record
 from app.loop.deletions import Deletion, case_goes, learned_from
 from app.loop.projects import lock_project
@@ -99,6 +99,8 @@ def _delete_rest(session: Session, planned: Deletion) -> set[str]:
         return _delete_project(session, planned)
     if case_goes(session, planned):
         session.execute(delete(Case).where(Case.id == planned.case_id))
+        project = session.get_one(Project, planned.project_id)
+        transfers.forget_case(session, project.name, planned.about["case"])
     planned.emptied = True
     return set()
 
@@ -123,6 +125,7 @@ def _delete_project(session: Session, planned: Deletion) -> set[str]:
         of_project = Event.project_id == project_id
         session.execute(update(Event).where(of_project).values(project_id=None))
         session.execute(delete(Project).where(Project.id == project_id))
+        transfers.forget_project(session, planned.confirm)
         planned.emptied = True
     return {model.weights_sha256 for model in models}
 

@@ -1,13 +1,13 @@
 """Masks on their way in, and as they are shown. No submitted mask is ever lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-import numpy as np
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from app.core.blob import Blob, digest
 from app.core.errors import (
     ClassUnknown,
     InvalidInput,
@@ -16,7 +16,7 @@ from app.core.errors import (
     NotFound,
     SliceIncomplete,
 )
-from app.core.pixels import Pixels, encode
+from app.core.prepared import PreparedMask
 from app.loop.accounts import named_account
 from app.loop.audit import record
 from app.loop.labels import elect_label
@@ -42,33 +42,6 @@ from app.store import (
     Suggestion,
     blobs,
 )
-
-
-@dataclass(frozen=True)
-class PreparedMask:
-    """A mask of class indices, encoded and measured before any transaction begins."""
-
-    blob: Blob
-    upload_sha256: str
-    height: int
-    width: int
-    highest: int
-    foreground_pixels: int
-
-
-def prepare_mask(classes: Pixels, upload: bytes | None = None) -> PreparedMask:
-    """Encode (H, W) class indices; ``upload`` are the bytes that they came in."""
-    highest = int(classes.max())
-    # More than a byte holds is refused later, by the classes of the project.
-    blob = Blob.of(encode(classes.astype(np.uint8) if highest < 256 else classes))
-    return PreparedMask(
-        blob=blob,
-        upload_sha256=blob.sha256 if upload is None else digest(upload),
-        height=classes.shape[0],
-        width=classes.shape[1],
-        highest=highest,
-        foreground_pixels=int((classes > 0).sum()),
-    )
 
 
 @dataclass(frozen=True)
@@ -195,27 +168,46 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
     return MaskOrigin.DRAWN if drawn.foreground_pixels else MaskOrigin.EMPTY
 
 
-def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:
-    """Keep a mask that came with the data, accepted; a slice that has a label keeps that."""
-    if session.get(Label, slice_.id) is not None:
+def add_imported_masks(session: Session, drawn: Mapping[int, PreparedMask]) -> None:
+    """Keep masks that came with the data, by slice, accepted; a slice that has a label keeps it."""
+    labelled = set(session.scalars(select(Label.slice_id).where(Label.slice_id.in_(drawn))))
+    read = set(session.scalars(select(Mask.slice_id).where(Mask.slice_id.in_(drawn))))
+    new = {slice_id: mask for slice_id, mask in drawn.items() if slice_id not in labelled}
+    if not new:
         return
     author = named_account(session, "import", Role.ANNOTATOR)
-    blobs.put(session, drawn.blob)
-    session.add(
-        Mask(
-            slice_id=slice_.id,
-            author_id=author.id,
-            revision=1,
-            source=MaskSource.IMPORT,
-            origin=MaskOrigin.IMPORTED,
-            foreground_pixels=drawn.foreground_pixels,
-            upload_sha256=drawn.upload_sha256,
-            sha256=drawn.blob.sha256,
-            review_state=ReviewState.ACCEPTED,
-        )
-    )
-    session.flush()
-    elect_label(session, slice_)
+    blobs.put(session, *(mask.blob for mask in new.values()))
+    rows = [_imported(slice_id, author, mask) for slice_id, mask in new.items()]
+    inserted = session.execute(insert(Mask).returning(Mask.slice_id, Mask.id), rows)
+    # Where it is the only mask there is nothing to elect.
+    alone = [
+        {"slice_id": slice_id, "mask_id": mask_id}
+        for slice_id, mask_id in inserted
+        if slice_id not in read
+    ]
+    if alone:
+        session.execute(insert(Label), alone)
+    for slice_id in new.keys() & read:
+        elect_label(session, session.get_one(Slice, slice_id))
+
+
+def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:
+    """Keep one mask that came with the data: see ``add_imported_masks``."""
+    add_imported_masks(session, {slice_.id: drawn})
+
+
+def _imported(slice_id: int, author: Account, drawn: PreparedMask) -> dict[str, Any]:
+    return {
+        "slice_id": slice_id,
+        "author_id": author.id,
+        "revision": 1,
+        "source": MaskSource.IMPORT,
+        "origin": MaskOrigin.IMPORTED,
+        "foreground_pixels": drawn.foreground_pixels,
+        "upload_sha256": drawn.upload_sha256,
+        "sha256": drawn.blob.sha256,
+        "review_state": ReviewState.ACCEPTED,
+    }
 
 
 def find_mask(session: Session, mask_id: int, viewer: Account) -> Mask:

@@ -35,9 +35,11 @@ def paginate(
     cursor: int | None,
     limit: int,
     view: Callable[[R], T],
+    newest: bool = False,
 ) -> Page[T]:
-    """A page of a query in the order of ``column``, after the cursor."""
+    """A page of a query in the order of ``column``, after the cursor; ``newest``: backwards."""
     if cursor is not None:
-        query = query.where(column > cursor)
-    rows = session.scalars(query.order_by(column).limit(limit + 1)).all()
+        query = query.where(column < cursor if newest else column > cursor)
+    order = column.desc() if newest else column
+    rows = session.scalars(query.order_by(order).limit(limit + 1)).all()
     return page_of(rows, limit, key=lambda row: getattr(row, column.key), view=view)

@@ -5,53 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from app.core.blob import Blob, digest
 from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotFound
 from app.core.geometry import Geometry
-from app.core.names import checked_name
-from app.core.pixels import Pixels, decode, encode
-from app.core.rescale import PLAIN, Moments, Rescale
+from app.core.names import checked_case_name
+from app.core.pixels import decode
+from app.core.prepared import PreparedImage, PreparedSlice
+from app.core.rescale import Rescale
 from app.core.splits import Split
-from app.core.variety import appearance
 from app.store import Case, Image, Project, Slice, blobs
 
 LARGEST_INDEX = 100_000
 # A database takes only so many parameters in one query.
 _IDS_AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class PreparedImage:
-    """One channel of a slice, encoded and measured before any transaction begins."""
-
-    blob: Blob
-    upload_sha256: str
-    height: int
-    width: int
-    bits: int
-    rescale: Rescale
-    moments: Moments
-    appearance: bytes
-
-
-def prepare_image(
-    pixels: Pixels, rescale: Rescale = PLAIN, upload: bytes | None = None
-) -> PreparedImage:
-    """Encode (H, W) uint8 or uint16 pixels; ``upload`` are the bytes they came in, if alone."""
-    blob = Blob.of(encode(pixels))
-    return PreparedImage(
-        blob=blob,
-        upload_sha256=blob.sha256 if upload is None else digest(upload),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        bits=pixels.dtype.itemsize * 8,
-        rescale=rescale,
-        moments=Moments.of(rescale.values(pixels)),
-        appearance=appearance(pixels).tobytes(),
-    )
 
 
 def ensure_case(
@@ -63,7 +31,7 @@ def ensure_case(
     source: dict[str, Any] | None = None,
 ) -> Case:
     """The case of that name, made if need be. Raises ``AlreadyExists`` when its split differs."""
-    checked_name("case", name)
+    checked_case_name(name)
     found = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
     if found is None:
         found = Case(
@@ -169,6 +137,45 @@ def add_slice(
     return AddedSlice(slice_, bool(new))
 
 
+def add_slices(
+    session: Session, case: Case, slices: Sequence[PreparedSlice], channels: int
+) -> dict[int, int]:
+    """Keep slices at places of a case that are known to be empty; their ids by index.
+
+    ``channels``: how many the project has. Inserted as rows, not as objects: an import brings
+    thousands.
+    """
+    if not slices:
+        return {}
+    rows = []
+    for one in slices:
+        if not 0 <= one.index <= LARGEST_INDEX:
+            raise InvalidInput(f"the index {one.index} is not between 0 and {LARGEST_INDEX}")
+        first = next(iter(one.images.values()))
+        rows.append(
+            {
+                "project_id": case.project_id,
+                "case_id": case.id,
+                "split": case.split,
+                "index": one.index,
+                "height": first.height,
+                "width": first.width,
+                "complete": len(one.images) == channels,
+                "appearance": one.images[0].appearance if 0 in one.images else None,
+            }
+        )
+    inserted = session.execute(insert(Slice).returning(Slice.index, Slice.id), rows)
+    ids = {index: slice_id for index, slice_id in inserted}
+    blobs.put(session, *(image.blob for one in slices for image in one.images.values()))
+    images = [
+        _columns(ids[one.index], number, image)
+        for one in slices
+        for number, image in one.images.items()
+    ]
+    session.execute(insert(Image), images)
+    return ids
+
+
 def _check_stack(session: Session, case: Case, index: int, size: tuple[int, int]) -> None:
     """A case is one stack: raise ``InvalidInput`` for a slice of another size than its first."""
     first = session.execute(
@@ -193,7 +200,7 @@ def _is_new(
     same = image.blob.sha256 == known.sha256 or image.upload_sha256 == known.upload_sha256
     if same and known.unit is None:
         known.unit = image.rescale.unit
-    if not same and not _same_values(session, image, known):
+    if not same and not same_values(session, image, known.sha256, known.rescale):
         raise AlreadyExists(
             f"slice {slice_.index} of case {case.name!r} is there already with other pixels "
             f"(id {slice_.id}): use another index or another case"
@@ -201,33 +208,42 @@ def _is_new(
     return False
 
 
-def _same_values(session: Session, image: PreparedImage, known: Image) -> bool:
-    """Whether other integers stand for the same values, to half a step of the coarser scale.
+def same_values(session: Session, image: PreparedImage, sha256: str, rescale: Rescale) -> bool:
+    """Whether a picture stands for the values of one that is kept, to half a step of the coarser.
 
-    Earlier versions rounded what is exact now. It is looked at only where bytes differ.
+    Earlier versions packed pixels otherwise, and rounded what is exact now. It decodes, so it is
+    asked only where bytes differ.
     """
-    before = decode(blobs.get(session, known.sha256))
+    before = decode(blobs.get(session, sha256))
     now = decode(image.blob.data)
-    if before.shape != now.shape or known.slope == 1.0:
+    if before.shape != now.shape:
         return False
-    apart = np.abs(known.rescale.values(before) - image.rescale.values(now)).max()
-    return bool(apart <= 0.51 * max(abs(known.slope), abs(image.rescale.slope)))
+    if rescale == image.rescale:
+        return np.array_equal(before, now)
+    # A step of 1 is of whole numbers, which were never rounded.
+    coarser = 0.0 if rescale.slope == 1.0 else max(abs(rescale.slope), abs(image.rescale.slope))
+    apart = np.abs(rescale.values(before) - image.rescale.values(now)).max()
+    return bool(apart <= 0.51 * coarser)
 
 
 def _row(slice_: Slice, channel: int, image: PreparedImage) -> Image:
-    return Image(
-        slice_id=slice_.id,
-        channel=channel,
-        sha256=image.blob.sha256,
-        upload_sha256=image.upload_sha256,
-        bits=image.bits,
-        offset=image.rescale.offset,
-        slope=image.rescale.slope,
-        intercept=image.rescale.intercept,
-        unit=image.rescale.unit,
-        mean=image.moments.mean,
-        mean_square=image.moments.mean_square,
-    )
+    return Image(**_columns(slice_.id, channel, image))
+
+
+def _columns(slice_id: int, channel: int, image: PreparedImage) -> dict[str, Any]:
+    return {
+        "slice_id": slice_id,
+        "channel": channel,
+        "sha256": image.blob.sha256,
+        "upload_sha256": image.upload_sha256,
+        "bits": image.bits,
+        "offset": image.rescale.offset,
+        "slope": image.rescale.slope,
+        "intercept": image.rescale.intercept,
+        "unit": image.rescale.unit,
+        "mean": image.moments.mean,
+        "mean_square": image.moments.mean_square,
+    }
 
 
 def find_slice(session: Session, slice_id: int, anew: bool = False) -> Slice:

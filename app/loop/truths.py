@@ -1,17 +1,23 @@
 """The hidden ground truth of slices, for the simulated oracle alone. No route serves it."""
 
-from sqlalchemy import select
+from collections.abc import Mapping
+
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from app.loop.masks import PreparedMask
+from app.core.prepared import PreparedMask
 from app.store import Slice, Truth, blobs
 
 
-def add_truth(session: Session, slice_: Slice, classes: PreparedMask) -> None:
-    """Hide the ground truth of a slice for the oracle."""
-    if session.get(Truth, slice_.id) is None:
-        blobs.put(session, classes.blob)
-        session.add(Truth(slice_id=slice_.id, sha256=classes.blob.sha256))
+def add_truths(session: Session, drawn: Mapping[int, PreparedMask]) -> None:
+    """Hide the ground truth of slices, by their ids, for the oracle; one that is there stays."""
+    there = set(session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(drawn))))
+    new = {slice_id: mask for slice_id, mask in drawn.items() if slice_id not in there}
+    if not new:
+        return
+    blobs.put(session, *(mask.blob for mask in new.values()))
+    rows = [{"slice_id": one, "sha256": mask.blob.sha256} for one, mask in new.items()]
+    session.execute(insert(Truth), rows)
 
 
 def truths(session: Session, project_id: int) -> dict[int, bytes]:

@@ -9,6 +9,7 @@ from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Revi
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
 from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState
 from app.store.session import Database
+from app.store.transfers import Transfer, TransferKind
 
 __all__ = [
     "ACTIVE_STATES",
@@ -45,6 +46,8 @@ __all__ = [
     "StoredBlob",
     "Suggestion",
     "Token",
+    "Transfer",
+    "TransferKind",
     "Truth",
     "Worker",
     "utc_now",

@@ -24,6 +24,9 @@ def test_the_catalogue_lists_ours_and_what_packages_add(api):
         named["strategies"].keys()
     )
     assert {"msd", "brats", "nifti", "dicom", "png", "npy-pairs"} <= named["layouts"].keys()
+    assert {"decathlon", "nnunet", "nifti", "dicom-seg", "dicom-labelmap", "coco", "png"} == (
+        named["writers"].keys()
+    )
     assert {"unet", "tiny"} <= named["networks"].keys()
     assert named["networks"]["tiny"]["package"] == "sfumato-example"
     assert named["streams"]["boundary"]["words"]

@@ -6,10 +6,11 @@ import pytest
 from app.core.blob import Blob
 from app.core.geometry import Geometry
 from app.core.pixels import encode
+from app.core.prepared import prepare_image
 from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.loop.projects import find_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.store import Job, JobKind, ModelVersion, Role, Round, Suggestion, blobs
 from tests.conftest import mask, picture, pixels_of, png_of, problem_of
 

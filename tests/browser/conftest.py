@@ -1,9 +1,11 @@
 """A real browser on a real service."""
 
+import io
 import json
 import shutil
 import socket
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +15,12 @@ import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from pydicom.uid import generate_uid
 from sqlalchemy import update
 
 from app.loop.accounts import create_token
 from app.store import Database, Lease, Role, utc_now
+from tests.browser.ct import ct_slice
 from tests.conftest import png_of
 from worker.simulation.service import running_service
 
@@ -130,6 +134,28 @@ def service(tmp_path_factory) -> Iterator[Service]:
         pytest.fail("the pages are not built: run `make web`")
     with service_at(tmp_path_factory.mktemp("browser")) as running:
         yield running
+
+
+@pytest.fixture
+def ct_project(service) -> str:
+    """A project with one axial CT of three slices, for one test: a tab holds what it fetched."""
+    name, series = f"ct-{uuid.uuid4().hex[:8]}", generate_uid()
+    body = {"name": name, "classes": ["background", "lesion"], "query": {"size": 3}}
+    assert service.admin.post("/projects", json=body).status_code == 201
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for index in range(3):
+            archive.writestr(f"head/{index}.dcm", ct_slice(series, index))
+    headers = {"Content-Type": "application/zip"}
+    reply = service.admin.post(
+        f"/projects/{name}/imports",
+        params={"layout": "dicom"},
+        content=packed.getvalue(),
+        headers=headers,
+    )
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["new_slices"] == 3
+    return name
 
 
 @dataclass

@@ -1,70 +1,14 @@
 """What the picture shows: its true shape, the sides of the body, channels, values in their unit."""
 
-import io
 import re
-import uuid
-import zipfile
 
 import numpy as np
-import pydicom
 import pytest
 from playwright.sync_api import expect
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from app.store import Role
+from tests.browser.ct import COLUMNS, ROWS
 from tests.conftest import pixels_of
-
-# 64 × 48 mm: 64 columns 1 mm apart, 96 rows 0.5 mm apart.
-ROWS, COLUMNS = 96, 64
-
-
-def ct_slice(series: str, index: int) -> bytes:
-    """−100 HU, with a rectangle of 1000 HU from column 20 to 40 and from row 24 to 44."""
-    values = np.full((ROWS, COLUMNS), 924, dtype=np.uint16)
-    values[24:44, 20:40] = 2024
-    image = Dataset()
-    image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    image.SeriesInstanceUID = series
-    image.Modality = "CT"
-    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    image.ImagePositionPatient = [0, 0, 3 * index]
-    image.PixelSpacing = [0.5, 1.0]
-    image.RescaleSlope, image.RescaleIntercept, image.RescaleType = 1, -1024, "HU"
-    image.Rows, image.Columns, image.SamplesPerPixel = ROWS, COLUMNS, 1
-    image.PhotometricInterpretation = "MONOCHROME2"
-    image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
-    image.PixelRepresentation = 0
-    image.PixelData = values.tobytes()
-    written = io.BytesIO()
-    pydicom.dcmwrite(written, image, enforce_file_format=True)
-    return written.getvalue()
-
-
-@pytest.fixture
-def ct_project(service) -> str:
-    """A project with one axial CT of three slices, for one test: a tab holds what it fetched."""
-    name, series = f"ct-{uuid.uuid4().hex[:8]}", generate_uid()
-    body = {"name": name, "classes": ["background", "lesion"], "query": {"size": 3}}
-    assert service.admin.post("/projects", json=body).status_code == 201
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for index in range(3):
-            archive.writestr(f"head/{index}.dcm", ct_slice(series, index))
-    headers = {"Content-Type": "application/zip"}
-    reply = service.admin.post(
-        f"/projects/{name}/imports",
-        params={"layout": "dicom"},
-        content=packed.getvalue(),
-        headers=headers,
-    )
-    assert reply.status_code == 200, reply.text
-    assert reply.json()["new_slices"] == 3
-    return name
-
 
 # The part of the canvas that is not the board's own dark grey.
 DRAWN_RECTANGLE = """() => {
@@ -279,20 +223,3 @@ def test_blank_is_said_and_a_batch_for_variety_is_explained(service, sign_in):
     expect(why).to_contain_text("It was drawn for variety")
     dashboard = sign_in(service.token("watcher", Role.ADMIN), project, "/dashboard").page
     expect(dashboard.get_by_label("This round")).to_contain_text("drawn for variety")
-
-
-def test_channels_go_with_an_import(service, sign_in, tmp_path):
-    empty = tmp_path / "nothing.zip"
-    with zipfile.ZipFile(empty, "w") as archive:
-        archive.writestr("readme.txt", "nothing")
-    page = sign_in(
-        service.token("channel-import", Role.ADMIN), service.project(), "/dashboard"
-    ).page
-    panel = page.get_by_label("Import", exact=True)
-    panel.get_by_label("Layout").select_option("brats")
-    panel.get_by_label("Channels").fill("flair, t1")
-    panel.get_by_label("Archive").set_input_files(str(empty))
-    with page.expect_request(re.compile("/imports")) as sent:
-        panel.get_by_role("button", name="Import").click()
-    assert "channel=flair&channel=t1" in sent.value.url
-    expect(panel.get_by_role("alert")).to_be_visible()

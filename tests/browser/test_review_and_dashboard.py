@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.store import Role
-from tests.conftest import mask, png_of
+from tests.conftest import mask
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,31 +180,6 @@ def test_an_admin_changes_the_next_round_and_makes_and_revokes_tokens(service, s
     panel.get_by_role("row", name=name).get_by_role("button", name="Revoke").click()
     expect(panel.get_by_role("row", name=name).get_by_text("revoked")).to_be_visible()
     assert service.admin.get("/projects", headers=headers).status_code == 401
-
-
-def test_a_data_set_goes_in_and_comes_out_through_the_page(service, sign_in, tmp_path):
-    import shutil
-    import zipfile
-
-    folder = tmp_path / "pictures" / "images" / "case-9"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for index in range(3):
-        values = rng.integers(0, 4096, (64, 64)).astype(np.uint16)
-        (folder / f"{index}.png").write_bytes(png_of(values))
-    shutil.make_archive(str(tmp_path / "upload"), "zip", tmp_path / "pictures")
-    project = service.project()
-    answer(service, project, "drawer", 10)
-    page = sign_in(service.token("importer", Role.ADMIN), project, "/dashboard").page
-    panel = page.get_by_label("Import", exact=True)
-    panel.get_by_label("Layout").select_option("png")
-    panel.get_by_label("Archive").set_input_files(str(tmp_path / "upload.zip"))
-    panel.get_by_role("button", name="Import").click()
-    expect(panel.get_by_text("1 cases: 3 new slices")).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
-    with zipfile.ZipFile(download.value.path()) as archive:
-        assert f"{project}/dataset.json" in archive.namelist()
 
 
 def test_annotators_see_no_levers_and_no_review(service, sign_in):

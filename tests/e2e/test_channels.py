@@ -8,17 +8,19 @@ import pytest
 from sqlalchemy import select
 
 from app.core.errors import VolumeInvalid
+from app.core.prepared import prepare_image
 from app.core.project_settings import ProjectSettings
 from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.exporting import export_project
-from app.importing import ImportOptions, import_data_set
+from app.importing import ImportOptions
 from app.loop.masks import find_suggestion
 from app.loop.projects import create_project, find_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.loop.training_set import load_slices
 from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs
+from app.transfers.terminal import import_data_set
 from tests.conftest import mask, pixels_of, png_of
 from tests.worker.projects import runner
 from worker.benchmark.command import Asked, benchmark

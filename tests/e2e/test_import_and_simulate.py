@@ -11,9 +11,10 @@ from app.core.errors import VolumeInvalid
 from app.core.splits import Split
 from app.exporting import export_project
 from app.formats.phantom import write_phantom
-from app.importing import ImportOptions, import_data_set
+from app.importing import ImportOptions
 from app.settings import Settings
 from app.store import Database, Label, Mask, Slice, Truth
+from app.transfers.terminal import import_data_set
 from worker.simulation.annotators import Behaviour
 from worker.simulation.oracle import disturb
 from worker.simulation.service import running_service
@@ -53,22 +54,22 @@ def test_an_import_sets_splits_by_case_and_hides_the_pools_masks(database, folde
 
 
 def test_an_interrupted_import_goes_on_and_keeps_nothing_twice(database, folder, monkeypatch):
-    from app.loop import datasets
+    from app.importing import keeping
 
     done = []
-    original = datasets.add_slice
+    original = keeping.keep_slices
 
     def interrupted(*arguments):
         done.append(1)
-        if len(done) == 8:
+        if len(done) == 2:
             raise KeyboardInterrupt
         return original(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(datasets, "add_slice", interrupted)
+        patched.setattr(keeping, "keep_slices", interrupted)
         with pytest.raises(KeyboardInterrupt):
             do_import(database, folder, SMALL)
-    # The first case is whole, of the second nothing is there.
+    # What was kept stays: the first case.
     assert count(database, Slice) == 5
     report = do_import(database, folder, SMALL)
     assert (report.new_slices, report.known_slices) == (15, 5)
@@ -143,7 +144,7 @@ def test_simulated_annotators_close_the_loop_over_http(folder, tmp_path):
 
 def check_export(database, folder, out) -> None:
     """Images come back voxel for voxel; what nobody drew is 255, not background."""
-    assert export_project(database, "phantom", out) >= 3
+    assert export_project(database, "phantom", out).cases >= 3
     description = json.loads((out / "dataset.json").read_text())
     assert (out / "model.safetensors").stat().st_size > 1000
     for case in description["training"]:

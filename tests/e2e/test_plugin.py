@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from app.importing import ImportOptions, import_data_set
+from app.importing import ImportOptions
 from app.loop import capabilities
 from app.loop.projects import find_project
 from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, QueryItem, Role, Round, Score
+from app.transfers.terminal import import_data_set
 from tests.plugins import EXAMPLE, installed, write_package
 from tests.worker.projects import runner
 from worker.tasks import report_capabilities

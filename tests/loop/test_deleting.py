@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.errors import InvalidInput, NotFound
+from app.core.prepared import prepare_image
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.loop import deletes, traces
 from app.loop.audit import list_events
 from app.loop.deletions import of_case, of_project, of_slice
 from app.loop.projects import create_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.store import (
     Account,
     Base,

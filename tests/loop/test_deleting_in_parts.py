@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.core.errors import NotFound
+from app.core.prepared import prepare_image
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.loop import deletes
 from app.loop.deletions import of_case, of_project
 from app.loop.projects import create_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.store import (
     Case,
     Database,

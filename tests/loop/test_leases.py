@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.core.errors import LeaseLost
+from app.core.prepared import prepare_image, prepare_mask
 from app.core.project_settings import ProjectSettings, QuerySettings
 from app.core.splits import Split
 from app.loop.accounts import named_account
 from app.loop.leases import renew, renewal_due, skip, touch
-from app.loop.masks import prepare_mask, submit_mask
+from app.loop.masks import submit_mask
 from app.loop.next_batch import next_batch
 from app.loop.projects import create_project
-from app.loop.slices import add_slice, ensure_case, prepare_image
+from app.loop.slices import add_slice, ensure_case
 from app.store import Job, Lease, Role, Slice, utc_now
 from tests.conftest import TTL, mask, picture, pixels_of
 

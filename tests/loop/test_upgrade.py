@@ -11,9 +11,10 @@ from alembic import command
 from sqlalchemy import MetaData, Table, create_engine, func, make_url, select, text
 
 from app.core.geometry import Geometry
+from app.core.prepared import prepare_mask
 from app.exporting import export_project
 from app.loop import models
-from app.loop.masks import find_suggestion, prepare_mask, submit_mask
+from app.loop.masks import find_suggestion, submit_mask
 from app.loop.projects import find_project
 from app.loop.readings import pixels_of as masks_of
 from app.loop.slice_views import list_slices

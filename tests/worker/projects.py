@@ -21,8 +21,9 @@ from worker.runner import Runner
 
 def make_project(database: Database, classes=("background", "lesion"), **query) -> Project:
     """Four pool cases and one test case, three slices each, bright squares on noise."""
-    from app.loop.masks import add_imported_mask, prepare_mask
-    from app.loop.slices import add_slice, ensure_case, prepare_image
+    from app.core.prepared import prepare_image, prepare_mask
+    from app.loop.masks import add_imported_mask
+    from app.loop.slices import add_slice, ensure_case
 
     settings = ProjectSettings(
         classes=list(classes),

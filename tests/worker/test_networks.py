@@ -104,6 +104,15 @@ def test_standardising_works_on_the_values_of_the_file(rescale):
     assert np.allclose(found, expected, atol=1e-4)
 
 
+def test_the_network_sees_low_values_bright_where_the_file_shows_them_so():
+    stored = np.random.default_rng(0).integers(0, 4096, (40, 30)).astype(np.uint16)
+    dark, plain = Rescale(-4095, -1.0, 0.0), Rescale(0, 1.0, 0.0)
+    moments, other = (Moments.of(way.values(stored)) for way in (dark, plain))
+    found = standardise_stored(stored, dark, moments.mean, moments.std)
+    expected = standardise_stored(stored, plain, other.mean, other.std)
+    assert np.allclose(found, expected, atol=1e-4)
+
+
 def test_a_flat_case_is_zero_though_its_moments_are_rounded():
     stored = np.full((300, 300), 31_416, dtype=np.uint16)
     rescale = Rescale(0, 0.1, -1000.3)

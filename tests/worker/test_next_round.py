@@ -101,8 +101,9 @@ def test_slices_that_come_after_the_end_are_asked_for(database):
 
 def add_slices(database: Database, project: Project, case: str, count: int) -> list[int]:
     """Slices of a new case of the pool, as an import adds them."""
+    from app.core.prepared import prepare_image
     from app.loop.retraining import retrain_if_due
-    from app.loop.slices import add_slice, ensure_case, prepare_image
+    from app.loop.slices import add_slice, ensure_case
 
     with database.writing() as session:
         project = session.get_one(Project, project.id)

@@ -13,8 +13,8 @@ import {
   type Session,
   useCsrf,
 } from "./api/client";
+import { ImportPanel } from "./dashboard/import";
 import { DashboardPage } from "./dashboard/page";
-import { ImportPanel } from "./dashboard/transfers";
 import { ReviewPage } from "./review/page";
 import { t } from "./texts";
 import { Failure, words } from "./ui";

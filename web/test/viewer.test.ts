@@ -22,8 +22,8 @@ function pictureOf({ slope, intercept }: Channel): GrayPicture {
   return { width: 2, height: 2, values, low: 0, high: 30, slope, intercept };
 }
 
-function slice(name: string, index: number): ViewedSlice {
-  const channels = channelsAt(index);
+function slice(name: string, index: number, unit: string | null = null): ViewedSlice {
+  const channels = channelsAt(index).map((channel) => ({ ...channel, unit }));
   const neighbour = { image: "", channels: channelsAt(index + 1) } as unknown as SliceInfo;
   return {
     case: name,
@@ -36,7 +36,7 @@ function slice(name: string, index: number): ViewedSlice {
   };
 }
 
-function viewer() {
+function viewer(kept?: Map<string, string>) {
   const asked: string[] = [];
   const loader = {
     channel: null,
@@ -48,9 +48,13 @@ function viewer() {
     fetchNeighbours: () => {},
   } as unknown as Loader;
   const seen: { view: SliceView | null } = { view: null };
-  const made = new Viewer(loader, (view) => {
-    seen.view = view;
-  });
+  const made = new Viewer(
+    loader,
+    (view) => {
+      seen.view = view;
+    },
+    kept,
+  );
   return { made, asked, seen };
 }
 
@@ -99,6 +103,30 @@ describe("the window", () => {
     made.setWindow({ level: 5, width: 6 });
     expect(made.open(slice("a", 2)).window).toEqual({ level: 5, width: 6 });
     expect(made.open(slice("b", 1)).preset).toBe("soft");
+  });
+});
+
+describe("a window of CT", () => {
+  it("is shown at CT, and kept for its channel", () => {
+    const kept = new Map<string, string>();
+    const { made, seen } = viewer(kept);
+    made.open(slice("a", 1, "HU"));
+    made.usePreset("lung");
+    expect(seen.view?.window).toEqual({ level: -600, width: 1500 });
+    expect([...kept]).toEqual([["t1", "lung"]]);
+    expect(viewer(kept).made.open(slice("b", 1, "HU")).preset).toBe("lung");
+  });
+
+  it("is not offered elsewhere, and comes back where it is", () => {
+    const { made, seen } = viewer(new Map([["t1", "lung"]]));
+    expect(made.open(slice("a", 1)).preset).toBe("tissue");
+    made.usePreset("brain");
+    expect(seen.view).toBe(null);
+    expect(made.open(slice("b", 1, "HU")).preset).toBe("lung");
+  });
+
+  it("that nobody knows any more is the first", () => {
+    expect(viewer(new Map([["t1", "gone"]])).made.open(slice("a", 1)).preset).toBe("tissue");
   });
 });
 

@@ -21,14 +21,15 @@ from worker.segmentation.frames import Sample, standardise_stored
 class GroundCase:
     """One case: image (C, D, H, W) as stored and classes (D, H, W).
 
-    ``rescale``: for each channel one way back to the file's values, or one a slice; ``moments``:
-    for each channel, of the whole case in the file's units; ``digest``: of the stored image.
+    ``indices``: (D,) of its slices in the case, rising: those that are labelled; ``rescale``: for
+    each channel one way back to the file's values, or one a slice; ``moments``: for each channel,
+    of the whole case in the file's units; ``digest``: of the stored image.
     """
 
     name: str
     image: npt.NDArray[np.generic]
     classes: npt.NDArray[np.uint8]
-    first_index: int
+    indices: tuple[int, ...]
     rescale: tuple[tuple[Rescale, ...], ...]
     moments: tuple[Moments, ...]
     digest: str
@@ -65,7 +66,7 @@ class Ground:
     def place(self, number: int) -> tuple[str, int]:
         """Case and index of a slice, as the data set names them."""
         case = self.cases[self.case_of[number]]
-        return case.name, case.first_index + int(number - self._start[self.case_of[number]])
+        return case.name, case.indices[int(number - self._start[self.case_of[number]])]
 
     def way_through(self, number: int) -> float:
         """How far through its case a slice lies, from 0 at the first to 1 at the last."""
@@ -84,11 +85,12 @@ class Ground:
         for number in numbers:
             case = self.cases[self.case_of[number]]
             offset = int(number - self._start[self.case_of[number]])
-            around = context_indices(offset, context, range(len(case.classes)))
-            planes = [case.plane(c, n) for n in around for c in range(len(self.channels))]
+            places = {index: place for place, index in enumerate(case.indices)}
+            around = context_indices(case.indices[offset], context, places)
+            planes = [case.plane(c, places[n]) for n in around for c in range(len(self.channels))]
             yield Sample(
                 case.name,
-                case.first_index + offset,
+                case.indices[offset],
                 np.stack(planes) if len(planes) > 1 else planes[0][np.newaxis],
                 case.classes[offset] if labelled else None,
             )
@@ -120,13 +122,21 @@ def _case(name: str, volume: CaseVolume, settings: GroundSettings) -> GroundCase
     digest = hashlib.sha256()
     for channel in volume.channels:
         digest.update(np.ascontiguousarray(channel.pixels).tobytes())
+    # Nobody can answer for a slice without a mask; the case is standardised with it all the same.
+    moments = tuple(map(_moments, volume.channels, stacks))
+    kept = [n for n in range(volume.depth) if n not in volume.unlabelled]
+    if not kept:
+        raise VolumeInvalid(f"case {name!r} has no slice that is labelled: leave it out")
+    ways = [[channel.rescale_of(n) for n in kept] for channel in volume.channels]
+    if len(kept) < volume.depth:
+        stacks, marks = [stack[kept] for stack in stacks], marks[kept]
     return GroundCase(
         name=name,
         image=np.stack(stacks) if len(stacks) > 1 else stacks[0][np.newaxis],
         classes=marks.astype(np.uint8),
-        first_index=volume.first_index,
-        rescale=tuple(channel.rescale for channel in volume.channels),
-        moments=tuple(map(_moments, volume.channels, stacks)),
+        indices=tuple(volume.index_of(n) for n in kept),
+        rescale=tuple(tuple(way) if len(set(way)) > 1 else (way[0],) for way in ways),
+        moments=moments,
         digest=digest.hexdigest(),
     )
 

@@ -72,13 +72,15 @@ def standardise_stored(
     """As ``standardise``, from stored integers; ``mean`` and ``std`` are of the file's values.
 
     stored: any shape. The way back to the file's values and the standardising are one product
-    and one sum a pixel.
+    and one sum a pixel. A negative slope says that low values are shown bright (MONOCHROME1):
+    the network sees what is shown.
     """
     if std <= _ROUNDING * abs(mean):
         return np.zeros(stored.shape, dtype=np.float32)
     scaled = stored.astype(np.float32)
-    scaled *= np.float32(rescale.slope / std)
-    scaled += np.float32((rescale.base - mean) / std)
+    shown = -1 if rescale.slope < 0 else 1
+    scaled *= np.float32(shown * rescale.slope / std)
+    scaled += np.float32(shown * (rescale.base - mean) / std)
     return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
 
 

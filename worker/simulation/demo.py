@@ -8,9 +8,10 @@ from rich.console import Console
 
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
-from app.importing import ImportOptions, import_data_set
+from app.importing import ImportOptions
 from app.settings import Settings
 from app.store import Database
+from app.transfers.terminal import import_data_set
 from worker.simulation.annotators import Behaviour
 from worker.simulation.results import RoundResult
 from worker.simulation.service import running_service

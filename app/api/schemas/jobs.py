@@ -1,4 +1,4 @@
-"""Jobs, and data sets over HTTP."""
+"""Jobs."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -37,15 +37,3 @@ class JobOut(Reply):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-
-
-class ImportOut(Reply):
-    """What an import did."""
-
-    cases: int
-    new_slices: int
-    known_slices: int
-    refused: dict[str, str] = Field(description="Cases that were left out, and why.")
-    warnings: dict[str, list[str]] = Field(
-        description="What of a case is not exactly as in its files."
-    )

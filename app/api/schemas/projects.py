@@ -78,4 +78,5 @@ class CatalogueOut(Reply):
     strategies: list[EntryOut]
     streams: list[EntryOut]
     layouts: list[EntryOut]
+    writers: list[EntryOut]
     networks: list[EntryOut]

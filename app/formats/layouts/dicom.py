@@ -1,31 +1,98 @@
-"""DICOM: one folder a series, named after the case. Masks of DICOM are not read yet."""
+"""DICOM: every clean stack of a pile of files is a case, whatever the folders are."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from app.core.errors import VolumeInvalid
 from app.formats.channels import choose_of_pictures
-from app.formats.dicom_series import read_series
-from app.formats.layout import CaseFiles, DataSet, Layout, ReadOptions, some
+from app.formats.dicom.header import is_dicom
+from app.formats.dicom.marks import class_names
+from app.formats.dicom.naming import names_of, place_of
+from app.formats.dicom.pile import read_pile
+from app.formats.dicom.sorting import Stack, stacks_of
+from app.formats.dicom.volume import read_stack
+from app.formats.files import files_in, natural
+from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions
+
+# Files that are opened to tell what a folder is, and those that a message names.
+_LOOKED_AT, _NAMED = 10, 3
 
 
 class DicomSeries:
-    """Each folder that holds files is a case."""
+    """Each stack of each series is a case."""
 
-    words = "DICOM: one folder a series; images without masks"
+    words = "DICOM: series in any folders; with SEG or RTSTRUCT as masks"
 
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
-        """The folders at any depth."""
-        if options.masks:
-            raise VolumeInvalid(
-                f"{folder}: masks are not read from DICOM, import the images without masks"
-            )
+        """All headers at any depth are read, and no pixels."""
         choice = choose_of_pictures(options.channels, folder)
-        folders = sorted({path.parent for path in folder.rglob("*") if path.is_file()})
-        cases = [
-            CaseFiles(f.name, lambda f=f: read_series(f, choice))  # type: ignore[misc]
-            for f in some(folders, folder, "DICOM series")
+        pile = read_pile(files_in(folder), options.masks)
+        stacks = stacks_of(pile.frames)
+        if not stacks:
+            for one in pile.marks:
+                pile.left_out[str(one.path)] = "it marks images that are not here"
+            raise VolumeInvalid(_nothing(folder, pile.left_out))
+        named = sorted(
+            zip(names_of(stacks, folder), stacks, strict=True), key=lambda one: natural(one[0])
+        )
+        channels = list(choice.names)
+        if not options.masks:
+            plain = [
+                CaseFiles(name, partial(read_stack, stack, _where(stack), choice))
+                for name, stack in named
+            ]
+            return DataSet(plain, channels=channels, left_out=pile.left_out)
+        marks = [one for one in pile.marks if any(one.belong_to(stack) for stack in stacks)]
+        for one in pile.marks:
+            if one not in marks:
+                pile.left_out[str(one.path)] = "it refers to no series of this folder"
+        classes = class_names(marks)
+        marked = [
+            CaseFiles(
+                name,
+                partial(
+                    read_stack,
+                    stack,
+                    _where(stack),
+                    choice,
+                    [one for one in marks if one.belong_to(stack)],
+                    classes,
+                ),
+            )
+            for name, stack in named
         ]
-        return DataSet(cases, channels=list(choice.names))
+        return DataSet(marked, classes if marks else None, channels, left_out=pile.left_out)
+
+    def detect(self, folder: Path) -> Detected | None:
+        """By the files themselves: the first few are asked whether they are DICOM."""
+        files = files_in(folder)
+        if any(path.name == "DICOMDIR" for path in files):
+            return Detected("DICOM files with a DICOMDIR", 3)
+        few = files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]
+        found = sum(is_dicom(path) for path in few)
+        if not found:
+            return None
+        return Detected("DICOM files", 3 if 2 * found > len(few) else 1)
+
+
+def _where(stack: Stack) -> Path:
+    """What messages call a stack: its one file, or its folder."""
+    files = {frame.path for frame in stack.frames}
+    return next(iter(files)) if len(files) == 1 else place_of(stack)
+
+
+def _nothing(folder: Path, left_out: Mapping[str, str]) -> str:
+    """Why a folder has no case: the first few files and what they are."""
+    if not left_out:
+        return f"there are no DICOM files in {folder}"
+    few = [f"{file}: {reason}" for file, reason in list(left_out.items())[:_NAMED]]
+    more = len(left_out) - len(few)
+    return (
+        f"there are no DICOM images in {folder}: "
+        + "; ".join(few)
+        + (f"; and {more} further files" if more else "")
+    )
 
 
 LAYOUT: Layout = DicomSeries()

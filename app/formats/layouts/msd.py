@@ -1,14 +1,28 @@
 """A task of the Medical Segmentation Decathlon: dataset.json, imagesTr/, labelsTr/."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import VolumeInvalid
-from app.formats.layout import DataSet, Layout, ReadOptions
+from app.core.splits import Split
+from app.formats.described import (
+    checked_classes,
+    described,
+    in_order,
+    inside,
+    read_json,
+    splits_of,
+)
+from app.formats.files import files_in
+from app.formats.layout import DataSet, Detected, Layout, ReadOptions
+from app.formats.layouts import nnunet
 from app.formats.nifti_cases import choose_of_files, nifti_case
+from app.formats.nnunet_description import is_nnunet
+from app.formats.volumes import ending_of, stem
+
+_DESCRIPTION = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,10 @@ class _Description:
     classes: list[str]
     channels: list[str]
     pairs: list[tuple[Path, Path]]
+    facts: list[dict[str, Any]]
+    splits: dict[str, Split]
+    unlabelled: int | None
+    test: list[Path]
 
 
 class Decathlon:
@@ -25,48 +43,93 @@ class Decathlon:
 
     words = "Medical Segmentation Decathlon: dataset.json, imagesTr/, labelsTr/"
 
+    def detect(self, folder: Path) -> Detected | None:
+        """By a description that lists its training cases."""
+        try:
+            found = read_json(described(folder, _DESCRIPTION) / _DESCRIPTION)
+        except VolumeInvalid:
+            return None
+        if not isinstance(found, dict) or not isinstance(found.get("training"), list):
+            return None
+        pairs = [pair for pair in found["training"] if isinstance(pair, dict)]
+        if not pairs or "label" not in pairs[0]:
+            return None
+        return Detected(f"a task of the Decathlon with {len(pairs)} training cases", 3)
+
     def read(self, folder: Path, options: ReadOptions) -> DataSet:
         """The cases under "training"."""
-        path = folder / "dataset.json"
+        folder = described(folder, _DESCRIPTION)
+        path = folder / _DESCRIPTION
+        if is_nnunet(path):
+            data_set = nnunet.LAYOUT.read(folder, options)
+            line = f"{path} describes a raw data set of nnU-Net v2: it is read as one"
+            return replace(data_set, warnings=(line, *data_set.warnings))
         found = _described(path, folder)
         images = [image for image, _ in found.pairs]
         choice = choose_of_files(images, options.channels, path, found.channels)
         cases = [
-            nifti_case([image], mask if options.masks else None, choice)
-            for image, mask in found.pairs
+            nifti_case(
+                [image],
+                mask if options.masks else None,
+                choice,
+                options=options,
+                ignore=found.unlabelled,
+                facts=facts,
+            )
+            for (image, mask), facts in zip(found.pairs, found.facts, strict=True)
         ]
-        return DataSet(cases, found.classes, list(choice.names))
+        left_out = {str(one): 'it is listed under "test", without a label' for one in found.test}
+        listed = {path for pair in found.pairs for path in pair} | set(found.test)
+        for file in files_in(folder):
+            if ending_of(file) and file not in listed:
+                left_out[str(file)] = f"{_DESCRIPTION} does not list it"
+        return DataSet(cases, found.classes, list(choice.names), found.splits or None, left_out)
 
 
 def _described(path: Path, folder: Path) -> _Description:
+    found = read_json(path)
     try:
-        found = json.loads(path.read_text())
         labels = {int(index): str(name) for index, name in found["labels"].items()}
-        pairs = [(folder / pair["image"], folder / pair["label"]) for pair in found["training"]]
-        channels = _in_order(found.get("channel_names") or found.get("modality") or {})
-    except FileNotFoundError as error:
-        raise VolumeInvalid(f"{path} is not there: is this a Decathlon task?") from error
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        facts = [dict(pair) for pair in found["training"]]
+        training = [(pair["image"], pair["label"], pair.get("split")) for pair in facts]
+        channels = _numbered(found.get("channel_names") or found.get("modality") or {})
+        unlabelled = found.get("unlabelled")
+        unlabelled = None if unlabelled is None else int(unlabelled)
+        test = [_first(entry) for entry in found.get("test") or []]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VolumeInvalid(f"{path} is not a Decathlon description: {error!r}") from error
-    for what, numbers in (("labels", labels), ("channels", channels)):
-        if sorted(numbers) != list(range(len(numbers))):
-            raise VolumeInvalid(
-                f"{path} numbers the {what} {', '.join(map(str, sorted(numbers)))}: they go from "
-                "0 up without a gap"
-            )
-    root = folder.resolve()
-    for file in (file for pair in pairs for file in pair):
-        if not file.resolve().is_relative_to(root):
-            raise VolumeInvalid(f"{path} names {file}, which lies outside of {folder}")
+    if not training:
+        raise VolumeInvalid(f"{path} lists no training cases: there is nothing to import")
+    pairs = [(inside(folder, one, path), inside(folder, two, path)) for one, two, _ in training]
+    splits = {
+        stem(image): split
+        for (image, _), (*_, split) in zip(pairs, training, strict=True)
+        if split is not None
+    }
     return _Description(
-        [labels[n] for n in range(len(labels))], [channels[n] for n in range(len(channels))], pairs
+        checked_classes(in_order(labels, "labels", path), path),
+        in_order(channels, "channels", path),
+        pairs,
+        facts,
+        splits_of(splits, path),
+        unlabelled,
+        [inside(folder, one, path) for one in test if one],
     )
 
 
-def _in_order(names: Any) -> dict[int, str]:
+def _numbered(names: Any) -> dict[int, str]:
     """Channels by number, from a mapping or a list."""
     pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
     return {int(number): str(name) for number, name in pairs}
+
+
+def _first(entry: Any) -> str | None:
+    """The image of an entry under "test": a name, a list of names or a pair."""
+    if isinstance(entry, Mapping):
+        return str(entry.get("image") or "") or None
+    if isinstance(entry, list):
+        return str(entry[0]) if entry else None
+    return str(entry)
 
 
 LAYOUT: Layout = Decathlon()

@@ -4,6 +4,7 @@ import { Board, type Pointed } from "../draw/board";
 import type { DisplaySettings, OverlaySettings } from "../draw/compose";
 import type { ClassMap } from "../draw/pixels";
 import { adjusted, type ToolSettings } from "../draw/tool-settings";
+import { KeptPresets } from "../instruments/kept-presets";
 import type { Loader } from "../instruments/loader";
 import { Signal } from "../instruments/signal";
 import { type SliceView, Viewer } from "../instruments/viewer";
@@ -28,7 +29,8 @@ export class DrawingControls {
       used(): void;
     },
   ) {
-    this.viewer = new Viewer(loader, (view) => this.viewed(view));
+    const presets = new KeptPresets(loader.project);
+    this.viewer = new Viewer(loader, (view) => this.viewed(view), presets);
   }
 
   /** Draw into `host` from now on. */

@@ -20,7 +20,9 @@ export type ToReview = Schemas["ToReviewOut"];
 export type AnnotatorDay = Schemas["AnnotatorDay"];
 export type PoolMap = Schemas["MapOut"];
 export type Token = Schemas["TokenOut"];
-export type ImportResult = Schemas["ImportOut"];
+export type Transfer = Schemas["TransferOut"];
+export type CaseTaken = Schemas["CaseTakenOut"];
+export type Deletion = Schemas["DeletionOut"];
 export type Catalogue =
   paths["/catalogue"]["get"]["responses"]["200"]["content"]["application/json"];
 
@@ -106,6 +108,52 @@ export async function post<T>(path: string, body: BodyInit, type: string): Promi
   const headers = { "Content-Type": type };
   const request = new Request(new URL(path, location.origin), { method: "POST", headers, body });
   const response = await send(request);
+  if (!response.ok) throw new Refused(response.status, await detail(response));
+  return (await response.json()) as T;
+}
+
+/** Send a file, telling how many bytes of it are on their way; the JSON of the reply.
+ *
+ * `fetch` does not say how far an upload is, so this is the older interface.
+ */
+export function upload<T>(
+  path: string,
+  file: Blob,
+  type: string,
+  on: { sent: (bytes: number) => void; signal?: AbortSignal },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", new URL(path, location.origin));
+    request.setRequestHeader("Content-Type", type);
+    request.setRequestHeader("X-CSRF-Token", csrf);
+    request.upload.onprogress = ({ loaded }) => on.sent(loaded);
+    request.onload = () => {
+      const { status, statusText, responseText } = request;
+      if (status === 401) signedOut();
+      const reply = parsed(responseText);
+      if (status >= 200 && status < 300) return resolve(reply as T);
+      const words = (reply as { detail?: unknown } | null)?.detail ?? `${status} ${statusText}`;
+      reject(status === 503 ? new Unreachable(String(words)) : new Refused(status, String(words)));
+    };
+    request.onerror = () => reject(new Unreachable(`no reply to ${path}`));
+    request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+    on.signal?.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The JSON of a reply to a request that is not typed here, such as one without a body. */
+export async function ask<T>(method: "POST" | "DELETE", path: string): Promise<T> {
+  const response = await send(new Request(new URL(path, location.origin), { method }));
   if (!response.ok) throw new Refused(response.status, await detail(response));
   return (await response.json()) as T;
 }

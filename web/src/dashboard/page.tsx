@@ -6,12 +6,15 @@ import { t } from "../texts";
 import { Failure, figure, Panel, useLoaded, useRepeat, words } from "../ui";
 import { GalleryPanel, MapPanel } from "./batch";
 import { ChartView, markOf, PALETTE } from "./chart";
+import { DeletePanel } from "./delete";
+import { ExportPanel } from "./export";
+import { ImportPanel } from "./import";
 import { JobsPanel } from "./jobs";
 import { ModelsPanel } from "./models";
 import { PeoplePanel } from "./people";
 import { SettingsPanel } from "./settings";
 import { TokensPanel } from "./tokens";
-import { ExportPanel, ImportPanel } from "./transfers";
+import { TransfersPanel } from "./transfers";
 
 const text = t.dashboard;
 const REFRESH_SECONDS = 5;
@@ -29,7 +32,10 @@ export function DashboardPage(props: {
   );
   useRepeat(() => void progress.reload(), REFRESH_SECONDS);
   const admin = session.role === "admin";
-  const onImport = () => {
+  // What was asked for is in the list of transfers at once, not at its next look.
+  const [asked, setAsked] = useState(0);
+  const onTransfer = () => {
+    setAsked((before) => before + 1);
     void progress.reload();
     void props.onProjects();
   };
@@ -61,9 +67,11 @@ export function DashboardPage(props: {
       {value.round && <MapPanel round={value.round} version={version} />}
       <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
       {admin && <SettingsPanel project={project} />}
-      {admin && <ImportPanel project={name} onDone={onImport} />}
-      {admin && <ExportPanel project={name} />}
+      {admin && <ImportPanel project={name} onDone={onTransfer} />}
+      {admin && <ExportPanel project={name} onDone={onTransfer} />}
+      {admin && <TransfersPanel project={name} version={asked} onChange={onTransfer} />}
       {admin && <TokensPanel />}
+      {admin && <DeletePanel project={name} onDeleted={onTransfer} />}
     </main>
   );
 }

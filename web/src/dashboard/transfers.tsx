@@ -1,123 +1,172 @@
-/** Data sets in and out, as archives. */
+/** Imports, checks and exports: those that run live, and what came of the past ones. */
 
-import { useRef, useState } from "preact/hooks";
-import { api, data, type ImportResult, post } from "../api/client";
+import { useEffect, useState } from "preact/hooks";
+import { api, data, type Transfer } from "../api/client";
 import { t } from "../texts";
-import { Failure, Panel, useLoaded, words } from "../ui";
-import { EntryField } from "./choice";
+import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
+import { ReportView } from "./report";
+import {
+  hasArchive,
+  isActive,
+  progressWords,
+  type Report,
+  reportOf,
+  resultWords,
+  shareDone,
+} from "./transfer";
 
-const text = t.dashboard;
+const text = t.transfers;
+const REFRESH_SECONDS = 5;
+/** How many are listed; all of them are a request away. */
+const LISTED = 20;
 
-export function ImportPanel(props: { project: string | null; onDone: () => void }) {
-  const file = useRef<HTMLInputElement>(null);
-  const [name, setName] = useState(props.project ?? "");
-  const catalogue = useLoaded(() => data(api.GET("/catalogue")), "catalogue");
-  const layouts = catalogue.value?.layouts ?? [];
-  const [chosen, setChosen] = useState("");
-  const layout = chosen || (layouts.find(({ error }) => !error)?.name ?? "");
-  const [channels, setChannels] = useState("");
-  const [masks, setMasks] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [result, setResult] = useState<ImportResult | null>(null);
+/** A transfer as its events tell of it, until it has ended; null while there is none. */
+export function useTransfer(given: Transfer | null, onEnd: () => void): Transfer | null {
+  const [seen, setSeen] = useState(given);
+  const id = given?.id;
+  useEffect(() => {
+    setSeen(given);
+    if (!given || !isActive(given)) return;
+    const source = new EventSource(`/transfers/${given.id}/events`);
+    source.addEventListener("transfer", (event) => {
+      const now = JSON.parse((event as MessageEvent).data) as Transfer;
+      setSeen(now);
+      if (isActive(now)) return;
+      source.close();
+      onEnd();
+    });
+    return () => source.close();
+  }, [id]);
+  // What has ended does not go on, whatever was heard of it before.
+  return seen?.id === id && given && isActive(given) ? seen : given;
+}
+
+/** One transfer: how far it is, or what came of it. */
+export function TransferView(props: { transfer: Transfer; onChange: () => void }) {
+  const { onChange } = props;
+  const transfer = useTransfer(props.transfer, onChange)!;
   const [error, setError] = useState<string | null>(null);
-  const send = async () => {
-    const archive = file.current?.files?.[0];
-    if (!archive) return;
-    setBusy(true);
-    setResult(null);
+  const { id, kind, state } = transfer;
+  const cancel = async () => {
     try {
-      const query = new URLSearchParams({ layout, ...(masks ? { masks } : {}) });
-      for (const channel of namesIn(channels)) query.append("channel", channel);
-      const path = `/projects/${encodeURIComponent(name)}/imports?${query}`;
-      setResult(await post<ImportResult>(path, archive, "application/zip"));
+      const params = { path: { transfer_id: id } };
+      await data(api.POST("/transfers/{transfer_id}/cancel", { params }));
       setError(null);
-      props.onDone();
+      onChange();
     } catch (failure) {
       setError(words(failure));
-    } finally {
-      setBusy(false);
     }
   };
+  const share = shareDone(transfer);
+  const report = reportOf(transfer);
   return (
-    <Panel title={text.import}>
-      <p class="small">{text.importHint}</p>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void send();
-        }}
-      >
-        <div class="fields">
-          <label>
-            <span class="small">{text.newProject}</span>
-            <input
-              name="project"
-              required
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          </label>
-          <EntryField label={text.layout} entries={layouts} value={layout} onChange={setChosen} />
-          <label title={text.channelsHint}>
-            <span class="small">{text.channels}</span>
-            <input
-              name="channels"
-              placeholder={text.channelsExample}
-              value={channels}
-              onInput={(event) => setChannels(event.currentTarget.value)}
-            />
-          </label>
-          <label>
-            <span class="small">{text.masks}</span>
-            <select value={masks} onChange={(event) => setMasks(event.currentTarget.value)}>
-              <option value="">{text.masksNone}</option>
-              <option value="pool">{text.masksPool}</option>
-              <option value="oracle">{text.masksOracle}</option>
-            </select>
-          </label>
-          <label>
-            <span class="small">{text.archive}</span>
-            <input type="file" accept=".zip" required ref={file} />
-          </label>
-        </div>
-        <button type="submit" class="main" disabled={busy || !layout}>
-          {busy ? text.importing : text.importSubmit}
-        </button>
-      </form>
-      {(error ?? catalogue.error) && <Failure error={(error ?? catalogue.error)!} />}
-      {result && (
+    <div class="transfer" data-transfer={id} data-state={state}>
+      {isActive(transfer) ? (
+        <>
+          <progress
+            aria-label={text.kinds[kind]}
+            {...(share === null ? {} : { max: 1, value: share })}
+          />
+          <p role="status">
+            {progressWords(transfer)}{" "}
+            <button
+              type="button"
+              disabled={transfer.cancel_requested}
+              onClick={() => void cancel()}
+            >
+              {transfer.cancel_requested ? text.cancelling : t.cancel}
+            </button>
+          </p>
+        </>
+      ) : (
         <p role="status">
-          {text.imported(result.cases, result.new_slices, result.known_slices)}
-          {Object.keys(result.refused).length > 0 && (
+          {transfer.report ? resultWords(transfer) : text.states[state]}{" "}
+          {hasArchive(transfer, Date.now()) && (
             <>
-              {" "}
-              {text.leftOut}{" "}
-              {Object.entries(result.refused)
-                .map(([one, why]) => `${one}: ${why}`)
-                .join("; ")}
+              <a href={`/transfers/${id}/archive`} download>
+                {text.download}
+              </a>{" "}
+              <span class="small">{text.downloadHint}</span>
             </>
           )}
         </p>
       )}
-    </Panel>
+      {state === "cancelled" && <p class="small">{text.cancelledHint[kind]}</p>}
+      {transfer.error && <Failure error={transfer.error} />}
+      {error && <Failure error={error} />}
+      {report && <ReportView report={report} />}
+    </div>
   );
 }
 
-/** The names in a list that commas divide. */
-export function namesIn(list: string): string[] {
-  return list
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-}
-
-export function ExportPanel(props: { project: string }) {
+/** All of a project's transfers, newest first; also those of the command line. */
+export function TransfersPanel(props: { project: string; version: number; onChange: () => void }) {
+  const { project } = props;
+  const transfers = useLoaded(
+    () =>
+      data(
+        api.GET("/projects/{name}/transfers", {
+          params: { path: { name: project }, query: { limit: LISTED } },
+        }),
+      ),
+    project,
+  );
+  useEffect(() => void transfers.reload(), [props.version, transfers.reload]);
+  useRepeat(() => void transfers.reload(), REFRESH_SECONDS);
+  const found = transfers.value?.items ?? [];
   return (
-    <Panel title={text.export}>
-      <p class="small">{text.exportHint}</p>
-      <a href={`/projects/${encodeURIComponent(props.project)}/export`} download>
-        {text.exportSubmit}
-      </a>
+    <Panel title={text.title} wide>
+      {transfers.error && <Failure error={transfers.error} retry={() => void transfers.reload()} />}
+      {transfers.value && found.length === 0 && <p>{text.none}</p>}
+      {found.map((one) => (
+        <Past
+          key={one.id}
+          transfer={one}
+          onChange={() => {
+            void transfers.reload();
+            props.onChange();
+          }}
+        />
+      ))}
+      {typeof transfers.value?.next === "number" && <p class="small">{text.older(LISTED)}</p>}
     </Panel>
   );
+}
+
+/** A line of the list; opened, it shows the whole report. */
+function Past(props: { transfer: Transfer; onChange: () => void }) {
+  const { transfer } = props;
+  const [open, setOpen] = useState(false);
+  const { refused, left_out: leftOut } = (transfer.report ?? {}) as Report;
+  const out = Object.keys(refused ?? {}).length + Object.keys(leftOut ?? {}).length;
+  return (
+    <details class="past" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        {text.line(
+          text.kinds[transfer.kind],
+          transfer.layout,
+          text.states[transfer.state] ?? transfer.state,
+          new Date(transfer.created_at).toLocaleString(),
+          transfer.created_by ?? text.commandLine,
+        )}{" "}
+        {transfer.report && !isActive(transfer) && (
+          <span class="small">{resultWords(transfer)}</span>
+        )}{" "}
+        {out > 0 && <strong>{text.outCount(out)}</strong>}
+      </summary>
+      {open && <Whole transfer={transfer} onChange={props.onChange} />}
+    </details>
+  );
+}
+
+/** A transfer with its whole report, which lists do not hold. */
+function Whole(props: { transfer: Transfer; onChange: () => void }) {
+  const { id, state } = props.transfer;
+  const whole = useLoaded(
+    () => data(api.GET("/transfers/{transfer_id}", { params: { path: { transfer_id: id } } })),
+    `${id}/${state}`,
+  );
+  if (whole.error) return <Failure error={whole.error} retry={() => void whole.reload()} />;
+  if (!whole.value) return <p>{t.loading}</p>;
+  return <TransferView transfer={whole.value} onChange={props.onChange} />;
 }

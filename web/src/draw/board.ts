@@ -272,7 +272,9 @@ export class Board {
     const range = Math.max(picture.high - picture.low, 1) * least;
     const step = range / (500 * window.devicePixelRatio);
     const { level, width } = this.display.window;
-    const windowed = { level: level - dy * step, width: Math.max(width + dx * step, least) };
+    // Down is brighter, whichever end of the values is white.
+    const brighter = picture.slope < 0 ? dy : -dy;
+    const windowed = { level: level + brighter * step, width: Math.max(width + dx * step, least) };
     this.setDisplay({ ...this.display, window: windowed });
     this.listener.windowed?.(windowed);
   }

@@ -2,23 +2,29 @@
 
 import { fileValue, type GrayPicture } from "./pixels";
 
-/** Values up to `level - width / 2` are black, from `level + width / 2` on white. */
+/** Values up to `level - width / 2` are at one end of the greys, from `level + width / 2` on at the
+ * other: black and white, or white and black where a file shows its lowest value white. */
 export interface Window {
   level: number;
   width: number;
 }
 
-/** The grey (0 to 255) of every stored value of a picture. */
+/** The grey (0 to 255) of every stored value of a picture.
+ *
+ * The greater stored value is the brighter one. A negative slope says that the file wants its
+ * greater values dark (MONOCHROME1): there the lower end of the window is white.
+ */
 export function lookupTable(
   window: Window,
   size: number,
   picture: Pick<GrayPicture, "slope" | "intercept"> = { slope: 1, intercept: 0 },
 ): Uint8Array {
   const table = new Uint8Array(size);
-  const scale = 255 / Math.max(window.width, Number.MIN_VALUE);
-  const low = window.level - window.width / 2;
+  const falls = picture.slope < 0;
+  const scale = (falls ? -255 : 255) / Math.max(window.width, Number.MIN_VALUE);
+  const black = falls ? window.level + window.width / 2 : window.level - window.width / 2;
   for (let stored = 0; stored < size; stored++) {
-    const grey = (stored * picture.slope + picture.intercept - low) * scale;
+    const grey = (stored * picture.slope + picture.intercept - black) * scale;
     table[stored] = grey <= 0 ? 0 : grey >= 255 ? 255 : Math.round(grey);
   }
   return table;
@@ -63,7 +69,7 @@ export function percentileWindow(picture: GrayPicture, from: number, to: number)
   return between(picture, at(from), at(to));
 }
 
-/** Presets by name. */
+/** Presets by name that are computed from the picture. */
 export const PRESETS: Record<string, (picture: GrayPicture) => Window> = {
   full: fullWindow,
   tissue: (picture) => percentileWindow(picture, 0.01, 0.99),
@@ -73,8 +79,29 @@ export const PRESETS: Record<string, (picture: GrayPicture) => Window> = {
 
 export const FIRST_PRESET = "tissue";
 
+/** The windows that CT is read with, in Hounsfield units; others give 130 to 300 at 50 to 100 for
+ * a subdural haematoma: this is the middle. */
+export const CT_WINDOWS: Record<string, Window> = {
+  brain: { width: 80, level: 40 },
+  subdural: { width: 215, level: 75 },
+  bone: { width: 1800, level: 400 },
+  lung: { width: 1500, level: -600 },
+  abdomen: { width: 400, level: 50 },
+  liver: { width: 150, level: 30 },
+};
+
+/** The names of the presets of values in a unit: those of CT only in Hounsfield units. */
+export function presetsOf(unit: string | null): string[] {
+  return [...Object.keys(PRESETS), ...(unit === "HU" ? Object.keys(CT_WINDOWS) : [])];
+}
+
+/** The window of a preset for a picture. */
+export function presetWindow(name: string, picture: GrayPicture): Window {
+  return CT_WINDOWS[name] ?? PRESETS[name](picture);
+}
+
 /** The preset behind one, and the first behind the last or behind a window set by hand. */
-export function presetAfter(name: string): string {
-  const names = Object.keys(PRESETS);
+export function presetAfter(name: string, unit: string | null): string {
+  const names = presetsOf(unit);
   return names[(names.indexOf(name) + 1) % names.length];
 }

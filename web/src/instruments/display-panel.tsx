@@ -2,8 +2,9 @@
 
 import type { Channel } from "../api/slices";
 import type { Pointed } from "../draw/board";
-import { PRESETS } from "../draw/window";
+import { presetsOf } from "../draw/window";
 import { t } from "../texts";
+import { CT_KEYS, printed } from "./keys";
 import { type Signal, useSignal } from "./signal";
 import { formatValue } from "./values";
 import type { SliceView } from "./viewer";
@@ -18,7 +19,7 @@ export function DisplayPanel(props: {
 }) {
   const { view, channels, controls } = props;
   const { channel, window, preset } = view;
-  const printed = (value: number): string =>
+  const inWords = (value: number): string =>
     formatValue(value, channel?.slope ?? 1, channel?.unit ?? null);
   return (
     <>
@@ -46,22 +47,27 @@ export function DisplayPanel(props: {
           {text.window} <kbd>W</kbd>
         </legend>
         <div class="presets">
-          {Object.keys(PRESETS).map((name) => (
+          {presetsOf(channel?.unit ?? null).map((name) => (
             <button
               key={name}
               type="button"
               aria-pressed={preset === name}
+              title={
+                name in CT_KEYS
+                  ? text.presetHint(text.presets[name], printed(CT_KEYS[name]))
+                  : undefined
+              }
               disabled={!channel}
               onClick={() => controls.usePreset(name)}
             >
-              {text.presets[name as keyof typeof text.presets]}
+              {text.presets[name]}
             </button>
           ))}
         </div>
         <p class="small">
-          {text.level} {printed(window.level)} · {text.width} {printed(window.width)}
+          {text.level} {inWords(window.level)} · {text.width} {inWords(window.width)}
         </p>
-        <PointedValue pointed={props.pointed} printed={printed} />
+        <PointedValue pointed={props.pointed} printed={inWords} />
       </fieldset>
     </>
   );

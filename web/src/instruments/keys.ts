@@ -91,15 +91,26 @@ export function stepBindings(drawing: {
   ];
 }
 
+/** Keys for the windows of CT: a letter of each one's English name. */
+export const CT_KEYS: Record<string, string> = {
+  brain: "shift+b",
+  subdural: "shift+d",
+  bone: "shift+o",
+  lung: "shift+l",
+  abdomen: "shift+m",
+  liver: "shift+v",
+};
+
 /** Keys for the view of a picture. */
 export function viewBindings(view: {
   look(by: number): void;
   fit(): void;
   zoom(factor: number): void;
+  usePreset(name: string): void;
   nextPreset(): void;
   nextChannel(): void;
 }): Binding[] {
-  const { keys } = t.instruments;
+  const { keys, presets } = t.instruments;
   return [
     { keys: ["arrowup"], text: keys.previous, run: () => view.look(-1) },
     { keys: ["arrowdown"], text: keys.next, run: () => view.look(1) },
@@ -108,6 +119,11 @@ export function viewBindings(view: {
     { keys: ["+", "="], text: keys.zoomIn, run: () => view.zoom(1.25) },
     { keys: ["-"], text: keys.zoomOut, run: () => view.zoom(0.8) },
     { keys: ["w"], text: keys.nextPreset, run: () => view.nextPreset() },
+    ...Object.entries(CT_KEYS).map(([name, key]) => ({
+      keys: [key],
+      text: keys.ctWindow(presets[name]),
+      run: () => view.usePreset(name),
+    })),
     { keys: ["m"], text: keys.nextChannel, run: () => view.nextChannel() },
   ];
 }

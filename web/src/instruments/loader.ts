@@ -15,7 +15,7 @@ export class Loader {
   private readonly known = new Map<string, Promise<GrayPicture>>();
   private readonly cases = new Map<string, Promise<Map<number, SliceInfo>>>();
 
-  constructor(private readonly project: string) {}
+  constructor(readonly project: string) {}
 
   /** The picture of a channel; the second time at no cost. */
   picture(channel: Channel): Promise<GrayPicture> {

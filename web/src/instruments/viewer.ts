@@ -3,7 +3,7 @@
 import type { SliceInfo } from "../api/client";
 import { type Channel, channelOf, type Orientation } from "../api/slices";
 import type { GrayPicture } from "../draw/pixels";
-import { FIRST_PRESET, PRESETS, presetAfter, type Window } from "../draw/window";
+import { FIRST_PRESET, presetAfter, presetsOf, presetWindow, type Window } from "../draw/window";
 import { words } from "../ui";
 import type { Loader } from "./loader";
 
@@ -48,20 +48,18 @@ export const NOTHING_VIEWED: SliceView = {
   failure: null,
 };
 
-/** A preset, or a window set by hand: that holds for its case, for others have other intensities. */
-interface WindowChoice {
-  preset: string;
-  byHand: { case: string; window: Window } | null;
+/** The preset of each channel, by name: of this visit alone, or kept for the next. */
+interface Presets {
+  get(channel: string): string | undefined;
+  set(channel: string, preset: string): unknown;
 }
-
-const FIRST_CHOICE: WindowChoice = { preset: FIRST_PRESET, byHand: null };
 
 export class Viewer {
   private view = NOTHING_VIEWED;
   private slice: ViewedSlice | null = null;
   private chosen: string | null = null;
-  /** By the channel's name. */
-  private readonly windows = new Map<string, WindowChoice>();
+  /** Windows set by hand, by the channel's name: each holds for its case. */
+  private readonly byHand = new Map<string, { case: string; window: Window }>();
   /** Steps to neighbours that were asked for; only the last one's picture is shown. */
   private turn = 0;
   /** Where the steps have led, also while the picture is still on its way. */
@@ -70,6 +68,7 @@ export class Viewer {
   constructor(
     private readonly loader: Loader,
     private readonly changed: (view: SliceView) => void,
+    private readonly presets: Presets = new Map<string, string>(),
   ) {}
 
   /** Take another slice; returns what is shown of it, which `changed` is not told. */
@@ -103,15 +102,25 @@ export class Viewer {
   /** Set the window by hand. */
   setWindow(window: Window): void {
     const { slice } = this;
-    if (slice) this.choose(slice, { byHand: { case: slice.case, window } });
+    if (!slice) return;
+    this.byHand.set(this.channelIn(slice).name, { case: slice.case, window });
+    this.showWindow(slice);
   }
 
+  /** Look through a preset, here and on the slices that follow; one of CT only at CT. */
   usePreset(preset: string): void {
-    if (this.slice) this.choose(this.slice, { preset, byHand: null });
+    const { slice } = this;
+    if (!slice) return;
+    const { name, unit } = this.channelIn(slice);
+    if (!presetsOf(unit).includes(preset)) return;
+    this.byHand.delete(name);
+    this.presets.set(name, preset);
+    this.showWindow(slice);
   }
 
   nextPreset(): void {
-    this.usePreset(presetAfter(this.view.preset));
+    const { slice, view } = this;
+    if (slice) this.usePreset(presetAfter(view.preset, this.channelIn(slice).unit));
   }
 
   /** Look at a neighbour, so many slices on from the one that is looked at; 0 goes home. */
@@ -152,11 +161,13 @@ export class Viewer {
   private home(slice: ViewedSlice): Pick<SliceView, "channel" | "picture" | "window" | "preset"> {
     const channel = this.channelIn(slice);
     const picture = slice.pictures.get(channel.name)!;
-    const { preset, byHand } = this.windows.get(channel.name) ?? FIRST_CHOICE;
-    // The same slice in the same window is not computed, nor drawn, again.
-    const same = picture === this.view.picture && this.view.preset === preset && !byHand;
+    const byHand = this.byHand.get(channel.name);
     if (byHand?.case === slice.case) return { channel, picture, window: byHand.window, preset: "" };
-    const window = same ? this.view.window : PRESETS[preset](picture);
+    const chosen = this.presets.get(channel.name) ?? FIRST_PRESET;
+    const preset = presetsOf(channel.unit).includes(chosen) ? chosen : FIRST_PRESET;
+    // The same slice in the same window is not computed, nor drawn, again.
+    const same = picture === this.view.picture && preset === this.view.preset;
+    const window = same ? this.view.window : presetWindow(preset, picture);
     return { channel, picture, window, preset };
   }
 
@@ -165,9 +176,7 @@ export class Viewer {
     return channels.find(({ name }) => name === this.chosen) ?? channels[0];
   }
 
-  private choose(slice: ViewedSlice, change: Partial<WindowChoice>): void {
-    const { name } = this.channelIn(slice);
-    this.windows.set(name, { ...(this.windows.get(name) ?? FIRST_CHOICE), ...change });
+  private showWindow(slice: ViewedSlice): void {
     const { window, preset } = this.home(slice);
     this.set({ window, preset });
   }

@@ -4,6 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { Board, Pointed } from "../draw/board";
 import type { View } from "../draw/view";
 import type { Window } from "../draw/window";
+import { KeptPresets } from "../instruments/kept-presets";
 import type { Loader } from "../instruments/loader";
 import { Signal } from "../instruments/signal";
 import { NOTHING_VIEWED, type SliceView, type ViewedSlice, Viewer } from "../instruments/viewer";
@@ -54,7 +55,7 @@ export function useSharedView(loader: Loader): SharedView {
   const [view, setView] = useState<SliceView>(NOTHING_VIEWED);
   const actions = useMemo(() => {
     const boards = new Boards();
-    const viewer = new Viewer(loader, setView);
+    const viewer = new Viewer(loader, setView, new KeptPresets(loader.project));
     return {
       boards,
       pointed: new Signal<Pointed | null>(null),

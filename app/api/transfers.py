@@ -1,0 +1,103 @@
+"""Imports and exports: watched, cancelled, looked up afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from app.api.dependencies import (
+    DEFAULT_LIMIT,
+    Admin,
+    CurrentDatabase,
+    Cursor,
+    Limit,
+    Reading,
+    Writing,
+)
+from app.api.images import Id
+from app.api.projects import Name
+from app.api.schemas.base import Page, page_of
+from app.api.schemas.transfers import TransferOut
+from app.core.errors import NotFound
+from app.loop import transfers
+from app.store import ACTIVE_STATES, Database, TransferKind
+from app.transfers.archives import ARCHIVE
+
+router = APIRouter(tags=["transfers"])
+_POLL_SECONDS = 0.5
+
+
+@router.get("/projects/{name}/transfers")
+def list_transfers(
+    name: Name,
+    session: Reading,
+    admin: Admin,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[TransferOut]:
+    """Imports and exports of a project, newest first; also those of the command line."""
+    return page_of(TransferOut, transfers.list_transfers(session, name, cursor, limit))
+
+
+@router.get("/transfers/{transfer_id}")
+def show(transfer_id: Id, session: Reading, admin: Admin) -> TransferOut:
+    """An import or export with its whole report."""
+    found = transfers.find_transfer(session, transfer_id)
+    return TransferOut.model_validate(transfers.view(session, found))
+
+
+@router.post("/transfers/{transfer_id}/cancel", status_code=202)
+def cancel(transfer_id: Id, session: Writing, admin: Admin) -> TransferOut:
+    """Stop it at its next step; what came in by then stays."""
+    found = transfers.request_cancel(session, transfer_id, admin)
+    return TransferOut.model_validate(transfers.view(session, found))
+
+
+@router.get(
+    "/transfers/{transfer_id}/archive",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+def archive(transfer_id: Id, database: CurrentDatabase, admin: Admin) -> FileResponse:
+    """The zip archive of an export that is done; it is kept for a day."""
+    with database.reading() as session:
+        found = transfers.find_transfer(session, transfer_id)
+    path = FilePath(found.folder or "") / ARCHIVE
+    if found.kind is not TransferKind.EXPORT or not path.is_file():
+        raise NotFound(
+            f"there is no archive of {found.kind} {transfer_id}: it is {found.state}; archives "
+            "are kept for a day on the server that made them"
+        )
+    return FileResponse(path, media_type="application/zip", filename=f"{found.project}.zip")
+
+
+def _existing(transfer_id: Id, session: Reading, admin: Admin) -> int:
+    return transfers.find_transfer(session, transfer_id).id
+
+
+@router.get("/transfers/{transfer_id}/events", response_class=EventSourceResponse)
+async def events(
+    transfer_id: Annotated[int, Depends(_existing, scope="function")],
+    database: CurrentDatabase,
+) -> AsyncIterator[ServerSentEvent]:
+    """Its progress as server-sent events, one a change, until it has ended."""
+    last: TransferOut | None = None
+    while True:
+        seen = await run_in_threadpool(_look, database, transfer_id)
+        if seen != last:
+            last = seen
+            yield ServerSentEvent(event="transfer", data=seen.model_dump(mode="json"))
+        if seen.state not in ACTIVE_STATES:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _look(database: Database, transfer_id: int) -> TransferOut:
+    with database.reading() as session:
+        found = transfers.find_transfer(session, transfer_id)
+        return TransferOut.model_validate(transfers.view(session, found))

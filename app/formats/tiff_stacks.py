@@ -1,0 +1,48 @@
+"""TIFF files of several pages as stacks of slices: what nnU-Net calls a 3D image."""
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from app.core.errors import VolumeInvalid
+from app.formats.volume_file import MOST_BYTES, Voxels, checked_numbers
+
+TIFF = (".tif", ".tiff")
+_ORIENTATION = 274
+
+
+def pages_of(path: Path) -> int:
+    """How many pages a TIFF has; 1 for what is none, which others refuse by name."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return len(file.pages)
+    except Exception:  # a damaged file raises whatever its tags lead to
+        return 1
+
+
+def read_tiff_stack(path: Path) -> Voxels:
+    """Grey pages of one size as (D, H, W). Raises ``VolumeInvalid``, naming the file."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            shapes = {(page.shape, np.dtype(page.dtype)) for page in file.pages}
+            if len(shapes) != 1:
+                raise VolumeInvalid(
+                    f"{path} has pages of several sizes or types: a stack has slices of one"
+                )
+            ((shape, dtype),) = shapes
+            tags = [page.tags for page in file.pages if isinstance(page, tifffile.TiffPage)]
+            turned = {int(one[_ORIENTATION].value) for one in tags if _ORIENTATION in one} - {1}
+            if len(shape) != 2 or dtype.kind not in "iufb" or turned:
+                raise VolumeInvalid(
+                    f"{path} has coloured, turned or odd pages ({dtype}, {shape}): write one grey "
+                    "value a pixel, upright"
+                )
+            if len(file.pages) * int(np.prod(shape)) * dtype.itemsize > MOST_BYTES:
+                raise VolumeInvalid(f"{path} has {len(file.pages)} pages of {shape}: cut it up")
+            found = np.stack([page.asarray() for page in file.pages])
+    except VolumeInvalid:
+        raise
+    except Exception as error:  # as above
+        raise VolumeInvalid(f"{path} is not a whole TIFF: {str(error)[:200]}") from error
+    return checked_numbers(found, path)

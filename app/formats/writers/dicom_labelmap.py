@@ -1,0 +1,18 @@
+"""DICOM segmentations of the type LABELMAP (class indices) on the original images."""
+
+from app.formats.segmentations import Segmentations
+from app.formats.writer import About, OpenFormat, Target, Writer
+
+
+class DicomLabelmap:
+    """segmentations/CASE.dcm for what came from DICOM; nothing of a patient by default."""
+
+    words = "DICOM Segmentation, LABELMAP: segmentations/CASE.dcm, without images"
+    images = False
+
+    def open(self, target: Target, about: About) -> OpenFormat:
+        """Begin a data set."""
+        return Segmentations(target, about, "LABELMAP")
+
+
+WRITER: Writer = DicomLabelmap()

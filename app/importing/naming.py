@@ -1,0 +1,114 @@
+"""What cases are called: safe names, all different, or pseudonyms whose key lies elsewhere."""
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.errors import InvalidInput
+from app.core.names import safe_case_name
+from app.formats.files import files_in
+
+_HEADER = ("pseudonym", "name")
+# Folders that layouts ask for are nobody's names.
+_OF_LAYOUTS = frozenset(
+    ["images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs"]
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The case's name in the project, in the order of the data set; and what was changed."""
+
+    kept: tuple[str, ...]
+    changed: dict[str, str]
+
+
+def safe_names(raw: Sequence[str]) -> Names:
+    """Names that a case may have: of two that come to the same, the second gets a number."""
+    kept: list[str] = []
+    taken: set[str] = set()
+    changed: dict[str, str] = {}
+    for name in raw:
+        safe = one = safe_case_name(name)
+        again = 2
+        # File systems and people may not tell capitals apart.
+        while one.casefold() in taken:
+            one, again = f"{safe[:120]}-{again}", again + 1
+        taken.add(one.casefold())
+        kept.append(one)
+        if one != name:
+            changed[one] = f"its files are called {name!r}"
+    return Names(tuple(kept), changed)
+
+
+class Pseudonyms:
+    """A table of pseudonyms and names in a file of the user's; never in the database.
+
+    Names that are not in it yet get the next number, and are added before anything is kept.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        """``folder``: whose files' names are withheld too. Raises ``InvalidInput``."""
+        self._path = path
+        self._known = _read(path)
+        parts = {part for file in files_in(folder) for part in file.relative_to(folder).parts}
+        stems = {part.split(".")[0] for part in parts}
+        self._withheld = {p for p in parts | stems | {folder.name} if len(p) > 1} - _OF_LAYOUTS
+
+    def names(self, raw: Sequence[str]) -> Names:
+        """The pseudonyms of these names. Raises ``InvalidInput`` if the file cannot be written."""
+        new = [name for name in dict.fromkeys(raw) if name not in self._known]
+        numbers = [int(p[5:]) for p in self._known.values() if re.fullmatch(r"case-[0-9]+", p)]
+        first = max(numbers, default=0) + 1
+        added = {name: f"case-{first + n:04}" for n, name in enumerate(new)}
+        if added:
+            self._known |= added
+            self._write()
+        self._withheld |= {name for name in raw if len(name) > 1}
+        return Names(tuple(self._known[name] for name in raw), {})
+
+    def without(self, message: str) -> str:
+        """A message without the names of the files."""
+        words = sorted((w for w in self._withheld if w in message), key=len, reverse=True)
+        for word in words:
+            pattern = rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])"
+            message = re.sub(pattern, self._known.get(word, "(name withheld)"), message)
+        return message
+
+    def _write(self) -> None:
+        """As a whole, so that an interruption leaves the old table or the new one."""
+        beside = self._path.with_name(f"{self._path.name}.part")
+        try:
+            # Whoever may read the key may undo the pseudonyms.
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+                writer = csv.writer(f)
+                writer.writerow(_HEADER)
+                writer.writerows((pseudonym, name) for name, pseudonym in self._known.items())
+                f.flush()
+                os.fsync(f.fileno())
+            beside.replace(self._path)
+        except OSError as error:
+            raise InvalidInput(
+                f"the pseudonyms cannot be written to {self._path}: {error}"
+            ) from error
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Pseudonyms by name."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"the pseudonyms in {path} cannot be read: {error}") from error
+    if rows and tuple(rows[0]) != _HEADER:
+        raise InvalidInput(f"{path} is no table of pseudonyms: its first line is not {_HEADER}")
+    found = {row[1]: row[0] for row in rows[1:] if len(row) == 2}
+    wrong = next((p for p in found.values() if p != safe_case_name(p)), None)
+    if wrong is not None or len(set(found.values())) < len(found):
+        raise InvalidInput(f"{path} holds a pseudonym twice, or one that names no case: {wrong}")
+    return found

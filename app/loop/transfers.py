@@ -1,0 +1,261 @@
+"""Imports and exports: asked for, claimed by a server, watched, ended, or taken back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.core.errors import JobFinished, NotFound
+from app.loop.audit import record
+from app.loop.paging import Page, paginate
+from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, utc_now
+
+# Servers that may end while they are at one before it is given up.
+_MOST_ATTEMPTS = 3
+
+
+class TransferLost(Exception):
+    """It was cancelled, or given to another server: stop, and write nothing."""
+
+
+@dataclass(frozen=True)
+class TransferClaim:
+    """A server's hold on a transfer, valid while the row shows the same attempt."""
+
+    id: int
+    attempt: int
+    kind: TransferKind
+    project: str
+    layout: str
+    options: dict[str, Any]
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class TransferView:
+    """A transfer as it is shown: see ``store.Transfer``."""
+
+    id: int
+    kind: TransferKind
+    project: str
+    layout: str
+    options: dict[str, Any]
+    state: JobState
+    progress: dict[str, Any]
+    report: dict[str, Any] | None
+    error: str | None
+    cancel_requested: bool
+    created_by: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def ask(
+    session: Session,
+    kind: TransferKind,
+    project: str,
+    layout: str,
+    options: dict[str, Any],
+    by: Account | None,
+    folder: str | None = None,
+) -> Transfer:
+    """A new transfer, waiting for a server."""
+    transfer = Transfer(
+        kind=kind,
+        project=project,
+        layout=layout,
+        options=options,
+        folder=folder,
+        created_by=by.id if by else None,
+    )
+    session.add(transfer)
+    session.flush()
+    record(session, f"{kind}.asked", by, transfer=transfer.id, project=project, layout=layout)
+    return transfer
+
+
+def claim(session: Session, which: int, now: datetime) -> TransferClaim | None:
+    """Take a waiting transfer; None when somebody else did, or it was cancelled."""
+    taken = session.execute(
+        update(Transfer)
+        .where(
+            Transfer.id == which,
+            Transfer.state == JobState.QUEUED,
+            Transfer.cancel_requested.is_(False),
+        )
+        .values(state=JobState.RUNNING, attempt=Transfer.attempt + 1, heartbeat_at=now)
+        .returning(Transfer.id)
+    ).one_or_none()
+    if taken is None:
+        return None
+    transfer = session.get_one(Transfer, which, populate_existing=True)
+    transfer.started_at = transfer.started_at or now
+    return TransferClaim(
+        transfer.id,
+        transfer.attempt,
+        transfer.kind,
+        transfer.project,
+        transfer.layout,
+        dict(transfer.options),
+        transfer.folder,
+    )
+
+
+def waiting(session: Session) -> list[tuple[int, str | None]]:
+    """Those that wait, oldest first, and where their bytes lie."""
+    query = select(Transfer.id, Transfer.folder).where(Transfer.state == JobState.QUEUED)
+    return [(one, folder) for one, folder in session.execute(query.order_by(Transfer.id))]
+
+
+def _ours(held: TransferClaim) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Transfer.id == held.id,
+        Transfer.attempt == held.attempt,
+        Transfer.state == JobState.RUNNING,
+    )
+
+
+def beat(session: Session, held: TransferClaim, progress: dict[str, Any], now: datetime) -> None:
+    """Show that it goes on, and how far. Raises ``TransferLost`` when it should stop."""
+    row = session.execute(
+        update(Transfer)
+        .where(*_ours(held))
+        .values(heartbeat_at=now, progress=progress)
+        .returning(Transfer.cancel_requested)
+    ).one_or_none()
+    if row is None or row.cancel_requested:
+        raise TransferLost(f"transfer {held.id}, attempt {held.attempt}")
+
+
+def end(
+    session: Session,
+    held: TransferClaim,
+    state: JobState,
+    report: dict[str, Any] | None = None,
+    error: str | None = None,
+    progress: dict[str, Any] | None = None,
+) -> None:
+    """Note how it ended, if it is still ours; ``queued`` puts it back, to go on later."""
+    values: dict[str, Any] = {"state": state, "report": report, "error": error}
+    values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
+    if progress is not None:
+        values["progress"] = progress
+    session.execute(update(Transfer).where(*_ours(held)).values(**values))
+
+
+def take_back(session: Session, now: datetime, stale: timedelta) -> None:
+    """What a server that ended had begun waits again; a command line's has failed."""
+    lost = session.scalars(
+        select(Transfer).where(
+            Transfer.state == JobState.RUNNING, Transfer.heartbeat_at < now - stale
+        )
+    )
+    for transfer in lost:
+        if transfer.folder is not None and transfer.attempt < _MOST_ATTEMPTS:
+            transfer.state = JobState.QUEUED
+            continue
+        transfer.state, transfer.finished_at = JobState.FAILED, now
+        transfer.error = (
+            "the command was ended before it was done: give it again, and it goes on"
+            if transfer.folder is None
+            else f"{transfer.attempt} servers ended while they were at it: it was given up"
+        )
+    for transfer in session.scalars(
+        select(Transfer).where(
+            Transfer.state == JobState.QUEUED, Transfer.cancel_requested.is_(True)
+        )
+    ):
+        transfer.state, transfer.finished_at = JobState.CANCELLED, now
+
+
+def find_transfer(session: Session, which: int) -> Transfer:
+    """The transfer of that id. Raises ``NotFound``."""
+    found = session.get(Transfer, which)
+    if found is None:
+        raise NotFound(f"there is no import or export {which}")
+    return found
+
+
+def request_cancel(session: Session, which: int, by: Account) -> Transfer:
+    """Stop it; what is kept by then stays. Raises ``NotFound``, ``JobFinished``."""
+    transfer = find_transfer(session, which)
+    if transfer.state not in ACTIVE_STATES:
+        raise JobFinished(f"the {transfer.kind} {which} has ended already: {transfer.state}")
+    transfer.cancel_requested = True
+    if transfer.state is JobState.QUEUED:
+        transfer.state, transfer.finished_at = JobState.CANCELLED, utc_now()
+    record(session, f"{transfer.kind}.cancelled", by, transfer=which, project=transfer.project)
+    return transfer
+
+
+def list_transfers(
+    session: Session, project: str, cursor: int | None, limit: int
+) -> Page[TransferView]:
+    """The transfers of a project's name, newest first; their reports without the cases taken."""
+    query = select(Transfer).where(Transfer.project == project)
+
+    def short(one: Transfer) -> TransferView:
+        return _short(view(session, one))
+
+    return paginate(session, query, Transfer.id, cursor, limit, short, newest=True)
+
+
+def _short(whole: TransferView) -> TransferView:
+    if whole.report is None:
+        return whole
+    return replace(whole, report={k: v for k, v in whole.report.items() if k != "taken"})
+
+
+def view(session: Session, transfer: Transfer) -> TransferView:
+    """It as it is shown."""
+    by = session.get(Account, transfer.created_by) if transfer.created_by else None
+    return TransferView(
+        id=transfer.id,
+        kind=transfer.kind,
+        project=transfer.project,
+        layout=transfer.layout,
+        options=transfer.options,
+        state=transfer.state,
+        progress=transfer.progress,
+        report=transfer.report,
+        error=transfer.error,
+        cancel_requested=transfer.cancel_requested,
+        created_by=by.name if by else None,
+        created_at=transfer.created_at,
+        finished_at=transfer.finished_at,
+    )
+
+
+def forget_project(session: Session, project: str) -> None:
+    """Delete what is known of a project's imports and exports; those that run are stopped."""
+    session.execute(delete(Transfer).where(Transfer.project == project))
+
+
+def forget_case(session: Session, project: str, case: str) -> None:
+    """Take a case out of the reports of a project."""
+    for transfer in session.scalars(select(Transfer).where(Transfer.project == project)):
+        if transfer.report is not None:
+            transfer.report = _without(transfer.report, case)
+
+
+def _without(report: dict[str, Any], case: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for part, found in report.items():
+        if isinstance(found, dict):
+            kept[part] = {
+                name: said
+                for name, said in found.items()
+                if name != case and case not in name.split("/")
+            }
+        elif part == "taken":
+            kept[part] = [one for one in found if one.get("name") != case]
+        else:
+            kept[part] = found
+    return kept
+
+
+def folders_needed(session: Session) -> set[str | None]:
+    """Where bytes lie of what is not done."""
+    return set(session.scalars(select(Transfer.folder).where(Transfer.state.in_(ACTIVE_STATES))))

@@ -1,0 +1,197 @@
+"""What a server does with the transfers that it took on: one at a time, outside of requests."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.errors import SfumatoError
+from app.exporting import ExportOptions, ExportReport, stream_project
+from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
+from app.loop import transfers
+from app.loop.kept_cases import Selection
+from app.loop.transfers import TransferClaim
+from app.settings import Settings
+from app.store import Database, JobState, TransferKind, utc_now
+from app.transfers.archives import ARCHIVE, unpack
+from app.transfers.held import Held
+
+_log = structlog.get_logger("sfumato.transfers")
+_LOOK_SECONDS = 2.0
+# An export that nobody has fetched by then makes room.
+_KEPT_SECONDS = 24 * 3600
+
+
+class TransferRunner:
+    """Runs what waits in this server's folder; ``wake`` is told of queues that have work."""
+
+    def __init__(
+        self, database: Database, settings: Settings, wake: Callable[[list[str]], None]
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._wake = wake
+        self._stop = threading.Event()
+        self._look = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="transfers")
+
+    def start(self) -> None:
+        """Begin, with what an earlier server left."""
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Something waits."""
+        self._look.set()
+
+    def stop(self) -> None:
+        """Put back what is under way, and end."""
+        self._stop.set()
+        self._look.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if not self._next():
+                    self._look.wait(_LOOK_SECONDS)
+                    self._look.clear()
+            except SQLAlchemyError as error:
+                _log.warning("transfers postponed", error=type(error).__name__)
+                self._stop.wait(_LOOK_SECONDS)
+
+    def _next(self) -> bool:
+        """Run one that waits; false where none does."""
+        with self._database.reading() as session:
+            waiting = transfers.waiting(session)
+        for number, folder in waiting:
+            held = self.claim(number) if folder and Path(folder).is_dir() else None
+            if held is not None:
+                # What is wrong is noted with the transfer, for whoever asked.
+                with suppress(Exception):
+                    self.perform(held)
+                return True
+        return False
+
+    def claim(self, number: int) -> TransferClaim | None:
+        """Take one; None where it was taken or cancelled."""
+        with self._database.writing() as session:
+            return transfers.claim(session, number, utc_now())
+
+    def perform(self, held: TransferClaim) -> ImportReport | None:
+        """Run a claimed transfer and note how it ended; errors that are the asker's are raised.
+
+        An import's report is returned; None where it was cancelled, or put back as this server
+        ends.
+        """
+        folder = Path(held.folder or "")
+        with Held(self._database, held, self._settings.heartbeat_seconds) as running:
+
+            def watch(progress: Progress) -> None:
+                if self._stop.is_set():
+                    raise ImportStopped("the server ends: it goes on when it is back")
+                running.watch(progress)
+
+            try:
+                if held.kind is TransferKind.EXPORT:
+                    self._ended(running, JobState.SUCCEEDED, self._export(held, folder, watch))
+                    return None
+                report = self._import(held, folder, watch)
+            except ImportStopped as stopped:
+                again = self._stop.is_set() and not running.stopped
+                state = JobState.QUEUED if again else JobState.CANCELLED
+                self._ended(running, state, error=str(stopped))
+                if not again:
+                    _forget(folder)
+                return None
+            except SfumatoError as error:
+                self._ended(running, JobState.FAILED, error=str(error))
+                _forget(folder)
+                raise
+            except Exception as error:
+                self._ended(running, JobState.FAILED, error=f"it failed: {type(error).__name__}")
+                _log.exception("transfer failed", transfer=held.id)
+                _forget(folder)
+                raise
+            self._ended(running, JobState.SUCCEEDED, report.to_dict())
+        _forget(folder)
+        self._wake(sorted(report.retraining))
+        return report
+
+    def _import(
+        self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
+    ) -> ImportReport:
+        asked = dict(held.options)
+        root = unpack(folder, asked.pop("name", "upload"))
+        asked["channels"] = tuple(asked.get("channels", ()))
+        options = ImportOptions(
+            **asked,
+            check=held.kind is TransferKind.CHECK,
+            processes=self._settings.import_processes,
+        )
+        return import_folder(self._database, held.layout, root, held.project, options, watch)
+
+    def _export(
+        self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
+    ) -> dict[str, Any]:
+        asked = dict(held.options)
+        licence, layout = asked.pop("licence", None), asked.pop("format", held.layout)
+        options = ExportOptions(layout, Selection(**asked), licence=licence)
+        reports: list[ExportReport] = []
+
+        def on_case(done: int, total: int, case: str) -> None:
+            watch(Progress(done, total, 0, case))
+
+        parts = stream_project(self._database, held.project, options, on_case, reports.append)
+        # Under another name until it is whole.
+        with (folder / "archive.part").open("wb") as file:
+            file.writelines(parts)
+        (folder / "archive.part").rename(folder / ARCHIVE)
+        return asdict(reports[0])
+
+    def _ended(
+        self,
+        running: Held,
+        state: JobState,
+        report: dict[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Note how it ended; a database that is away is waited for."""
+        for wait in (0.2, 1.0, 5.0, 20.0, 0.0):
+            try:
+                with self._database.writing() as session:
+                    transfers.end(session, running.claim, state, report, error, running.progress)
+                return
+            except SQLAlchemyError:
+                if not wait:
+                    raise
+                time.sleep(wait)
+
+
+def sweep(database: Database, settings: Settings) -> None:
+    """Take back what ended servers had begun, and remove exports that nobody fetched."""
+    with database.writing() as session:
+        transfers.take_back(session, utc_now(), timedelta(seconds=settings.stale_seconds))
+    root = settings.transfers_folder
+    old = [
+        folder
+        for folder in (root.iterdir() if root.is_dir() else ())
+        if folder.stat().st_mtime < time.time() - _KEPT_SECONDS
+    ]
+    if old:
+        with database.reading() as session:
+            needed = transfers.folders_needed(session)
+        for folder in old:
+            if str(folder) not in needed:
+                _forget(folder)
+
+
+def _forget(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

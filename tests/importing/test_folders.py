@@ -1,0 +1,263 @@
+"""A folder into a project: what is said of it, what cases are called, what stops and goes on."""
+
+import csv
+import threading
+
+import nibabel as nib
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from app.core.errors import InvalidInput, VolumeInvalid
+from app.core.project_settings import ProjectSettings
+from app.importing import ImportOptions, ImportStopped, import_folder, keeping
+from app.loop.projects import create_project
+from app.store import Case, Project, Slice, Transfer
+from app.transfers.terminal import import_data_set
+from tests.conftest import picture
+from tests.plugins import installed, write_package
+
+
+def count(database, model) -> int:
+    with database.reading() as session:
+        return session.scalar(select(func.count()).select_from(model))
+
+
+def names(database) -> list[str]:
+    with database.reading() as session:
+        return list(session.scalars(select(Case.name).order_by(Case.id)))
+
+
+def write(path, seed: int = 0, shape=(8, 9, 5)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.random.default_rng(seed).integers(0, 1000, shape).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([0.5, 0.5, 3.0, 1.0])), path)
+
+
+def taken_in(database, folder, layout: str = "nifti", **options):
+    return import_folder(database, layout, folder, "p", ImportOptions(**options))
+
+
+def test_a_check_says_what_would_come_in_and_keeps_nothing(database, tmp_path):
+    for n in range(3):
+        write(tmp_path / "set" / f"c{n}.nii.gz", seed=n)
+    (tmp_path / "set" / "c1.nii.gz").write_bytes(b"nothing")
+    report = taken_in(database, tmp_path / "set", check=True)
+    assert (report.checked, report.cases, report.new_slices, report.known_slices) == (
+        True,
+        2,
+        10,
+        0,
+    )
+    assert list(report.refused) == ["c1"]
+    first = report.taken[0]
+    assert (first.name, first.slices, first.height, first.width) == ("c0", 5, 9, 8)
+    assert first.spacing == {"row": 0.5, "column": 0.5, "slice": 3.0}
+    assert (first.plane, first.channels) == ("axial", ["image"])
+    assert first.low < first.high
+    assert (count(database, Project), count(database, Slice), count(database, Transfer)) == (
+        0,
+        0,
+        0,
+    )
+    assert taken_in(database, tmp_path / "set").new_slices == 10
+    again = taken_in(database, tmp_path / "set", check=True)
+    assert (again.new_slices, again.known_slices) == (0, 10)
+
+
+def test_messages_name_files_as_they_lie_in_the_folder(database, tmp_path):
+    write(tmp_path / "deep" / "set" / "good.nii.gz")
+    (tmp_path / "deep" / "set" / "bad.nii.gz").write_bytes(b"")
+    report = taken_in(database, tmp_path / "deep" / "set")
+    assert "bad.nii.gz" in report.refused["bad"]
+    assert str(tmp_path) not in str(report.to_dict())
+
+
+def test_the_one_folder_in_a_folder_is_descended_into(database, tmp_path):
+    case = tmp_path / "set" / "data" / "images" / "c"
+    case.mkdir(parents=True)
+    (case / "000.png").write_bytes(picture())
+    (tmp_path / "set" / "README.txt").write_text("read me")
+    (tmp_path / "set" / "__MACOSX").mkdir()
+    assert taken_in(database, tmp_path / "set", "png").cases == 1
+    (tmp_path / "set" / "more").mkdir()
+    with pytest.raises(VolumeInvalid):
+        taken_in(database, tmp_path / "set", "png")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Müller.nii.gz", "Müller"),
+        ("Mu\u0308ller.nii.gz", "Müller"),
+        ("患者[1].nii.gz", "患者[1]"),
+        ("a:b\n.nii.gz", "a_b_"),
+        ("².nii.gz", "²"),
+        (f"{'x' * 200}.nii.gz", None),
+    ],
+)
+def test_cases_are_called_what_their_files_are_called(database, tmp_path, file, name):
+    write(tmp_path / "set" / file)
+    assert taken_in(database, tmp_path / "set").cases == 1
+    (kept,) = names(database)
+    assert len(kept.encode()) <= 200
+    assert name in (None, kept)
+    assert taken_in(database, tmp_path / "set").known_slices == 5
+
+
+def test_two_names_that_come_to_the_same_stay_two_cases(database, tmp_path):
+    write(tmp_path / "set" / "a:b.nii.gz", seed=1)
+    write(tmp_path / "set" / "a?b.nii.gz", seed=2)
+    write(tmp_path / "set" / "A_B.nii.gz", seed=3)
+    report = taken_in(database, tmp_path / "set")
+    assert (report.cases, report.refused) == (3, {})
+    assert len({name.casefold() for name in names(database)}) == 3
+    assert any("a:b" in line for said in report.warnings.values() for line in said)
+
+
+def test_pseudonyms_keep_names_out_of_the_database(database, tmp_path):
+    folder, key = tmp_path / "set", tmp_path / "key.csv"
+    write(folder / "Erika Mustermann.nii.gz", seed=1)
+    write(folder / "Max Mustermann.nii.gz", seed=2)
+    (folder / "Eva Muster.nii.gz").write_bytes(b"nothing")
+    with pytest.raises(VolumeInvalid) as refused:
+        import_data_set(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
+    assert "case-0002" in str(refused.value)
+    assert names(database) == ["case-0001", "case-0003"]
+    with database.engine.connect() as connection:
+        dump = "".join(
+            str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())
+            for table in ("cases", "transfers", "events", "projects")
+        )
+    assert "Muster" not in dump
+    with key.open() as file:
+        rows = {row["name"]: row["pseudonym"] for row in csv.DictReader(file)}
+    assert rows["Max Mustermann"] == "case-0003"
+    assert key.stat().st_mode & 0o077 == 0
+    # The same folder again, with one more, is told from the key.
+    write(folder / "Adam Neu.nii.gz", seed=3)
+    report = import_folder(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
+    assert (report.new_slices, report.known_slices) == (5, 10)
+    assert names(database)[-1] == "case-0004"
+    key.write_text("name,pseudonym\n")
+    with pytest.raises(InvalidInput, match="no table of pseudonyms"):
+        import_folder(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
+
+
+def test_an_import_that_is_stopped_goes_on_where_it_was(database, tmp_path):
+    for n in range(3):
+        write(tmp_path / "set" / f"c{n}.nii.gz", seed=n, shape=(8, 9, 20))
+
+    def stop(progress):
+        if progress.slices >= 40:
+            raise ImportStopped("enough")
+
+    with pytest.raises(ImportStopped):
+        import_folder(database, "nifti", tmp_path / "set", "p", ImportOptions(), stop)
+    assert count(database, Slice) == 40
+    report = taken_in(database, tmp_path / "set")
+    assert (report.cases, report.new_slices, report.known_slices) == (3, 20, 40)
+
+
+def test_others_write_between_the_slices_of_one_case(database, tmp_path):
+    write(tmp_path / "set" / "large.nii.gz", shape=(64, 64, 400))
+    with database.writing() as session:
+        create_project(session, "other", ProjectSettings(classes=["a", "b"]))
+    seen: list[int] = []
+
+    def write_elsewhere(progress):
+        # From another thread, as another annotator would: a transaction of ours would block it.
+        def work():
+            with database.writing() as session:
+                session.get_one(Project, 1).query = {"size": progress.slices + 1}
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(2)
+        assert not thread.is_alive()
+        seen.append(progress.slices)
+
+    import_folder(database, "nifti", tmp_path / "set", "p", ImportOptions(), write_elsewhere)
+    assert len(set(seen)) > 5
+
+
+def test_a_database_that_is_locked_for_a_moment_is_waited_for(database, tmp_path, monkeypatch):
+    write(tmp_path / "set" / "c.nii.gz")
+    failures = [1, 2]
+    original = keeping.keep_slices
+
+    def locked(*arguments):
+        if failures:
+            failures.pop()
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+        return original(*arguments)
+
+    monkeypatch.setattr(keeping, "keep_slices", locked)
+    assert taken_in(database, tmp_path / "set").new_slices == 5
+    assert not failures
+
+
+def test_other_pixels_or_another_size_in_the_same_place_are_refused(database, tmp_path):
+    write(tmp_path / "set" / "c.nii.gz", seed=1)
+    taken_in(database, tmp_path / "set")
+    write(tmp_path / "set" / "c.nii.gz", seed=2)
+    assert "other pixels" in taken_in(database, tmp_path / "set").refused["c"]
+    write(tmp_path / "set" / "c.nii.gz", shape=(8, 8, 6))
+    assert "one stack" in taken_in(database, tmp_path / "set").refused["c"]
+    assert count(database, Slice) == 5
+
+
+def test_processes_give_what_this_process_gives(database, tmp_path):
+    for n in range(5):
+        write(tmp_path / "set" / f"c{n}.nii.gz", seed=n, shape=(8, 9, 3 + 7 * n))
+    (tmp_path / "set" / "c2.nii.gz").write_bytes(b"nothing")
+    report = taken_in(database, tmp_path / "set", processes=2)
+    assert (report.cases, list(report.refused)) == (4, ["c2"])
+    # In the order of the folder, whoever was quicker: the same again gives the same ids.
+    assert names(database) == ["c0", "c1", "c3", "c4"]
+    assert taken_in(database, tmp_path / "set").known_slices == report.new_slices
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VolumeInvalid, match="no NIfTI"):
+        taken_in(database, tmp_path / "empty", processes=1)
+
+
+_DEADLY = """
+import os
+import numpy as np
+from sfumato import CaseFiles, CaseVolume, ChannelStack, DataSet
+
+
+class Deadly:
+    words = "cases of which one ends its reader and one raises what it likes"
+
+    def read(self, folder, options):
+        return DataSet([CaseFiles(name, lambda name=name: _read(name)) for name in "abcd"])
+
+
+def _read(name):
+    if name == "b":
+        os._exit(9)
+    if name == "c":
+        raise KeyError("the patient's name")
+    return CaseVolume((ChannelStack(np.full((2, 4, 4), ord(name), np.uint8)),))
+
+
+LAYOUT = Deadly()
+"""
+
+
+def test_what_brings_its_reader_down_is_named_and_the_others_come_in(database, tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "set").mkdir()
+    write_package(
+        tmp_path / "package",
+        {"deadly_layout": _DEADLY},
+        "[sfumato.layouts]\ndeadly = deadly_layout:LAYOUT\n",
+    )
+    with installed(tmp_path / "package"):
+        report = taken_in(database, tmp_path / "set", layout="deadly", processes=1)
+    assert names(database) == ["a", "d"]
+    assert "ended with code 9" in report.refused["b"]
+    assert "KeyError" in report.refused["c"]
+    assert "patient" not in report.refused["c"]
