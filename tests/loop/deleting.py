@@ -9,7 +9,7 @@ from app.loop import deletes
 from app.loop.accounts import named_account
 from app.loop.deletions import Deletion
 from app.loop.reviews import review_mask
-from app.loop.truths import add_truth
+from app.loop.truths import add_truths
 from app.store import (
     Base,
     Case,
@@ -54,8 +54,8 @@ def full_project(database) -> Project:
     first = labelled(database)[0]
     draw(database, annotator(database, "other"), first, corner=5)
     with database.writing() as session:
-        for slice_ in session.scalars(select(Slice)).all():
-            add_truth(session, slice_, prepare_mask(np.full((32, 32), 1, np.uint8)))
+        drawn = prepare_mask(np.full((32, 32), 1, np.uint8))
+        add_truths(session, dict.fromkeys(session.scalars(select(Slice.id)), drawn))
     runner(database).work()
     ask(database, project, one, 2, utc_now())
     return project
