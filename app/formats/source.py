@@ -22,6 +22,10 @@ from app.formats.files import is_left_behind
 from app.formats.layout import CaseFiles, DataSet, ReadOptions, find_layout
 
 AUTO = "auto"
+# Folders that layouts ask for by name.
+OF_LAYOUTS = frozenset(
+    ["images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "annotations"]
+)
 # What travels, and is kept, at once: so many slices, or so many bytes.
 SLICES_AT_ONCE, _BYTES = 64, 2_000_000
 
@@ -185,10 +189,14 @@ class LocalSource:
 def _open(request: Request) -> tuple[DataSet, Listing]:
     """List what lies at the folder's top, or in the one folder that it holds."""
     said = _Words(request.folder)
+    there = [f for f in request.folder.iterdir() if not is_left_behind(f.name)]
+    inside = [f for f in there if f.is_dir()]
+    if there == inside and len(inside) == 1 and inside[0].name not in OF_LAYOUTS:
+        # Nothing but a folder: as archives are packed, and as people point at one.
+        return _open(replace(request, folder=inside[0]))
     try:
         opened = _list(request, said)
     except VolumeInvalid as error:
-        inside = [f for f in request.folder.iterdir() if f.is_dir() and not is_left_behind(f.name)]
         if len(inside) == 1:
             try:
                 return _open(replace(request, folder=inside[0]))

@@ -10,12 +10,9 @@ from pathlib import Path
 from app.core.errors import InvalidInput
 from app.core.names import safe_case_name
 from app.formats.files import files_in
+from app.formats.source import OF_LAYOUTS
 
 _HEADER = ("pseudonym", "name")
-# Folders that layouts ask for are nobody's names.
-_OF_LAYOUTS = frozenset(
-    ["images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs"]
-)
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Pseudonyms:
         self._known = _read(path)
         parts = {part for file in files_in(folder) for part in file.relative_to(folder).parts}
         stems = {part.split(".")[0] for part in parts}
-        self._withheld = {p for p in parts | stems | {folder.name} if len(p) > 1} - _OF_LAYOUTS
+        self._withheld = {p for p in parts | stems | {folder.name} if len(p) > 1} - OF_LAYOUTS
 
     def names(self, raw: Sequence[str]) -> Names:
         """The pseudonyms of these names. Raises ``InvalidInput`` if the file cannot be written."""
