@@ -160,9 +160,9 @@ def _image(one: Any, path: Path, pictures: _Pictures) -> CocoImage:
     if "case" in one and "index" in one:
         case, number = str(one["case"]), int(one["index"])
     elif index is not None:
-        case, number = "_".join(parts[:-1]), index
+        case, number = "/".join(parts[:-1]), index
     else:
-        case, number = "_".join(parts), 0
+        case, number = "/".join(parts), 0
     split = one.get("split")
     return CocoImage(
         files=tuple(pictures.find(n, path) for n in names),

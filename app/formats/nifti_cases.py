@@ -107,7 +107,8 @@ def read_nifti(
     loaded, voxels = None, None
     for file, number in wanted:
         if voxels is None or file is not loaded:
-            check_place(file, first, plane, "channel")
+            if file is not first:
+                check_place(file, first, plane, "channel")
             warnings += file.warnings
             loaded, voxels = file, file.load()
         stack = planes.to_stack(voxels.numbers[..., number], file.axes, plane)

@@ -3,6 +3,7 @@
 The report says so where it was not the first that the header names, or where they disagree.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,54 +49,67 @@ class NiftiPlace:
 def place_of(found: NiftiHeader, path: Path) -> NiftiPlace:
     """Where the voxels lie. Raises ``VolumeInvalid`` where the header places them nowhere."""
     header = found.header
-    warnings: list[str] = []
     scale = _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
-    ways = {"sform": _sform(header), "qform": _qform(header), "spacing": _spacing(header)}
     codes = {way: int(header[f"{way}_code"]) for way in ("sform", "qform")}
     said = [way for way, code in codes.items() if code in KNOWN_CODES]
-    warnings += [
-        f"{path}: its {one} is of the kind {code}, which NIfTI does not have: it is not taken"
-        for one, code in codes.items()
-        if code and one not in said
-    ]
-    sound = {way: one for way, one in ways.items() if one is not None and _is_sound(one * scale)}
-    way = next((way for way in (*said, "spacing") if way in sound), None)
+    ways = {way: _WAYS[way](header) for way in said or ["spacing"]}
+    if said and not any(_is_sound(one, scale) for one in ways.values()):
+        ways["spacing"] = _spacing(header)
+    sound = {w: one for w, one in ways.items() if one is not None and _is_sound(one, scale)}
+    way = next(iter(sound), None)
     if way is None:
         raise VolumeInvalid(
             f"{path} has a wrong header: neither sform, qform nor the spacing put its voxels in "
             "places of their own; fix the file"
         )
-    affine = sound[way]
-    if said and way != said[0]:
-        lost = " and its qform are" if len(said) == 2 and way == "spacing" else " is"
-        taken = "its qform is taken" if way == "qform" else "only its spacing is taken"
-        warnings.append(f"{path}: its {said[0]}{lost} singular or no numbers: {taken}")
-    if way == "spacing":
-        warnings.append(
-            f"{path}: its header does not say where it lies, which side is left among it: the "
-            "order of its voxels is taken as from right to left, back to front, feet to head"
-        )
-    if len(said) == 2 and all(one in sound for one in said):
-        apart = np.abs(np.linalg.solve(affine, sound["qform"]) - np.eye(4))
-        steps = np.array([*(max(n - 1, 1) for n in (*header.get_data_shape(), 1, 1)[:3]), 1.0])
-        away = float((apart[:3] * steps).sum(axis=1).max())
-        if away > _APART:
-            warnings.append(
-                f"{path}: its sform and its qform differ by up to {away:.3g} voxels: the sform is "
-                "taken"
-            )
+    said_of = [
+        f"its {one} is of the kind {code}, which NIfTI does not have: it is not taken"
+        for one, code in codes.items()
+        if code and one not in said
+    ]
+    said_of += _of_ways(said, way)
+    if len(said) == 2 and len(sound) == 2:
+        said_of += _of_difference(sound["sform"], sound["qform"], header.get_data_shape())
     if scale != 1.0:
-        spacing = np.linalg.norm(affine[:3, :3], axis=0) * scale
-        unit = _UNIT_NAMES[int(header["xyzt_units"]) & 7]
-        warnings.append(
-            f"{path}: its lengths are in {unit}: its voxels are "
-            f"{' × '.join(f'{one:.4g}' for one in spacing)} mm"
-        )
+        said_of.append(_of_unit(int(header["xyzt_units"]) & 7, sound[way] * scale))
     as_written = scale == 1.0 and (not said or way == said[0])
-    return NiftiPlace(affine, scale, as_written, tuple(warnings))
+    return NiftiPlace(sound[way], scale, as_written, tuple(f"{path}: {one}" for one in said_of))
 
 
-def _is_sound(affine: Affine) -> bool:
+def _of_ways(said: Sequence[str], taken: str) -> list[str]:
+    """What to report where the header's first way was not taken."""
+    found = []
+    if said and taken != said[0]:
+        lost = f"its {' and its '.join(said[:1] if taken == 'qform' else said)}"
+        verb = "are" if " and " in lost else "is"
+        only = "its qform is taken" if taken == "qform" else "only its spacing is taken"
+        found.append(f"{lost} {verb} singular or no numbers: {only}")
+    if taken == "spacing":
+        found.append(
+            "its header does not say where it lies, which side is left among it: the order of its "
+            "voxels is taken as from right to left, back to front, feet to head"
+        )
+    return found
+
+
+def _of_difference(sform: Affine, qform: Affine, shape: Sequence[int]) -> list[str]:
+    apart = np.abs(np.linalg.solve(sform, qform) - np.eye(4))
+    steps = np.array([*(max(n - 1, 1) for n in (*shape, 1, 1)[:3]), 1.0])
+    away = float((apart[:3] * steps).sum(axis=1).max())
+    if away <= _APART:
+        return []
+    return [f"its sform and its qform differ by up to {away:.3g} voxels: the sform is taken"]
+
+
+def _of_unit(code: int, affine: Affine) -> str:
+    spacing = " × ".join(f"{one:.4g}" for one in np.linalg.norm(affine[:3, :3], axis=0))
+    return f"its lengths are in {_UNIT_NAMES[code]}: its voxels are {spacing} mm"
+
+
+def _is_sound(affine: Affine | None, scale: float) -> bool:
+    if affine is None:
+        return False
+    affine = affine * scale
     try:
         Geometry(affine)
     except InvalidInput:
@@ -131,3 +145,10 @@ def _spacing(header: Any) -> Affine | None:
     if not (np.isfinite(zooms).all() and (zooms > 0).all()):
         return None
     return np.asarray(header.get_base_affine(), dtype=np.float64)
+
+
+_WAYS: dict[str, Callable[[Any], Affine | None]] = {
+    "sform": _sform,
+    "qform": _qform,
+    "spacing": _spacing,
+}

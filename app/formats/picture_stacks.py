@@ -107,7 +107,7 @@ def read_picture_case(
         channels,
         classes=None if marks is None else marks.classes,
         unlabelled=frozenset() if marks is None else marks.unlabelled,
-        source={"kind": "pictures", "file": first.name},
+        source={"kind": "pictures"},
         warnings=() if marks is None else marks.warnings,
     )
 
@@ -140,7 +140,7 @@ def _tiff_case(
         tuple(channels),
         classes=None if marks is None else marks.classes,
         unlabelled=frozenset() if marks is None else marks.unlabelled,
-        source={"kind": "pictures", "file": paths[0].name},
+        source={"kind": "pictures"},
         warnings=(*warnings, *(() if marks is None else marks.warnings)),
     )
 

@@ -61,6 +61,12 @@ def references_of(case: ExportedCase) -> References:
             "version, or export it as nifti"
         )
     try:
+        named = [source[name] for name in ("sop_class", "study", "series")]
+        if None in (*named, *(instance for _, instance, _ in source["instances"])):
+            raise VolumeInvalid(
+                "its files had no UIDs, or none that the standard allows, so no segmentation can "
+                "refer to them: export it as nifti"
+            )
         originals = {
             int(index): Original(
                 str(source["sop_class"] or ""),

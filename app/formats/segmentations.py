@@ -45,8 +45,9 @@ class Segmentations:
                 self._write(path, case, reading, known, geometry, person)
         return ()
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         """Each segmentation describes itself."""
+        return ()
 
     def _write(
         self,
@@ -143,8 +144,8 @@ def _algorithm(reading: Reading) -> Any:
 
 
 def _short(text: str, longest: int) -> str:
-    """Text that an element of one value holds: backslashes would divide it."""
-    return text.replace("\\", "/").strip()[:longest]
+    """Text that an element of one value in one line holds: backslashes would divide it."""
+    return " ".join(text.replace("\\", "/").split())[:longest]
 
 
 def _refer(segmentation: Dataset, originals: dict[str, Original]) -> None:

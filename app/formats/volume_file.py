@@ -17,7 +17,7 @@ from app.formats import planes
 Voxels = npt.NDArray[Any]
 
 # More bytes of voxels than this are not read at once.
-MOST_BYTES = 2**32
+MOST_BYTES = 2**31
 # No byte of a deflate stream stands for more than this many.
 MOST_INFLATED = 1032
 
@@ -79,9 +79,10 @@ class VolumeFile:
         return planes.stack_shape(self.axes, self.size, plane)
 
     def source(self, plane: Plane) -> dict[str, Any]:
-        """What leads from slices in that plane back to the file."""
+        """What leads from slices in that plane back to the file; its name, which may be a
+        patient's, does not.
+        """
         return self.kept | {
-            "file": self.path.name,
             "shape": list(self.shape),
             "axes": self.axes,
             "plane": plane,

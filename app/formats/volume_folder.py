@@ -7,7 +7,7 @@ from pathlib import Path
 from app.core.errors import VolumeInvalid
 from app.formats.channels import Choice, choose
 from app.formats.described import OURS, our_notes
-from app.formats.files import files_in, name_of
+from app.formats.files import files_in
 from app.formats.layout import CaseFiles, DataSet, Detected, ReadOptions, some
 from app.formats.nifti_cases import choose_of_files, read_nifti
 from app.formats.patterns import Pattern
@@ -18,7 +18,10 @@ _FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"))
 
 @dataclass
 class _Found:
-    """The files of a folder: images by case and channel, label maps by case."""
+    """The files of a folder: images by case and channel, label maps by case.
+
+    A case is named by the way to it, so that a/scan and a_scan stay apart.
+    """
 
     images: dict[str, dict[str, Path]] = field(default_factory=dict)
     labels: dict[str, Path] = field(default_factory=dict)
@@ -64,14 +67,14 @@ class VolumeFolder:
         choice = _choice(found, options, folder)
         cases = [
             CaseFiles(
-                name,
+                _flat(name),
                 lambda name=name, files=files: read_nifti(  # type: ignore[misc]
                     _wanted(name, files, found.channels, choice),
                     _labels(name, files, found.labels, folder) if options.masks else None,
                     _own(choice) if found.channels else choice,
                     options,
                     notes.ignore,
-                    notes.cases.get(name),
+                    notes.cases.get(_flat(name)),
                 ),
             )
             for name, files in found.images.items()
@@ -184,8 +187,12 @@ def _labels(name: str, files: Mapping[str, Path], labels: Mapping[str, Path], fo
 
 
 def _name(path: Path, folder: Path) -> str:
-    """The stem; below further folders, with these's names before it."""
-    return name_of(path.with_name(stem(path)), folder)
+    """The way from a folder to a file, without its ending."""
+    return path.with_name(stem(path)).relative_to(folder).as_posix()
+
+
+def _flat(name: str) -> str:
+    return name.replace("/", "_")
 
 
 def _why_left(path: Path, volumes: set[Path], images: str) -> str:

@@ -17,7 +17,7 @@ from app.core.errors import SfumatoError
 from app.exporting import ExportOptions, ExportReport, stream_project
 from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
 from app.loop import transfers
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 from app.loop.transfers import TransferClaim
 from app.settings import Settings
 from app.store import Database, JobState, TransferKind, utc_now

@@ -14,7 +14,6 @@ from app.exporting import ExportOptions, export_project
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.layout import ReadOptions, find_layout
 from app.formats.nifti_cases import read_nifti
-from app.store import Database
 from tests.exports import CORONAL, dicom_series, keep, labels_of, make_project
 
 CLASSES = ("background", "tumour", "cyst")
@@ -38,13 +37,9 @@ AFFINES = {
 
 
 @pytest.fixture
-def database(tmp_path, sqlite_template):
-    path = tmp_path / "kept.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    make_project(database, CLASSES)
-    yield database
-    database.dispose()
+def database(sqlite_database):
+    make_project(sqlite_database, CLASSES)
+    return sqlite_database
 
 
 def again(database, tmp_path, format_):

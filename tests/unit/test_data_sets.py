@@ -331,3 +331,15 @@ def test_places_that_an_export_filled_are_no_slices(tmp_path):
     whole = read_only("nifti", tmp_path, masks=True)
     np.testing.assert_array_equal(volume.channels[0].pixels, whole.channels[0].pixels[[0, 2]])
     np.testing.assert_array_equal(volume.classes, whole.classes[[0, 2]])
+
+
+def test_folders_of_one_name_are_two_cases(tmp_path):
+    for site in ("site1", "site2"):
+        brats(tmp_path / "brats" / site, "P1", FOUR, ("t1", "flair"))
+    assert [case.name for case in read("brats", tmp_path / "brats").cases] == ["P1", "P1"]
+    for part in ("images", "labels"):
+        for n, name in enumerate(("a/scan", "a_scan")):
+            save(tmp_path / "nifti" / part / f"{name}.nii.gz", MARKS + n)
+    cases = read("nifti", tmp_path / "nifti", masks=True).cases
+    assert [case.name for case in cases] == ["a_scan", "a_scan"]
+    assert [int(case.read().classes.max()) for case in cases] == [1, 2]

@@ -1,6 +1,7 @@
 """NIfTI files as they come from the field: taken exactly, or refused by name with what to do."""
 
 import gzip
+import json
 import re
 import tracemalloc
 
@@ -256,3 +257,14 @@ def test_volumes_by_pattern(tmp_path):
             read("nifti", tmp_path, images=wrong)
     with pytest.raises(VolumeInvalid, match="no NIfTI files that fit"):
         read("nifti", tmp_path, images="none/{case}.nii")
+
+
+def test_what_is_kept_of_a_file_holds_no_name_and_no_text(tmp_path):
+    image = nib.Nifti1Image(VOXELS, AFFINE)
+    for field in ("descrip", "aux_file", "db_name", "intent_name"):
+        image.header[field] = "Somebody"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Somebody Real"))
+    nib.save(image, tmp_path / "Somebody_Real.nii.gz")
+    volume = read_nifti([tmp_path / "Somebody_Real.nii.gz"])
+    assert "Somebody" not in json.dumps(volume.source)
+    np.testing.assert_array_equal(back(volume), VOXELS)

@@ -72,10 +72,16 @@ def _check_disjoint(marks: Sequence[Marks], where: Path) -> None:
 
 
 def _told(marks: Sequence[Marks], taken: npt.NDArray[np.int32], where: Path) -> tuple[str, ...]:
-    empty = int((~taken.any(axis=(1, 2))).sum())
-    if not empty:
-        return ()
-    kinds = " and ".join(sorted({one.path.name for one in marks}))
-    return (
-        f"{where}: {kinds} mark nothing on {empty} of {len(taken)} slices: these are background",
-    )
+    told = [
+        f"{one.path}: the region {name!r} is the outline of the whole body, which holds all "
+        "others: it is left out"
+        for one in marks
+        for name in one.outlines
+    ]
+    if empty := int((~taken.any(axis=(1, 2))).sum()):
+        files = " and ".join(sorted(one.path.name for one in marks))
+        told.append(
+            f"{where}: nothing is marked in {files} on {empty} of {len(taken)} slices, which are "
+            "taken as background"
+        )
+    return tuple(told)

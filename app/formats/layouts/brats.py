@@ -5,7 +5,6 @@ where it was 4. Since 2024 a 4 in files of these names is the cavity of a resect
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class Brats:
     def detect(self, folder: Path) -> Detected | None:
         """By the names of files: at least two sequences of a case, or one and its segmentation."""
         found, _ = _cases(folder)
-        whole = [f for f in found.values() if len(f.sequences) + bool(f.segmentation) > 1]
+        whole = [f for _, f in found if len(f.sequences) + bool(f.segmentation) > 1]
         if not whole:
             return None
         return Detected(f"{len(found)} cases named as in BraTS", 2)
@@ -60,18 +59,18 @@ class Brats:
         """
         found, left_out = _cases(folder)
         some(found, folder, "BraTS files (CASE_flair.nii.gz, CASE_t1.nii.gz …)")
-        anywhere = [s for s in _SEQUENCES if any(s in f.sequences for f in found.values())]
+        anywhere = [s for s in _SEQUENCES if any(s in f.sequences for _, f in found)]
         asked = [_RENAMED.get(name.lower(), name) for name in options.channels]
         choice = choose(anywhere, asked, folder)
         wanted = [anywhere[number] for number in choice.numbers]
         cases = [
             CaseFiles(name, lambda f=files, n=name: _read(n, f, wanted, options))  # type: ignore[misc]
-            for name, files in found.items()
+            for name, files in found
         ]
         return DataSet(cases, ["background", "tumour core"], list(choice.names), left_out=left_out)
 
 
-def _cases(folder: Path) -> tuple[Mapping[str, _Files], dict[str, str]]:
+def _cases(folder: Path) -> tuple[list[tuple[str, _Files]], dict[str, str]]:
     """The files of each case, by name, and what else there is. A case is named by its folder."""
     found: dict[tuple[Path, str], _Files] = {}
     left_out: dict[str, str] = {}
@@ -95,11 +94,11 @@ def _cases(folder: Path) -> tuple[Mapping[str, _Files], dict[str, str]]:
             left_out[str(files.segmentation)] = "it is a segmentation without a sequence"
             del found[parent, prefix]
     together = [parent for parent, _ in found]
-    return {
+    return [
         # Several in one folder, or one in the folder itself, are told apart by their files.
-        prefix if together.count(parent) > 1 or parent == folder else parent.name: files
+        (prefix if together.count(parent) > 1 or parent == folder else parent.name, files)
         for (parent, prefix), files in found.items()
-    }, left_out
+    ], left_out
 
 
 def _read(name: str, files: _Files, wanted: list[str], options: ReadOptions) -> CaseVolume:

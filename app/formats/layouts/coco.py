@@ -59,7 +59,10 @@ class Coco:
             return lambda: _read(name, images, numbers, choice, channels, facts, names)
 
         return DataSet(
-            [CaseFiles(name, reader(name, images)) for name, images in cases.items()],
+            [
+                CaseFiles(name.replace("/", "_"), reader(name, images))
+                for name, images in cases.items()
+            ],
             notes.classes
             if notes.classes and len(notes.classes) == len(found.classes)
             else found.classes,
@@ -79,7 +82,7 @@ def _splits(cases: Mapping[str, Sequence[CocoImage]]) -> dict[str, Split] | None
                 f"({', '.join(sorted(said))}): a case is in one"
             )
         if said:
-            found[name] = said.pop()
+            found[name.replace("/", "_")] = said.pop()
     return found or None
 
 
@@ -140,7 +143,7 @@ def _read(
         first_index=indices[0],
         indices=indices_or_first(indices),
         unlabelled=unlabelled,
-        source={"kind": "pictures", "file": name},
+        source={"kind": "pictures"},
         warnings=tuple(warnings),
     )
 

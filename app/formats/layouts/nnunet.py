@@ -165,7 +165,7 @@ def _is_test(files: _Files) -> bool:
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
-    files = files_in(folder) if folder.is_dir() else []
+    files = [path for path in files_in(folder) if path.parent == folder]
     return [path for path in files if path.name.lower().endswith(ending.lower())]
 
 

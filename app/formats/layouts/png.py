@@ -12,7 +12,7 @@ from app.core.errors import VolumeInvalid
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.channels import Choice, choose, choose_of_pictures
 from app.formats.described import OURS, OurNotes, our_notes
-from app.formats.files import files_in, name_of, natural
+from app.formats.files import files_in, natural
 from app.formats.label_maps import LabelMap
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions, some
 from app.formats.patterns import Pattern
@@ -77,10 +77,15 @@ class Pictures:
             asked = options.channels or (tuple(notes.channels or ()) if _coloured(notes) else ())
             choice = choose_of_pictures(asked, folder)
         cases = [
-            CaseFiles(name, _reader(name, case, names, choice, options, notes))
+            CaseFiles(_flat(name), _reader(_flat(name), case, names, choice, options, notes))
             for name, case in found.items()
         ]
         return DataSet(cases, notes.classes, list(choice.names), notes.splits or None, left_out)
+
+
+def _flat(name: str) -> str:
+    """A case's name: cases are kept by the way to them, so that a/b and a_b stay apart."""
+    return name.replace("/", "_")
 
 
 def _is_slice(path: Path) -> bool:
@@ -108,12 +113,12 @@ def _by_folder(folder: Path, channels: Sequence[str]) -> tuple[Mapping[str, _Cas
         top = next((top for top in tops if top in path.parents), None)
         picture = path.suffix.lower() in PICTURES
         if top and picture and path.parent != top:
-            case = found.setdefault(name_of(path.parent, top), _Case())
+            case = found.setdefault(path.parent.relative_to(top).as_posix(), _Case())
             case.add(tops[top], index_of(path.stem), path)
         elif masks not in path.parents and path.name != OURS:
             left_out[str(path)] = "it is no picture of a case: images/CASE/INDEX.png is expected"
     for path in files_in(masks):
-        case_or_none = found.get(name_of(path.parent, masks))
+        case_or_none = found.get(path.parent.relative_to(masks).as_posix())
         index = index_of(path.stem) if path.suffix.lower() in PICTURES else None
         if case_or_none is None or index is None:
             left_out[str(path)] = "it is no mask of a picture: masks/CASE/INDEX.png is expected"
@@ -188,7 +193,7 @@ def _reader(
             first_index=indices[0],
             indices=indices_or_first(indices),
             unlabelled=frozenset() if marks is None else marks.unlabelled,
-            source={"kind": "pictures", "file": name},
+            source={"kind": "pictures"},
             warnings=said + (() if marks is None else marks.warnings),
             left_out={str(path): _BY_INDEX for path in case.unnamed},
         )
