@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from app.core.errors import VolumeInvalid
 from app.core.geometry import Geometry
+from app.formats.dicom.marks import WRITER
 from app.formats.segment_source import Original, People, References, references_of, source_images
 from app.formats.writer import About, ExportedCase, Reading, Target
 
@@ -81,7 +82,7 @@ class Segmentations:
             sop_instance_uid=highdicom.UID(),
             instance_number=1,
             manufacturer="Sfumato",
-            manufacturer_model_name="Sfumato",
+            manufacturer_model_name=WRITER,
             software_versions=version("sfumato"),
             device_serial_number="0",
             content_label="SEGMENTATION",

@@ -15,6 +15,8 @@ from app.formats.dicom.header import read_header
 from app.formats.dicom.sorting import Stack
 
 BACKGROUND = "background"
+# What our own segmentations name as the model of device that made them.
+WRITER = "Sfumato"
 # As long as a project's class may be called.
 _LONGEST = 64
 
@@ -25,7 +27,7 @@ class Marks:
 
     ``names``: of its segments or regions, by their number; ``outlines``: regions that hold the
     whole body, and so all others, and are no class; ``series``, ``instances``: UIDs of the images
-    that it refers to.
+    that it refers to; ``whole``: it has frames of every slice that was looked at, also empty ones.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class Marks:
     outlines: tuple[str, ...]
     series: frozenset[str]
     instances: frozenset[str]
+    whole: bool = False
 
     def belong_to(self, stack: Stack) -> bool:
         """Whether it marks images of a stack; by their series, if it names no single ones."""
@@ -63,7 +66,9 @@ def read_marks(path: Path, kind: Literal["segmentation", "structures"]) -> Marks
         reason = "its header cannot be understood"
     else:
         outlines = tuple(names.pop(number) for number in outer)
-        return Marks(path, kind, names, outlines, _known(series), _known(instances))
+        # Others leave empty frames out, so that what has none may have been looked at or not.
+        ours = text(dataset, "ManufacturerModelName") == WRITER
+        return Marks(path, kind, names, outlines, _known(series), _known(instances), ours)
     raise VolumeInvalid(f"{path}: {reason}: export it again")
 
 
