@@ -151,7 +151,7 @@ def test_a_name_that_is_no_text_does_no_harm(database, tmp_path):
     folder = tmp_path / "set"
     for name in (b"caf\xe9.nii.gz", b"red\x1b[31m.nii.gz"):
         write(folder / "c.nii.gz", seed=len(name))
-        (folder / "c.nii.gz").rename(os.fsdecode(os.path.join(os.fsencode(folder), name)))
+        (folder / "c.nii.gz").rename(folder / os.fsdecode(name))
     (folder / os.fsdecode(b"bad\xff.nii.gz")).write_bytes(b"nothing")
     report = taken_in(database, folder, pseudonyms=tmp_path / "key.csv")
     assert (report.cases, len(report.refused)) == (2, 1)
