@@ -18,7 +18,7 @@ from app.core import catalogue
 from app.core.errors import BodyTooLarge, InvalidInput
 from app.core.geometry import Plane
 from app.core.names import checked_name
-from app.formats.source import AUTO
+from app.formats.opening import AUTO
 from app.importing import ImportOptions
 from app.loop import transfers
 from app.settings import Settings

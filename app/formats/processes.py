@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 from typing import Self
 
 from app.core.errors import SfumatoError, VolumeInvalid
-from app.formats.source import CaseEnded, CaseEvent, Handling, Listing, LocalSource, Request
+from app.formats.opening import Listing, Request
+from app.formats.source import CaseEnded, CaseEvent, Handling, LocalSource
 
 # Spawned, not forked: the server has threads, and a fork of those may hang.
 _CONTEXT = multiprocessing.get_context("spawn")

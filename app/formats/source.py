@@ -5,55 +5,20 @@ its own (``app.formats.processes``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from app.core.errors import SfumatoError, VolumeInvalid
-from app.core.geometry import Plane, Spacing
 from app.core.prepared import PreparedSlice, prepare_image, prepare_mask
-from app.core.splits import Split
-from app.core.windows import CT_WINDOWS
 from app.formats.case import CaseVolume, Classes
-from app.formats.detecting import detect_layout
-from app.formats.files import is_left_behind
-from app.formats.layout import CaseFiles, DataSet, ReadOptions, find_layout
+from app.formats.facts import CaseFacts, facts_of
+from app.formats.layout import CaseFiles, DataSet
+from app.formats.opening import Listing, Request, Words, open_folder
 
-AUTO = "auto"
-# Folders that layouts ask for by name.
-OF_LAYOUTS = frozenset(
-    ["images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "annotations"]
-)
 # What travels, and is kept, at once: so many slices, or so many bytes.
 SLICES_AT_ONCE, _BYTES = 64, 2_000_000
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read: a layout of the catalogue or ``auto``, a folder, and how."""
-
-    layout: str
-    folder: Path
-    options: ReadOptions = field(default_factory=ReadOptions)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What lies in a folder. ``found``: what it was taken for, in words.
-
-    ``cases``: their names as the layout gives them, in the order of their numbers.
-    """
-
-    layout: str
-    found: str
-    cases: tuple[str, ...]
-    classes: tuple[str, ...] | None
-    channels: tuple[str, ...]
-    splits: Mapping[str, Split] | None
-    left_out: Mapping[str, str]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,27 +34,6 @@ class Handling:
     classes: tuple[str, ...] | None = None
     merge: bool = False
     encode: bool = True
-
-
-@dataclass(frozen=True)
-class CaseFacts:
-    """What a case is, for a report. ``missing``: places between its slices that are empty.
-
-    ``classes``: numbers of those that its masks show, None without masks; ``low``, ``high``: of
-    its values, in ``unit``; ``windows``: names under which it can be shown.
-    """
-
-    slices: int
-    height: int
-    width: int
-    spacing: Spacing | None
-    plane: Plane | None
-    classes: tuple[int, ...] | None
-    missing: int
-    low: float
-    high: float
-    unit: str | None
-    windows: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -146,7 +90,7 @@ class LocalSource:
     def __exit__(self, *error: object) -> None: ...
 
     def _open(self) -> tuple[DataSet, Listing]:
-        self._opened = self._opened or _open(self._request)
+        self._opened = self._opened or open_folder(self._request)
         return self._opened
 
     def listing(self) -> Listing:
@@ -162,7 +106,7 @@ class LocalSource:
 
     def case(self, files: CaseFiles, handling: Handling) -> Iterator[CaseEvent]:
         """One case. Whatever its files do to a reader, it ends in words."""
-        said = _Words(self._request.folder)
+        said = Words(self._request.folder)
         try:
             volume, classes = _checked(files, handling)
             begun = _begun(volume, classes, said)
@@ -184,61 +128,6 @@ class LocalSource:
             for part in _parts(volume, classes):
                 yield SlicesRead(part)
         yield CaseEnded()
-
-
-def _open(request: Request) -> tuple[DataSet, Listing]:
-    """List what lies at the folder's top, or in the one folder that it holds."""
-    said = _Words(request.folder)
-    there = [f for f in request.folder.iterdir() if not is_left_behind(f.name)]
-    inside = [f for f in there if f.is_dir()]
-    if there == inside and len(inside) == 1 and inside[0].name not in OF_LAYOUTS:
-        # Nothing but a folder: as archives are packed, and as people point at one.
-        return _open(replace(request, folder=inside[0]))
-    try:
-        opened = _list(request, said)
-    except VolumeInvalid as error:
-        if len(inside) == 1:
-            try:
-                return _open(replace(request, folder=inside[0]))
-            except VolumeInvalid:
-                pass  # the error of the folder that was named says more
-        raise VolumeInvalid(said.of(str(error))) from error
-    return opened
-
-
-def _list(request: Request, said: "_Words") -> tuple[DataSet, Listing]:
-    layout, found = request.layout, None
-    if layout == AUTO:
-        layout, detected = detect_layout(request.folder)
-        found = detected.words
-    reader = find_layout(layout)
-    data_set = reader.read(request.folder, request.options)
-    return data_set, Listing(
-        layout=layout,
-        found=said.of(found or reader.words),
-        cases=tuple(case.name for case in data_set.cases),
-        classes=None if data_set.classes is None else tuple(data_set.classes),
-        channels=tuple(data_set.channels),
-        splits=data_set.splits,
-        left_out=said.of_each(data_set.left_out),
-        warnings=tuple(map(said.of, data_set.warnings)),
-    )
-
-
-class _Words:
-    """Messages name files as they lie in the folder that was given, wherever that lies."""
-
-    def __init__(self, folder: Path) -> None:
-        self._roots = sorted({str(folder), str(folder.resolve())}, key=len, reverse=True)
-
-    def of(self, message: str) -> str:
-        for root in self._roots:
-            message = message.replace(f"{root}/", "").replace(root, "the folder")
-        # Names of files may hold anything: what no terminal or page can show is not passed on.
-        return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in message)
-
-    def of_each(self, messages: Mapping[str, str]) -> dict[str, str]:
-        return {self.of(file): self.of(why) for file, why in messages.items()}
 
 
 def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes | None]:
@@ -266,42 +155,13 @@ def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes 
     return volume, classes
 
 
-def _begun(volume: CaseVolume, classes: Classes | None, said: _Words) -> CaseBegun:
+def _begun(volume: CaseVolume, classes: Classes | None, said: Words) -> CaseBegun:
     return CaseBegun(
-        facts=_facts(volume, classes),
+        facts=facts_of(volume, classes),
         affine=volume.geometry.to_list() if volume.geometry else None,
         source=volume.source,
         warnings=tuple(map(said.of, volume.warnings)),
         left_out=said.of_each(volume.left_out),
-    )
-
-
-def _facts(volume: CaseVolume, classes: Classes | None) -> CaseFacts:
-    first = volume.channels[0]
-    depth, height, width = first.pixels.shape
-    ends = np.array(
-        [
-            first.rescale_of(n).values(np.array([plane.min(), plane.max()]))
-            for n, plane in enumerate(first.pixels)
-        ]
-    )
-    present = None
-    if classes is not None:
-        labelled = [n for n in range(depth) if n not in volume.unlabelled]
-        present = tuple(int(n) for n in np.unique(classes[labelled]))
-    unit = first.rescale_of(0).unit
-    return CaseFacts(
-        slices=depth,
-        height=height,
-        width=width,
-        spacing=volume.geometry.spacing if volume.geometry else None,
-        plane=volume.geometry.plane if volume.geometry else None,
-        classes=present,
-        missing=volume.index_of(depth - 1) - volume.index_of(0) + 1 - depth,
-        low=float(ends.min()),
-        high=float(ends.max()),
-        unit=unit,
-        windows=tuple(CT_WINDOWS) if unit == "HU" else (),
     )
 
 

@@ -10,14 +10,13 @@ from sqlalchemy import select
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
 from app.core.project_settings import ProjectSettings, in_words, with_assignments
 from app.core.splits import Split, assign_splits
+from app.formats.opening import Listing, Request
 from app.formats.processes import ProcessSource
 from app.formats.source import (
     CaseBegun,
     CaseEnded,
     Handling,
-    Listing,
     LocalSource,
-    Request,
     Source,
 )
 from app.importing.keeping import Keeping
@@ -53,6 +52,8 @@ def import_folder(
     options = options.checked()
     if not path.is_dir():
         raise InvalidInput(f"{path} is not a folder")
+    # Messages shorten whole paths only; a "." or "d" is part of many words.
+    path = path.resolve()
     wanted = options.channels or _channels(database, project_name)
     with _source(Request(layout, path, options.reading(wanted)), options.processes) as source:
         listing = source.listing()

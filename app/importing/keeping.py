@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists
 from app.core.prepared import PreparedSlice
-from app.formats.source import SLICES_AT_ONCE, CaseFacts
+from app.formats.facts import CaseFacts
+from app.formats.source import SLICES_AT_ONCE
 from app.importing.options import ImportOptions
 from app.loop.datasets import (
     IncomingCase,

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.core.errors import InvalidInput
 from app.core.names import safe_case_name
 from app.formats.files import files_in
-from app.formats.source import OF_LAYOUTS
+from app.formats.opening import OF_LAYOUTS
 
 _HEADER = ("pseudonym", "name")
 

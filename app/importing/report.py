@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.core.splits import Split
-from app.formats.source import CaseFacts
+from app.formats.facts import CaseFacts
 
 # More cases or files than this are counted, not listed: a report is read by people.
 LISTED = 5000
@@ -12,7 +12,7 @@ LISTED = 5000
 
 @dataclass(frozen=True)
 class CaseTaken:
-    """One case that came in, or would: see ``formats.source.CaseFacts``. Spacing in mm."""
+    """One case that came in, or would: see ``formats.facts.CaseFacts``. Spacing in mm."""
 
     name: str
     split: Split

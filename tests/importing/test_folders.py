@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import threading
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -74,6 +75,19 @@ def test_messages_name_files_as_they_lie_in_the_folder(database, tmp_path):
     report = taken_in(database, tmp_path / "deep" / "set")
     assert "bad.nii.gz" in report.refused["bad"]
     assert str(tmp_path) not in str(report.to_dict())
+
+
+def test_a_folder_of_a_short_name_is_not_cut_out_of_words(database, tmp_path, monkeypatch):
+    (tmp_path / "d" / "d").mkdir(parents=True)
+    write(tmp_path / "d" / "good.nii.gz")
+    (tmp_path / "d" / "odd.nii.gz").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("d"), Path("./d/"), Path("d/../d"), tmp_path / "d"):
+        report = taken_in(database, path)
+        assert report.refused["odd"].startswith("odd.nii.gz")
+        assert "folder" not in report.refused["odd"]
+    monkeypatch.chdir(tmp_path / "d")
+    assert taken_in(database, Path()).refused["odd"].startswith("odd.nii.gz")
 
 
 def test_the_one_folder_in_a_folder_is_descended_into(database, tmp_path):
