@@ -122,6 +122,16 @@ def database(database_url) -> Iterator[Database]:
     database.dispose()
 
 
+@pytest.fixture
+def sqlite_database(tmp_path, sqlite_template) -> Iterator[Database]:
+    """For tests whose subject is not the database: on one engine alone."""
+    path = tmp_path / "one.db"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+    yield database
+    database.dispose()
+
+
 def _with_name(server: str, name: str) -> str:
     base, _, query = server.partition("?")
     return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")

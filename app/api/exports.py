@@ -15,7 +15,7 @@ from app.api.schemas.transfers import TransferOut
 from app.core import catalogue
 from app.exporting import ExportOptions, stream_project
 from app.loop import transfers
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
 from app.store import TransferKind
 

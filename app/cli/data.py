@@ -195,7 +195,7 @@ def export(
     """Export images, masks and the newest model, with a card of how they came about."""
     from app.core.errors import InvalidInput
     from app.exporting import ExportOptions
-    from app.loop.kept_cases import Selection
+    from app.loop.chosen_masks import Selection
     from app.transfers.terminal import export_data_set
 
     if only not in (None, "accepted"):

@@ -15,6 +15,8 @@ from app.core.errors import ImageNotGreyscale, ImageUnreadable, SfumatoError
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _HIGHEST = int(np.iinfo(np.uint16).max)
+# Rows of a large picture that are looked at together, which bounds what copies cost.
+_ROWS_AT_ONCE = 256
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -79,20 +81,20 @@ def _as_unsigned(pixels: npt.NDArray[np.generic]) -> Pixels:
     if pixels.dtype in (np.bool_, np.uint8):
         return np.ascontiguousarray(pixels, dtype=np.uint8)
     if pixels.dtype.kind == "f":
-        pixels = _whole(pixels.astype(np.float64))
-    if pixels.min() < 0 or pixels.max() > _HIGHEST:
+        for start in range(0, len(pixels), _ROWS_AT_ONCE):
+            _check_whole(pixels[start : start + _ROWS_AT_ONCE].astype(np.float64))
+    low, high = pixels.min().item(), pixels.max().item()
+    if low < 0 or high > _HIGHEST:
         raise ImageNotGreyscale(
-            f"the pixel values run from {pixels.min()} to {pixels.max()}: "
-            f"they must lie between 0 and {_HIGHEST}"
+            f"the pixel values run from {low} to {high}: they must lie between 0 and {_HIGHEST}"
         )
     return np.ascontiguousarray(pixels, dtype=np.uint16)
 
 
-def _whole(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _check_whole(values: npt.NDArray[np.float64]) -> None:
     broken = values[~(np.isfinite(values) & (values == np.floor(values)))]
     if broken.size:
         raise ImageNotGreyscale(
-            f"{broken.size} pixels are no whole numbers, such as {broken[0]:g}: "
-            "send class indices, not probabilities"
+            f"pixels are no whole numbers, such as {broken[0]:g}: send class indices, not "
+            "probabilities"
         )
-    return values

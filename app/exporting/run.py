@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
 from app.exporting.card import Card
 from app.formats.writer import About, Target, Writer, find_writer
-from app.loop.kept_cases import Selection, cases_to_export, check_selection, read_case
+from app.loop.chosen_masks import Selection, cases_to_export, check_selection
+from app.loop.kept_cases import read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.loop.provenance import provenance_of
@@ -48,7 +49,7 @@ class ExportOptions:
 @dataclass
 class ExportReport:
     """What an export wrote. ``left_out``: cases that could not go out, and why; ``warnings``: by
-    case; ``stopped``: it was cancelled, and nothing of it is left.
+    case; ``remarks``: of the whole; ``stopped``: it was cancelled, and nothing of it is left.
     """
 
     format: str
@@ -56,6 +57,7 @@ class ExportReport:
     masks: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -139,7 +141,7 @@ class Export:
 
     def finish(self) -> None:
         """Write what describes the whole, the model and the card."""
-        self._out.close()
+        self.report.remarks += self._out.close()
         if self._model is not None:
             self._write_model(self._model)
         self._card.finish(self.report.masks, self.report.cases, self.report.left_out)
@@ -151,7 +153,7 @@ class Export:
             try:
                 weights = weights_of(session, model)
             except LookupError:
-                self.report.warnings[WEIGHTS] = ["the model was deleted, or its weights are lost"]
+                self.report.remarks.append("the model was deleted, or its weights are lost")
                 return
         self.target.path(WEIGHTS).write_bytes(weights)
         self.target.path("model.json").write_text(json.dumps(self._about.model, indent=1))

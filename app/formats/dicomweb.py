@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from app.formats.dicomweb_query import Wanted, is_uid
 from app.formats.dicomweb_server import DicomWebServer, DicomWebSource
 
 _STUDY, _SERIES, _INSTANCE, _MODALITY = "0020000D", "0020000E", "00080018", "00080060"
-_MOST_PAGES = 10_000  # a server that never comes to an end has one for us
+# A server that never comes to an end has one for us: in pages of a list, in files of a series.
+_MOST_PAGES, _MOST_TIMES = 10_000, 2
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ def _fetch(server: DicomWebServer, one: FoundSeries, folder: Path) -> FetchedSer
 
 def _fill(server: DicomWebServer, one: FoundSeries, missing: dict[str, int], into: Path) -> None:
     """Write what is missing: as one stream, and what does not come by that, file by file."""
+    total = len(missing)
     try:
-        for dataset in server.stream(one.study, one.series):
+        for dataset in islice(server.stream(one.study, one.series), _MOST_TIMES * total):
             _keep(dataset, missing, into)
             if not missing:  # whatever else it would send is not on its list
                 return

@@ -7,6 +7,7 @@ one. Whoever asks gets the cases in the order that was asked for.
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -120,6 +121,8 @@ class _Reader:
 def _serve(pipe: Connection, request: Request) -> None:
     """In the process: answer until the pipe is closed."""
     os.nice(_NICE)
+    # Ctrl-C reaches the whole group: whoever asked decides, and closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers: queue.SimpleQueue[object] = queue.SimpleQueue()
     # Encoding goes on while the other side keeps what it has got.
     threading.Thread(target=_send, args=(pipe, answers), daemon=True).start()

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from app.core.errors import VolumeInvalid
 from app.core.geometry import Geometry
+from app.formats.dicom.marks import WRITER
 from app.formats.segment_source import Original, People, References, references_of, source_images
 from app.formats.writer import About, ExportedCase, Reading, Target
 
@@ -45,8 +46,9 @@ class Segmentations:
                 self._write(path, case, reading, known, geometry, person)
         return ()
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         """Each segmentation describes itself."""
+        return ()
 
     def _write(
         self,
@@ -80,7 +82,7 @@ class Segmentations:
             sop_instance_uid=highdicom.UID(),
             instance_number=1,
             manufacturer="Sfumato",
-            manufacturer_model_name="Sfumato",
+            manufacturer_model_name=WRITER,
             software_versions=version("sfumato"),
             device_serial_number="0",
             content_label="SEGMENTATION",
@@ -143,8 +145,8 @@ def _algorithm(reading: Reading) -> Any:
 
 
 def _short(text: str, longest: int) -> str:
-    """Text that an element of one value holds: backslashes would divide it."""
-    return text.replace("\\", "/").strip()[:longest]
+    """Text that an element of one value in one line holds: backslashes would divide it."""
+    return " ".join(text.replace("\\", "/").split())[:longest]
 
 
 def _refer(segmentation: Dataset, originals: dict[str, Original]) -> None:

@@ -234,7 +234,8 @@ class _Words:
     def of(self, message: str) -> str:
         for root in self._roots:
             message = message.replace(f"{root}/", "").replace(root, "the folder")
-        return message
+        # Names of files may hold anything: what no terminal or page can show is not passed on.
+        return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in message)
 
     def of_each(self, messages: Mapping[str, str]) -> dict[str, str]:
         return {self.of(file): self.of(why) for file, why in messages.items()}

@@ -118,7 +118,10 @@ def _whole(voxels: Voxels) -> tuple[Pixels, int] | None:
         return voxels.astype(np.uint8), 0
     if low >= 0 and high <= LARGEST:
         return voxels.astype(np.uint16), 0
-    return (voxels.astype(np.int64) - low).astype(np.uint16), low
+    if voxels.dtype.kind == "f":
+        voxels = voxels.astype(np.int64)
+    # In 16 bits differences come out right whatever is lost on the way: no wide copy is made.
+    return voxels.astype(np.uint16) - np.uint16(low % (LARGEST + 1)), low
 
 
 def _nearest(values: Values, dtype: np.dtype[Any], unit: str | None) -> ChannelStack:

@@ -196,8 +196,8 @@ class OpenFormat(Protocol):
     def add(self, case: ExportedCase) -> Sequence[str]:
         """Write a case; returns warnings. Raises ``VolumeInvalid`` for what cannot go out."""
 
-    def close(self) -> None:
-        """Write what describes the whole."""
+    def close(self) -> Sequence[str]:
+        """Write what describes the whole; returns what is to be told of it."""
 
 
 class Writer(Protocol):

@@ -80,12 +80,13 @@ class Pseudonyms:
         beside = self._path.with_name(f"{self._path.name}.part")
         try:
             # Whoever may read the key may undo the pseudonyms.
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
-                writer = csv.writer(f)
+            beside.touch(0o600)
+            with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                writer = csv.writer(file)
                 writer.writerow(_HEADER)
                 writer.writerows((pseudonym, name) for name, pseudonym in self._known.items())
-                f.flush()
-                os.fsync(f.fileno())
+                file.flush()
+                os.fsync(file.fileno())
             beside.replace(self._path)
         except OSError as error:
             raise InvalidInput(
@@ -96,7 +97,7 @@ class Pseudonyms:
 def _read(path: Path) -> dict[str, str]:
     """Pseudonyms by name."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = list(csv.reader(file))
     except FileNotFoundError:
         return {}

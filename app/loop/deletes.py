@@ -100,7 +100,7 @@ def _delete_rest(session: Session, planned: Deletion) -> set[str]:
     if case_goes(session, planned):
         session.execute(delete(Case).where(Case.id == planned.case_id))
         project = session.get_one(Project, planned.project_id)
-        transfers.forget_case(session, project.name, planned.confirm)
+        transfers.forget_case(session, project.name, planned.about["case"])
     planned.emptied = True
     return set()
 

@@ -256,6 +256,8 @@ def _without(report: dict[str, Any], case: str) -> dict[str, Any]:
     return kept
 
 
-def folders_needed(session: Session) -> set[str | None]:
-    """Where bytes lie of what is not done."""
-    return set(session.scalars(select(Transfer.folder).where(Transfer.state.in_(ACTIVE_STATES))))
+def folders_needed(session: Session) -> tuple[set[str], set[str]]:
+    """Where bytes lie of what is not done; and of all that is known."""
+    rows = session.execute(select(Transfer.folder, Transfer.state)).all()
+    known = {folder: state for folder, state in rows if folder is not None}
+    return {folder for folder, state in known.items() if state in ACTIVE_STATES}, set(known)

@@ -17,7 +17,7 @@ from app.core.errors import SfumatoError
 from app.exporting import ExportOptions, ExportReport, stream_project
 from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
 from app.loop import transfers
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 from app.loop.transfers import TransferClaim
 from app.settings import Settings
 from app.store import Database, JobState, TransferKind, utc_now
@@ -28,6 +28,8 @@ _log = structlog.get_logger("sfumato.transfers")
 _LOOK_SECONDS = 2.0
 # An export that nobody has fetched by then makes room.
 _KEPT_SECONDS = 24 * 3600
+# An upload that stands still for so long was given up.
+_ABANDONED_SECONDS = 600
 
 
 class TransferRunner:
@@ -180,17 +182,23 @@ def sweep(database: Database, settings: Settings) -> None:
     with database.writing() as session:
         transfers.take_back(session, utc_now(), timedelta(seconds=settings.stale_seconds))
     root = settings.transfers_folder
-    old = [
-        folder
-        for folder in (root.iterdir() if root.is_dir() else ())
-        if folder.stat().st_mtime < time.time() - _KEPT_SECONDS
-    ]
-    if old:
-        with database.reading() as session:
-            needed = transfers.folders_needed(session)
-        for folder in old:
-            if str(folder) not in needed:
-                _forget(folder)
+    folders = list(root.iterdir()) if root.is_dir() else []
+    if not folders:
+        return
+    with database.reading() as session:
+        needed, known = transfers.folders_needed(session)
+    for folder in folders:
+        # What no row names was deleted with its project, or is just being uploaded.
+        kept = _KEPT_SECONDS if str(folder) in known else _ABANDONED_SECONDS
+        if str(folder) not in needed and _touched(folder) < time.time() - kept:
+            _forget(folder)
+
+
+def _touched(folder: Path) -> float:
+    """When something was last written there."""
+    with suppress(FileNotFoundError):
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    return time.time()
 
 
 def _forget(folder: Path) -> None:

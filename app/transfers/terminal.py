@@ -109,6 +109,8 @@ def export_data_set(
     for case, said in report.warnings.items():
         for warning in said:
             console.print(f"[yellow]{_plain(f'{case}: {warning}')}[/yellow]", soft_wrap=True)
+    for remark in report.remarks:
+        console.print(_plain(remark), soft_wrap=True)
     console.print(f"{report.cases} cases with {report.masks} masks are in {out}", soft_wrap=True)
     if report.left_out:
         reasons = "\n".join(_first(report.left_out, lambda case, why: f"  {case}: {why}"))

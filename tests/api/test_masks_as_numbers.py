@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from app.store import Mask, Role, Slice
 from tests.conftest import pixels_of, png_of, problem_of
-from tests.unit.test_pixels import box, png, tiff
+from tests.unit.picture_files import box, png, tiff
 
 
 def with_slice(api, classes: int):

@@ -139,13 +139,18 @@ def service(tmp_path_factory) -> Iterator[Service]:
 @pytest.fixture
 def ct_project(service) -> str:
     """A project with one axial CT of three slices, for one test: a tab holds what it fetched."""
+    return import_ct(service)
+
+
+def import_ct(service: Service, photometric: str = "MONOCHROME2") -> str:
+    """Make a project with one axial CT of three slices; returns its name."""
     name, series = f"ct-{uuid.uuid4().hex[:8]}", generate_uid()
     body = {"name": name, "classes": ["background", "lesion"], "query": {"size": 3}}
     assert service.admin.post("/projects", json=body).status_code == 201
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for index in range(3):
-            archive.writestr(f"head/{index}.dcm", ct_slice(series, index))
+            archive.writestr(f"head/{index}.dcm", ct_slice(series, index, photometric))
     headers = {"Content-Type": "application/zip"}
     reply = service.admin.post(
         f"/projects/{name}/imports",

@@ -11,7 +11,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 ROWS, COLUMNS = 96, 64
 
 
-def ct_slice(series: str, index: int) -> bytes:
+def ct_slice(series: str, index: int, photometric: str = "MONOCHROME2") -> bytes:
     """−100 HU, with a rectangle of 1000 HU from column 20 to 40 and from row 24 to 44."""
     values = np.full((ROWS, COLUMNS), 924, dtype=np.uint16)
     values[24:44, 20:40] = 2024
@@ -27,7 +27,7 @@ def ct_slice(series: str, index: int) -> bytes:
     image.PixelSpacing = [0.5, 1.0]
     image.RescaleSlope, image.RescaleIntercept, image.RescaleType = 1, -1024, "HU"
     image.Rows, image.Columns, image.SamplesPerPixel = ROWS, COLUMNS, 1
-    image.PhotometricInterpretation = "MONOCHROME2"
+    image.PhotometricInterpretation = photometric
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
     image.PixelRepresentation = 0
     image.PixelData = values.tobytes()

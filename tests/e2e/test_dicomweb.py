@@ -1,11 +1,14 @@
 """Series out of a real archive: found, fetched as they lie there, read by the DICOM layout."""
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 
+import highdicom
 import numpy as np
+import pydicom
 import pytest
 
 from app.core.errors import VolumeInvalid
@@ -104,3 +107,38 @@ def test_a_command_that_asks_for_nothing_fetches_nothing(tmp_path):
     ran = sfumato_import("http://127.0.0.1:9/dicom-web", tmp_path / "data")
     assert ran.returncode != 0
     assert "name a study, a series or a query" in ran.stderr
+
+
+def test_a_segmentation_comes_with_the_series_that_it_marks(archive, tmp_path):
+    study = new_uid()
+    files = ct_series(study, f"{study}.1")
+    images = [pydicom.dcmread(io.BytesIO(content)) for content in files.values()]
+    mask = np.zeros((4, 8, 6), dtype=np.uint8)
+    mask[1, 2:5, 1:4] = 1
+    concept = highdicom.sr.CodedConcept("T", "99TEST", "lesion")
+    described = highdicom.seg.SegmentDescription(1, "lesion", concept, concept, "MANUAL")
+    marks = highdicom.seg.Segmentation(
+        images,
+        mask,
+        "BINARY",
+        [described],
+        highdicom.UID(),
+        2,
+        highdicom.UID(),
+        1,
+        "a",
+        "b",
+        "c",
+        "d",
+    )
+    held = io.BytesIO()
+    marks.save_as(held)
+    upload(archive.removesuffix("/dicom-web"), {**files, "marks": held.getvalue()})
+    source = DicomWebSource(archive)
+    series = find_series(source, wanted_from(studies=[study])).series
+    assert {one.modality for one in series} == {"CT", "SEG"}
+    assert all(not one.refused for one in fetch_series(source, series, tmp_path))
+    data_set = find_layout("dicom").read(tmp_path, ReadOptions(masks=True))
+    (case,) = data_set.cases
+    assert data_set.classes == ["background", "lesion"]
+    np.testing.assert_array_equal(case.read().classes, mask)

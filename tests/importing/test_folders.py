@@ -1,6 +1,8 @@
 """A folder into a project: what is said of it, what cases are called, what stops and goes on."""
 
 import csv
+import json
+import os
 import threading
 
 import nibabel as nib
@@ -143,6 +145,23 @@ def test_pseudonyms_keep_names_out_of_the_database(database, tmp_path):
     key.write_text("name,pseudonym\n")
     with pytest.raises(InvalidInput, match="no table of pseudonyms"):
         import_folder(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
+
+
+def test_a_name_that_is_no_text_does_no_harm(database, tmp_path):
+    folder = tmp_path / "set"
+    for name in (b"caf\xe9.nii.gz", b"red\x1b[31m.nii.gz"):
+        write(folder / "c.nii.gz", seed=len(name))
+        (folder / "c.nii.gz").rename(folder / os.fsdecode(name))
+    (folder / os.fsdecode(b"bad\xff.nii.gz")).write_bytes(b"nothing")
+    report = taken_in(database, folder, pseudonyms=tmp_path / "key.csv")
+    assert (report.cases, len(report.refused)) == (2, 1)
+    json.dumps(report.to_dict(), ensure_ascii=False).encode()
+    again = taken_in(database, folder, pseudonyms=tmp_path / "key.csv")
+    assert again.known_slices == 10
+    named = import_folder(database, "nifti", folder, "named", ImportOptions())
+    assert named.cases == 2
+    said = json.dumps(named.to_dict(), ensure_ascii=False).encode()
+    assert b"\x1b" not in said
 
 
 def test_an_import_that_is_stopped_goes_on_where_it_was(database, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 import zipfile
 
@@ -205,3 +206,22 @@ def test_a_case_that_is_deleted_leaves_the_reports_too(api):
     assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
     (listed,) = admin.get("/projects/new/transfers").json()["items"]
     assert admin.get(f"/transfers/{listed['id']}").json()["report"]["taken"] == []
+
+
+def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
+    from app.transfers.runner import sweep
+
+    root = api.settings.transfers_folder
+    ages = {"uploading": 60, "given-up": 3600, "export": 3600, "old-export": 100_000}
+    for name, age in ages.items():
+        (root / name).mkdir(parents=True)
+        (root / name / "archive.zip").write_bytes(b"x")
+        then = time.time() - age
+        for path in (root / name / "archive.zip", root / name):
+            os.utime(path, (then, then))
+    with api.database.writing() as session:
+        for name in ("export", "old-export"):
+            asked = transfers.ask(session, "export", "p", "png", {}, None, str(root / name))
+            asked.state = JobState.SUCCEEDED
+    sweep(api.database, api.settings)
+    assert {folder.name for folder in root.iterdir()} == {"uploading", "export"}

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.blob import Blob
+from app.loop.deletions import of_project
 from app.store import Database, JobState, ModelVersion, StoredBlob, blobs
+from tests.loop.deleting import delete
 from tests.worker.projects import job_of, label_batch, make_project, runner
 
 
@@ -22,6 +24,14 @@ class Elsewhere:
     def get(self, session, names: Collection[str]) -> dict[str, bytes]:
         return {name: self.kept[name] for name in names if name in self.kept}
 
+    def sizes(self, session, names: Collection[str]) -> dict[str, int]:
+        return {name: len(body) for name, body in self.get(session, names).items()}
+
+    def forget(self, session, names: Collection[str], in_use) -> set[str]:
+        for name in set(names) - in_use(names):
+            self.kept.pop(name, None)
+        return set()
+
 
 def test_pixels_masks_and_weights_can_lie_elsewhere(database_url):
     elsewhere = Elsewhere()
@@ -32,6 +42,9 @@ def test_pixels_masks_and_weights_can_lie_elsewhere(database_url):
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(StoredBlob)) == 0
         assert session.scalars(select(ModelVersion)).one().weights_sha256 in elsewhere.kept
+    gone = delete(database, lambda session: of_project(session, "p"))
+    assert gone.bytes > 0
+    assert elsewhere.kept == {}
     database.dispose()
 
 

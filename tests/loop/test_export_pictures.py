@@ -12,17 +12,12 @@ from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.layout import ReadOptions, find_layout
-from app.store import Database
 from tests.exports import keep, labels_of, make_project
 
 
 @pytest.fixture
-def database(tmp_path, sqlite_template):
-    path = tmp_path / "kept.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    yield database
-    database.dispose()
+def database(sqlite_database):
+    return sqlite_database
 
 
 def export(database, tmp_path, format_):

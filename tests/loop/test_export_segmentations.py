@@ -15,9 +15,9 @@ from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
 from app.formats.writer import About, ExportedCase, Reading, Target, find_writer
 from app.loop.accounts import named_account
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 from app.loop.masks import submit_mask
-from app.store import Database, Role, Slice, utc_now
+from app.store import Role, Slice, utc_now
 from tests.exports import (
     AXIAL,
     CORONAL,
@@ -33,13 +33,9 @@ CLASSES = ("background", "tumour Ä", "cyst")
 
 
 @pytest.fixture
-def database(tmp_path, sqlite_template):
-    path = tmp_path / "kept.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    make_project(database, CLASSES)
-    yield database
-    database.dispose()
+def database(sqlite_database):
+    make_project(sqlite_database, CLASSES)
+    return sqlite_database
 
 
 def export(database, tmp_path, format_, **options):

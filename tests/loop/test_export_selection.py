@@ -15,7 +15,7 @@ from app.core.pixels import encode
 from app.core.prepared import prepare_mask
 from app.exporting import ExportOptions, export_project, stream_project
 from app.loop.accounts import named_account
-from app.loop.kept_cases import Selection
+from app.loop.chosen_masks import Selection
 from app.loop.masks import Making, submit_mask
 from app.loop.reviews import review_mask
 from app.store import Label, Mask, ReviewState, Role, Slice, utc_now

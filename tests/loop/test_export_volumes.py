@@ -6,19 +6,17 @@ from itertools import permutations, product
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
 from sqlalchemy import select
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
 from app.core.rescale import Rescale
-from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
 from app.formats.case import CaseVolume, ChannelStack
 from app.formats.nifti_cases import read_nifti
-from app.store import Database, Image, Mask
+from app.store import Image, Mask
 from app.store.blobs import StoredBlob
-from tests.exports import AXIAL, CORONAL, PRONE, SAGITTAL, dicom_series, keep, labels_of
+from tests.exports import keep, labels_of
 from tests.exports import make_project as project_in
 
 FORMATS = {
@@ -34,12 +32,8 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.fixture
-def database(tmp_path, sqlite_template):
-    path = tmp_path / "kept.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    yield database
-    database.dispose()
+def database(sqlite_database):
+    return sqlite_database
 
 
 def export(database, tmp_path, format_="nifti", **options):
@@ -233,50 +227,6 @@ def test_where_no_case_can_go_out_nothing_is_left(database, tmp_path):
         export(database, tmp_path, "stl")
 
 
-@pytest.mark.parametrize(
-    ("orientation", "step"),
-    [(AXIAL, None), (CORONAL, None), (SAGITTAL, None), (PRONE, None), (AXIAL, (0, 0, 7.5))],
-)
-def test_a_dicom_series_goes_out_where_simpleitk_reads_it(database, tmp_path, orientation, step):
-    volume, _ = dicom_series(tmp_path / "in" / "series", orientation, step)
-    project_in(database)
-    marks = labels_of(volume)
-    keep(database, "a", volume, marks)
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "in" / "series")))
-    original = reader.Execute()
-    out, _ = export(database, tmp_path)
-    for part, expected in (("images", sitk.GetArrayFromImage(original)), ("labels", marks)):
-        image = sitk.ReadImage(str(out / part / "a.nii.gz"))
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), expected)
-        for name in ("GetOrigin", "GetSpacing", "GetDirection"):
-            found, right = getattr(image, name)(), getattr(original, name)()
-            np.testing.assert_allclose(found, right, atol=1e-4)
-
-
-def test_a_tilted_series_keeps_the_place_of_each_slice(database, tmp_path):
-    volume, images = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
-    project_in(database)
-    keep(database, "a", volume, labels_of(volume))
-    out, report = export(database, tmp_path, "nnunet")
-    image, label = written(out, "nnunet")
-    for n, one in enumerate(images):
-        ras = np.array(one.ImagePositionPatient, dtype=float) * (-1, -1, 1)
-        np.testing.assert_allclose((image.affine @ (0, 0, n, 1))[:3], ras, atol=1e-4)
-    np.testing.assert_array_equal(label.affine, image.affine)
-    assert "show the last slice" in report.warnings["a"][0]
-    # ITK takes no tilt: it finds what it makes of the series itself.
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "in" / "series")))
-    original = reader.Execute()
-    found = sitk.ReadImage(str(out / "Dataset001_brain" / "imagesTr" / "a_0000.nii.gz"))
-    for name in ("GetOrigin", "GetSpacing", "GetDirection"):
-        np.testing.assert_allclose(getattr(found, name)(), getattr(original, name)(), atol=1e-4)
-    described = json.loads((out / "Dataset001_brain" / "dataset.json").read_text())
-    # SimpleITK, which nnU-Net would read with, takes no tilt.
-    assert described["overwrite_image_reader_writer"] == "NibabelIO"
-
-
 def test_slopes_that_differ_by_slice_give_values_back(database, tmp_path):
     pixels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
     ways = (Rescale(0, 0.5, 1.0), Rescale(0, 0.125, -2.0))
@@ -288,67 +238,3 @@ def test_slopes_that_differ_by_slice_give_values_back(database, tmp_path):
     np.testing.assert_array_equal(
         found, np.stack([w.values(p) for w, p in zip(ways, pixels, strict=True)])
     )
-
-
-def channels_and_splits(database, tmp_path):
-    """Two channels, three cases, a split each."""
-    project_in(database, ("background", "a", "b"), ("T1", "FLAIR"))
-    kept = {}
-    for name, split in (("p", Split.POOL), ("v", Split.VALIDATION), ("t", Split.TEST)):
-        values = RNG.integers(0, 900, (5, 4, 3, 2)).astype(np.int16)
-        nib.save(nib.Nifti1Image(values, np.diag([1, 2, 3, 1.0])), tmp_path / f"{name}.nii.gz")
-        volume = read_nifti([tmp_path / f"{name}.nii.gz"])
-        marks = labels_of(volume, 3)
-        keep(database, name, volume, marks, unlabelled=[0] if name == "p" else [], split=split)
-        kept[name] = values
-    return kept
-
-
-def test_nnunet_holds_channels_splits_and_the_ignore_label(database, tmp_path):
-    kept = channels_and_splits(database, tmp_path)
-    out, _ = export(database, tmp_path, "nnunet")
-    raw = out / "Dataset001_brain"
-    described = json.loads((raw / "dataset.json").read_text())
-    assert described["channel_names"] == {"0": "T1", "1": "FLAIR"}
-    assert described["labels"] == {"background": 0, "a": 1, "b": 2, "ignore": 3}
-    assert (described["numTraining"], described["file_ending"]) == (2, ".nii.gz")
-    assert json.loads((raw / "splits_final.json").read_text()) == [{"train": ["p"], "val": ["v"]}]
-    for name, values in kept.items():
-        part = "Ts" if name == "t" else "Tr"
-        for n in range(2):
-            image = nib.load(raw / f"images{part}" / f"{name}_{n:04d}.nii.gz")
-            np.testing.assert_array_equal(voxels(image), values[..., n])
-    label = voxels(nib.load(raw / "labelsTr" / "p.nii.gz"))
-    assert (label == 3).any(axis=(0, 1)).tolist() == [True, False, False]
-
-
-@pytest.mark.parametrize("tilted", [False, True])
-def test_nnunet_itself_finds_nothing_to_complain_of(database, tmp_path, tilted):
-    reason = "nnU-Net is not installed: pip install nnunetv2"
-    checks = pytest.importorskip(
-        "nnunetv2.experiment_planning.verify_dataset_integrity", reason=reason
-    )
-    if tilted:
-        project_in(database)
-        volume, _ = dicom_series(tmp_path / "in" / "series", step=(0, 0.8, 2.4))
-        keep(database, "a", volume, labels_of(volume), unlabelled=[1])
-    else:
-        channels_and_splits(database, tmp_path)
-    out, _ = export(database, tmp_path, "nnunet")
-    checks.verify_dataset_integrity(str(out / "Dataset001_brain"), num_processes=1)
-
-
-def test_decathlon_and_nifti_hold_channels_and_splits(database, tmp_path):
-    kept = channels_and_splits(database, tmp_path)
-    splits = {"p": "pool", "v": "validation", "t": "test"}
-    out, _ = export(database, tmp_path, "nifti")
-    described = json.loads((out / "sfumato.json").read_text())
-    assert (described["splits"], described["ignore"]) == (splits, 255)
-    assert described["classes"] == ["background", "a", "b"]
-    for name, values in kept.items():
-        np.testing.assert_array_equal(voxels(nib.load(out / f"images/{name}.nii.gz")), values)
-    # The other name that the format goes by.
-    out, _ = export(database, tmp_path, "msd")
-    described = json.loads((out / "dataset.json").read_text())
-    assert {p["image"][11:12]: p["split"] for p in described["training"]} == splits
-    assert described["modality"] == {"0": "T1", "1": "FLAIR"}

@@ -61,7 +61,7 @@ def series(
                 delattr(image, name)
         name = f"{RNG.integers(10**9)}.dcm" if names is None else names[n]
         image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
-        image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+        image.file_meta.MediaStorageSOPClassUID = image.get("SOPClassUID", "1.2.3")
         pydicom.dcmwrite(folder / name, image, enforce_file_format=True)
     return folder
 
@@ -85,3 +85,20 @@ def values(case):
 
 def numbered(depth=4, height=6, width=5, dtype=np.uint16):
     return np.arange(depth * height * width, dtype=dtype).reshape(depth, height, width)
+
+
+def images_of(folder):
+    """The headers of a series in order, with what highdicom asks of them."""
+    found = [pydicom.dcmread(path) for path in folder.iterdir()]
+    patient = {"PatientBirthDate": "", "PatientSex": "", "AccessionNumber": "", "StudyID": ""}
+    for image in found:
+        for name, value in patient.items():
+            setattr(image, name, value)
+        image.SliceThickness = 2.5
+        image.StudyDate = image.StudyTime = image.ReferringPhysicianName = ""
+    return sorted(
+        found,
+        key=lambda i: (
+            np.cross(*np.reshape(i.ImageOrientationPatient, (2, 3))) @ i.ImagePositionPatient
+        ),
+    )

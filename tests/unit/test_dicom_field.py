@@ -22,8 +22,8 @@ from app.core.errors import VolumeInvalid
 from tests.unit.dicom_files import data_set, numbered, series
 
 TESTS = Path(pydicom.__file__).parent / "data" / "test_files"
-# So many mutated headers, or as many as the environment says: SFUMATO_MUTATIONS=2000 pytest …
-MUTATIONS = int(os.environ.get("SFUMATO_MUTATIONS", "60"))
+# So many mutated headers, or as many as the environment says: SFUMATO_FUZZ=2000 pytest …
+MUTATIONS = int(os.environ.get("SFUMATO_FUZZ", "60"))
 
 
 def expected(path):

@@ -3,13 +3,28 @@
 import shutil
 from pathlib import Path
 
+import highdicom as hd
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.uid import JPEGLSLossless, generate_uid
 
 from app.core.errors import VolumeInvalid
-from tests.unit.dicom_files import AXIAL, CORONAL, data_set, numbered, read, series, values
+from tests.unit.dicom_files import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    RNG,
+    data_set,
+    images_of,
+    numbered,
+    read,
+    series,
+    values,
+)
 
 TESTS = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -80,12 +95,74 @@ def test_frames_of_an_enhanced_image_are_told_apart(tmp_path, key):
     assert all(case.read().depth == 4 for case in found)
 
 
+def test_an_enhanced_copy_of_a_series_is_the_same_case(tmp_path):
+    pixels = RNG.integers(0, 4000, (6, 20, 16)).astype(np.uint16)
+    series(
+        tmp_path / "a",
+        pixels,
+        OBLIQUE,
+        RescaleSlope=[1, 2, 3] * 2,
+        SeriesNumber=1,
+        RescaleType="HU",
+    )
+    plain = read(tmp_path)
+    images = images_of(tmp_path / "a")
+    for image in images:
+        image.ImageType, image.AcquisitionNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], 1
+        image.Manufacturer, image.PositionReferenceIndicator, image.KVP = "somebody", "", 120
+        image.StudyDate = image.ContentDate = "20200101"
+        image.StudyTime = image.ContentTime = "101010"
+    copy = hd.legacy.LegacyConvertedEnhancedCTImage(images, generate_uid(), 2, generate_uid(), 1)
+    copy.save_as(tmp_path / "copy.dcm")
+    shutil.rmtree(tmp_path / "a")
+    case = read(tmp_path)
+    np.testing.assert_array_equal(values(case), values(plain))
+    np.testing.assert_allclose(case.geometry.affine, plain.geometry.affine)
+    assert case.source["acquisition"]["KVP"] == 120
+
+
 def test_descriptions_that_do_not_fit_the_frames_are_refused(tmp_path):
     image = enhanced(tmp_path / "a", numbered(5))
     image.NumberOfFrames = 4
     image.save_as(tmp_path / "a" / "enhanced.dcm")
     with pytest.raises(VolumeInvalid, match="4 frames, and 5 descriptions"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_values_may_be_said_for_all_frames_together(tmp_path, described):
+    image = enhanced(tmp_path / "a", numbered(4))
+    change = Dataset()
+    change.RescaleSlope, change.RescaleIntercept = 2, 5
+    for frame in image.PerFrameFunctionalGroupsSequence:
+        del frame.PixelValueTransformationSequence
+    if described:
+        image.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence = [change]
+    else:
+        image.RescaleSlope, image.RescaleIntercept = 2, 5
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    np.testing.assert_array_equal(values(read(tmp_path)), numbered(4) * 2.0 + 5)
+    del image.PerFrameFunctionalGroupsSequence
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    case = read(tmp_path)
+    np.testing.assert_array_equal(values(case), numbered(4) * 2.0 + 5)
+    assert case.geometry is None
+
+
+@pytest.mark.parametrize("fragments", [1, 2, None])
+def test_compressed_frames_are_found_in_their_fragments(tmp_path, fragments):
+    pixels = RNG.integers(0, 4096, (4, 32, 40)).astype(np.uint16)
+    image = enhanced(tmp_path / "a", pixels)
+    streams = [imagecodecs.jpegls_encode(plane) for plane in pixels]
+    if fragments is None:
+        table = encapsulate_extended(streams)
+        image.PixelData, image.ExtendedOffsetTable, image.ExtendedOffsetTableLengths = table
+    else:
+        image.PixelData = encapsulate(streams, fragments_per_frame=fragments)
+    image["PixelData"].is_undefined_length = True
+    image.file_meta.TransferSyntaxUID = JPEGLSLossless
+    image.save_as(tmp_path / "a" / "enhanced.dcm")
+    np.testing.assert_array_equal(values(read(tmp_path)), pixels - 10.0)
 
 
 def test_a_film_of_frames_is_in_its_order_and_its_place_unknown(tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import MPEG2MPML, generate_uid
 
 from app.core.errors import VolumeInvalid
 from tests.unit.dicom_files import SAGITTAL, data_set, numbered, read, series
@@ -55,6 +56,36 @@ def test_one_odd_image_is_left_out_by_name_and_its_place_stays_empty(tmp_path, e
     assert reason in (told(case) | told(found))["2.dcm"]
     assert case.indices == (0, 1, 3, 4)
     assert "place 2 is empty" in case.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"ImageType": "ORIGINAL\\PRIMARY\\M\\MOSAIC"}, "a mosaic of many slices in one image"),
+        ({"PhotometricInterpretation": "CMYK"}, "PhotometricInterpretation is missing, or of a"),
+        ({"PhotometricInterpretation": None}, "PhotometricInterpretation is missing"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6"}, "holds tiles of a slide"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1"}, "Presentation State Storage is no image"),
+        ({"SOPClassUID": None, "Modality": "RTDOSE"}, "it is a dose by its modality"),
+        ({"InstanceNumber": 3, "Columns": 0}, "Rows, Columns, SamplesPerPixel"),
+    ],
+)
+def test_what_is_read_by_nobody_is_refused_in_words(tmp_path, elements, message):
+    folder = series(tmp_path / "a", numbered(2), **elements)
+    with pytest.raises(VolumeInvalid, match=message):
+        read(folder)
+
+
+def test_a_film_is_refused(tmp_path):
+    folder = series(tmp_path / "a", numbered(1), names=["a"])
+    image = pydicom.dcmread(folder / "a")
+    image.NumberOfFrames = 30
+    image.PixelData = encapsulate([b"\0\0\1\xb3" * 20])
+    image["PixelData"].is_undefined_length = True
+    image.file_meta.TransferSyntaxUID = MPEG2MPML
+    image.save_as(folder / "a")
+    with pytest.raises(VolumeInvalid, match=r"it is a film \(MPEG2"):
+        read(folder)
 
 
 @pytest.mark.parametrize("body", [b"", b"\0" * 400, "cut", "header", "noise", "text"])

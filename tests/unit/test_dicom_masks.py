@@ -10,25 +10,19 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from app.core.errors import VolumeInvalid
 from app.formats.dicom.contours import filled
-from tests.unit.dicom_files import AXIAL, CORONAL, OBLIQUE, RNG, data_set, numbered, read, series
+from tests.unit.dicom_files import (
+    AXIAL,
+    CORONAL,
+    OBLIQUE,
+    RNG,
+    data_set,
+    images_of,
+    numbered,
+    read,
+    series,
+)
 
 NAMES = ("liver", "Tumour")
-
-
-def images_of(folder):
-    found = [pydicom.dcmread(path) for path in folder.iterdir()]
-    patient = {"PatientBirthDate": "", "PatientSex": "", "AccessionNumber": "", "StudyID": ""}
-    for image in found:
-        for name, value in patient.items():
-            setattr(image, name, value)
-        image.SliceThickness = 2.5
-        image.StudyDate = image.StudyTime = image.ReferringPhysicianName = ""
-    return sorted(
-        found,
-        key=lambda i: (
-            np.cross(*np.reshape(i.ImageOrientationPatient, (2, 3))) @ i.ImagePositionPatient
-        ),
-    )
 
 
 def write_seg(path, images, classes, names=NAMES, kind="BINARY", **options):
@@ -80,7 +74,7 @@ def test_a_seg_becomes_the_masks_of_its_series(tmp_path, kind, orientation):
     np.testing.assert_array_equal(case.classes, classes)
     np.testing.assert_array_equal(case.channels[0].pixels, numbered())
     (warning,) = case.warnings
-    assert "seg.dcm mark nothing on 1 of 4 slices: these are background" in warning
+    assert "nothing is marked in seg.dcm on 1 of 4 slices, which are taken as background" in warning
 
 
 def test_segments_are_classes_by_their_names_over_all_cases(tmp_path):
@@ -243,6 +237,7 @@ def test_contours_become_masks_on_the_slices_that_they_lie_in(tmp_path, orientat
     expected[[1, 3], 1:5, 1:4] = 1
     expected[1, 2, 2] = 0
     np.testing.assert_array_equal(case.classes, expected)
+    assert "the region 'body' is the outline of the whole body" in case.warnings[0]
 
 
 def test_contours_between_slices_and_regions_that_overlap_are_refused(tmp_path):

@@ -113,9 +113,8 @@ def test_nor_from_an_element_that_is_read_whatever_it_holds(tmp_path, caplog, ta
     element = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
     at = body.index(b"\x19\x00\x10\x00")
     path.write_bytes(body[:at] + element + vr + length + text + body[at:])
-    for channels in ((), ("red", "green", "blue")):
-        assert MARKER not in all_said(tmp_path, caplog, *channels)
-        assert MARKER not in all_said(tmp_path, caplog, *channels, masks=True)
+    assert MARKER not in all_said(tmp_path, caplog)
+    assert MARKER not in all_said(tmp_path, caplog, "red", "green", "blue", masks=True)
 
 
 @pytest.mark.parametrize(

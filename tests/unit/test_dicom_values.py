@@ -100,6 +100,11 @@ def test_values_of_float_pixels(tmp_path):
         image.save_as(folder / name)
     case = read(folder)
     assert np.abs(values(case) - pixels).max() == case.channels[0].largest_error < 1e-4
+    image = pydicom.dcmread(folder / "b")
+    image.FloatPixelData = np.full((6, 5), np.nan, np.float32).tobytes()
+    image.save_as(folder / "b")
+    case = read(folder)
+    assert "values that are not finite" in case.left_out[str(folder / "b")]
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
@@ -209,7 +214,9 @@ def test_nor_does_a_length_or_a_codestream_that_claims_them(tmp_path):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 20 * 2**20
+    said = "\n".join((case.left_out | found.left_out).values())
     assert len(case.left_out | found.left_out) == 2
+    assert "its compressed pixels are 60000 × 60000, and its header says 64 × 64" in said
 
 
 def test_nothing_is_said_aloud(tmp_path, caplog, recwarn):

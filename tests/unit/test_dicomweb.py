@@ -1,16 +1,9 @@
 """What is asked of a DICOMweb server, and what happens when it answers badly or not at all."""
 
-import json
 import logging
 import re
 import shutil
-import ssl
 import subprocess
-import threading
-from collections import Counter
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -20,85 +13,7 @@ from app.formats.dicomweb import FoundSeries, fetch_series, find_series
 from app.formats.dicomweb_query import Wanted
 from app.formats.dicomweb_server import DicomWebServer, DicomWebSource
 from app.settings import Settings
-from tests.dicom_files import ct_series
-
-STUDY = "1.2.3"
-SECRET = "Mustermann"
-
-
-class Archive:
-    """A server that can be told to fail. ``fault(path, times asked)`` → a status, or "cut"."""
-
-    def __init__(self):
-        self.series = {f"1.2.3.{n}": ct_series(STUDY, f"1.2.3.{n}") for n in (1, 2)}
-        self.fault = lambda path, times: None
-        self.page = 1000
-        self.asked = Counter()
-        self.authorized = None
-        self.headers = {}
-
-    def answer(self, path, query, headers):
-        """(status, headers, body, whether the connection is cut before its end)."""
-        self.asked[path] += 1
-        fault = self.fault(path, self.asked[path])
-        if self.authorized and headers.get("Authorization") != self.authorized:
-            fault = 401
-        if isinstance(fault, int):
-            return fault, self.headers, SECRET.encode(), False
-        if found := re.fullmatch(r"(?:/studies/[^/]+)?/series", path):
-            body = [
-                {"0020000D": {"vr": "UI", "Value": [STUDY]}, "0020000E": {"Value": [series]}}
-                for series in self.series
-                if query.get("SeriesInstanceUID", [series]) == [series]
-            ]
-        elif found := re.fullmatch(r"/studies/[^/]+/series/([^/]+)/instances", path):
-            body = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in self.series[found[1]]]
-        else:
-            found = re.fullmatch(r"/studies/[^/]+/series/([^/]+)(?:/instances/(.+))?", path)
-            files = self.series[found[1]]
-            sent = [files[found[2]]] if found[2] else list(files.values())
-            parts = [b"\r\n--x\r\nContent-Type: application/dicom\r\n\r\n" + f for f in sent]
-            kind = 'multipart/related; type="application/dicom"; boundary=x'
-            body = b"".join(parts) + b"\r\n--x--"
-            return 200, {"Content-Type": kind}, body, fault == "cut"
-        if fault == "page":
-            return 200, {"Content-Type": "text/html"}, b"<h1>hello</h1>", False
-        offset = int(query.get("offset", ["0"])[0])
-        content = json.dumps(body[offset : offset + self.page]).encode()
-        return 200, {"Content-Type": "application/dicom+json"}, content, False
-
-
-@contextmanager
-def serving(archive, certificate=None):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query)
-            status, headers, body, cut = archive.answer(parts.path, query, self.headers)
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            if cut:
-                self.close_connection = True
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.dicomweb_archive import SECRET, STUDY, Archive, serving
 
 
 @pytest.fixture
@@ -175,6 +90,39 @@ def test_a_series_with_a_file_that_is_no_dicom_is_refused(archive, tmp_path):
     _, (first, second) = fetched(archive, tmp_path)
     assert "DICOM" in first.refused
     assert second.refused is None
+
+
+def test_a_stream_without_an_end_is_left(archive, tmp_path):
+    files = archive.series["1.2.3.1"]
+    archive.repeats = 1000
+    archive.listed = [*files, "1.2.3.1.99"]
+    _, (first, _) = fetched(archive, tmp_path)
+    assert "404" in first.refused
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "words",
+        7,
+        {},
+        [1, None, "x", []],
+        [{"0020000E": None}, {"0020000E": {"Value": None}}, {"0020000E": {"Value": [5]}}],
+    ],
+)
+def test_results_that_are_none_find_nothing(archive, tmp_path, found):
+    archive.found = found
+    with pytest.raises(VolumeInvalid, match="no series that fits"):
+        fetched(archive, tmp_path)
+
+
+def test_a_uid_that_is_a_path_is_refused_and_stops_no_other(archive, tmp_path):
+    series = ("../../x", "1.2.3.1")
+    archive.found = [{"0020000E": {"vr": "UI", "Value": [one]}} for one in series]
+    _, (outside, inside) = fetched(archive, tmp_path / "below")
+    assert "UID" in outside.refused
+    assert inside.instances == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["below"]
 
 
 def test_a_file_of_another_instance_is_refused(archive, tmp_path):

@@ -19,7 +19,7 @@ from app.store import (
     Slice,
     utc_now,
 )
-from tests.loop.test_deleting import (
+from tests.loop.deleting import (
     blobs_that_nothing_refers_to,
     case_of,
     delete,

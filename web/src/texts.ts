@@ -301,7 +301,7 @@ const english = {
   transfers: {
     title: "Imports and exports",
     none: "Nothing was imported or exported yet.",
-    older: (n: number) => `The newest ${n} are listed.`,
+    older: "Show older ones",
     kinds: { import: "Import", check: "Check", export: "Export" } as Record<string, string>,
     states: {
       queued: "waiting",

@@ -31,12 +31,21 @@ class Groups:
     shared: Dataset
     own: Dataset | None
 
+    @classmethod
+    def of_frame(cls, dataset: Dataset, index: int) -> "Groups":
+        """Of the frame of that number, from 0."""
+        shared = items(dataset, "SharedFunctionalGroupsSequence")
+        own = items(dataset, "PerFrameFunctionalGroupsSequence")
+        return cls(dataset, shared[0] if shared else Dataset(), own[index] if own else None)
+
     def of(self, macro: str) -> Dataset:
         """The item of a macro; of a classic image the header itself."""
-        if self.own is None:
-            return self.dataset
-        found = items(self.own, macro) or items(self.shared, macro)
-        return found[0] if found else Dataset()
+        for groups in (self.own, self.shared):
+            if groups is not None and (found := items(groups, macro)):
+                return found[0]
+        # Values may be said for the whole file although its frames are described.
+        whole_file = self.own is None or macro == "PixelValueTransformationSequence"
+        return self.dataset if whole_file else Dataset()
 
     @staticmethod
     def everywhere(dataset: Dataset) -> list[Dataset]:

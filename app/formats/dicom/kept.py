@@ -112,6 +112,7 @@ _MARKS = (
     "ROIContourSequence",
     "RTROIObservationsSequence",
     "ReferencedFrameOfReferenceSequence",
+    "ManufacturerModelName",
 )
 PIXELS = (
     "PixelData",

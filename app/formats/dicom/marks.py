@@ -15,6 +15,8 @@ from app.formats.dicom.header import read_header
 from app.formats.dicom.sorting import Stack
 
 BACKGROUND = "background"
+# What our own segmentations name as the model of device that made them.
+WRITER = "Sfumato"
 # As long as a project's class may be called.
 _LONGEST = 64
 
@@ -23,15 +25,18 @@ _LONGEST = 64
 class Marks:
     """A SEG or a structure set.
 
-    ``names``: of its segments or regions, by their number; ``series``, ``instances``: UIDs of
-    the images that it refers to.
+    ``names``: of its segments or regions, by their number; ``outlines``: regions that hold the
+    whole body, and so all others, and are no class; ``series``, ``instances``: UIDs of the images
+    that it refers to; ``whole``: it has frames of every slice that was looked at, also empty ones.
     """
 
     path: Path
     kind: Literal["segmentation", "structures"]
     names: Mapping[int, str]
+    outlines: tuple[str, ...]
     series: frozenset[str]
     instances: frozenset[str]
+    whole: bool = False
 
     def belong_to(self, stack: Stack) -> bool:
         """Whether it marks images of a stack; by their series, if it names no single ones."""
@@ -50,6 +55,7 @@ def read_marks(path: Path, kind: Literal["segmentation", "structures"]) -> Marks
         if kind == "segmentation":
             size_of(header)
         names = _segments(dataset) if kind == "segmentation" else _regions(dataset)
+        outer = _outer(dataset, names)
         series, instances = set(), set()
         for one in _references(dataset):
             series.add(uid(one, "SeriesInstanceUID"))
@@ -59,7 +65,10 @@ def read_marks(path: Path, kind: Literal["segmentation", "structures"]) -> Marks
     except Exception:  # a damaged header leads anywhere
         reason = "its header cannot be understood"
     else:
-        return Marks(path, kind, names, _known(series), _known(instances))
+        outlines = tuple(names.pop(number) for number in outer)
+        # Others leave empty frames out, so that what has none may have been looked at or not.
+        ours = text(dataset, "ManufacturerModelName") == WRITER
+        return Marks(path, kind, names, outlines, _known(series), _known(instances), ours)
     raise VolumeInvalid(f"{path}: {reason}: export it again")
 
 
@@ -81,19 +90,22 @@ def _segments(dataset: Dataset) -> dict[int, str]:
 
 
 def _regions(dataset: Dataset) -> dict[int, str]:
-    """Regions without the outline of the whole body, which would hold all others."""
-    outlines = {
-        whole(one, "ReferencedROINumber")
-        for one in items(dataset, "RTROIObservationsSequence")
-        if text(one, "RTROIInterpretedType") == "EXTERNAL"
-    }
-    found = {
+    return {
         number: _name(region, "ROIName", number)
         for region in items(dataset, "StructureSetROISequence")
         if (number := whole(region, "ROINumber")) is not None
     }
-    inner = {number: name for number, name in found.items() if number not in outlines}
-    return inner or found
+
+
+def _outer(dataset: Dataset, names: Mapping[int, str]) -> list[int]:
+    """The regions that are the outline of the whole body, unless there are no others."""
+    found = {
+        whole(one, "ReferencedROINumber")
+        for one in items(dataset, "RTROIObservationsSequence")
+        if text(one, "RTROIInterpretedType") == "EXTERNAL"
+    }
+    outer = [number for number in names if number in found]
+    return outer if len(outer) < len(names) else []
 
 
 def _name(segment: Dataset, keyword: str, number: int) -> str:

@@ -17,12 +17,13 @@ _READERS = {"segmentation": segmentation.planes_of, "structures": contours.plane
 
 def read_classes(
     marks: Sequence[Marks], placed: Arrangement, names: Sequence[str], where: Path
-) -> tuple[Classes, tuple[str, ...]]:
-    """Class indices (D, H, W) by ``names``, and what to tell.
+) -> tuple[Classes, frozenset[int], tuple[str, ...]]:
+    """Class indices (D, H, W) by ``names``, the slices that they say nothing of, what to tell.
 
     A segment is the class of its name, whatever its number. A slice that no frame or contour
-    marks is background. Raises ``VolumeInvalid`` where none marks the stack, two objects mark
-    it with segments of one name, or segments overlap.
+    marks is background, unless all objects are such as have frames of what is empty too. Raises
+    ``VolumeInvalid`` where none marks the stack, two objects mark it with segments of one name, or
+    segments overlap.
     """
     if not marks:
         raise VolumeInvalid(
@@ -36,9 +37,13 @@ def read_classes(
     taken: npt.NDArray[np.int32] = np.zeros(classes.shape, dtype=np.int32)
     numbers = {name.casefold(): number for number, name in enumerate(names)}
     segments: list[str] = []
+    said: set[int] = set()
     for one in marks:
         own: dict[int, int] = {}
         for slice_, number, inside in _READERS[one.kind](one, placed):
+            said.add(slice_)
+            if number is None:
+                continue
             name = one.names.get(number)
             if name is None:
                 raise VolumeInvalid(
@@ -55,7 +60,9 @@ def read_classes(
                 )
             taken[slice_][inside] = own[number]
             classes[slice_][inside] = numbers[name.casefold()]
-    return classes, _told(marks, taken, where)
+    if all(one.whole for one in marks):
+        return classes, frozenset(range(len(classes))) - said, ()
+    return classes, frozenset(), _told(marks, taken, where)
 
 
 def _check_disjoint(marks: Sequence[Marks], where: Path) -> None:
@@ -72,10 +79,16 @@ def _check_disjoint(marks: Sequence[Marks], where: Path) -> None:
 
 
 def _told(marks: Sequence[Marks], taken: npt.NDArray[np.int32], where: Path) -> tuple[str, ...]:
-    empty = int((~taken.any(axis=(1, 2))).sum())
-    if not empty:
-        return ()
-    kinds = " and ".join(sorted({one.path.name for one in marks}))
-    return (
-        f"{where}: {kinds} mark nothing on {empty} of {len(taken)} slices: these are background",
-    )
+    told = [
+        f"{one.path}: the region {name!r} is the outline of the whole body, which holds all "
+        "others: it is left out"
+        for one in marks
+        for name in one.outlines
+    ]
+    if empty := int((~taken.any(axis=(1, 2))).sum()):
+        files = " and ".join(sorted(one.path.name for one in marks))
+        told.append(
+            f"{where}: nothing is marked in {files} on {empty} of {len(taken)} slices, which are "
+            "taken as background"
+        )
+    return tuple(told)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
@@ -25,8 +25,9 @@ from app.core.rescale import PLAIN
 from app.formats.channels import Choice, colour_refused, grey_refused
 from app.formats.dicom import kept
 from app.formats.dicom.codestream import claimed_size
-from app.formats.dicom.elements import items, uid_name
+from app.formats.dicom.elements import uid_name
 from app.formats.dicom.frame import Frame
+from app.formats.dicom.groups import Groups
 from app.formats.dicom.header import with_pixels
 from app.formats.dicom.quiet import attempt
 
@@ -55,7 +56,7 @@ def decoded(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Pixels | str]]:
         for frame in part:
             found = None
             if dataset is not None:
-                found = attempt(lambda d=dataset, f=frame: _frame(d, f))  # type: ignore[misc]
+                found = attempt(lambda d=dataset, f=frame: _judged(d, f))  # type: ignore[misc]
             yield found if found is not None else (frame, _why_not(dataset))
 
 
@@ -68,6 +69,14 @@ def _opened(path: Path) -> FileDataset:
     return dataset
 
 
+def _judged(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels | str]:
+    """As ``_frame``, or why it is no picture, where we know better than a library."""
+    try:
+        return _frame(dataset, frame)
+    except VolumeInvalid as invalid:
+        return frame, str(invalid)
+
+
 def _frame(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels]:
     index = (frame.number or 1) - 1
     _check_claim(dataset, frame, index)
@@ -77,15 +86,15 @@ def _frame(dataset: FileDataset, frame: Frame) -> tuple[Frame, Pixels]:
         array = apply_color_lut(array, dataset)
     if frame.tone in ("palette", "colour"):
         if array.ndim != 3 or array.shape[:2] != frame.size[:2]:
-            raise VolumeInvalid("not a coloured picture")
+            raise VolumeInvalid("its pixels are no coloured picture of the size in its header")
         return frame, array[..., :3]
     if array.shape != frame.size[:2]:
-        raise VolumeInvalid("not a grey picture")
+        raise VolumeInvalid("its pixels are no grey picture of the size in its header")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise VolumeInvalid("not finite")
+        raise VolumeInvalid("it holds values that are not finite: replace them by numbers")
     if frame.lut:
-        looked_up = apply_modality_lut(array, _with_lut(dataset, index))
-        array = np.asarray(looked_up)
+        said = Groups.of_frame(dataset, index).of("PixelValueTransformationSequence")
+        array = np.asarray(apply_modality_lut(array, said))
         frame = replace(frame, rescale=replace(PLAIN, unit=frame.rescale.unit))
     return _as_shown(frame, array)
 
@@ -108,28 +117,22 @@ def _wider(dtype: np.dtype[Any]) -> type[np.signedinteger[Any]]:
     return np.int32 if dtype.itemsize < 4 else np.int64
 
 
-def _with_lut(dataset: FileDataset, index: int) -> Dataset:
-    """Where the table of a frame's values stands."""
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        return dataset
-    for groups in (
-        dataset.PerFrameFunctionalGroupsSequence[index],
-        dataset.SharedFunctionalGroupsSequence[0],
-    ):
-        for values in items(groups, "PixelValueTransformationSequence"):
-            return values
-    return dataset
-
-
 def _check_claim(dataset: FileDataset, frame: Frame, index: int) -> None:
     """Raise for compressed pixels that claim another size than the header: a decoder obeys."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if not syntax.is_encapsulated:
         return
     count = int(dataset.get("NumberOfFrames") or 1)
-    claim = claimed_size(get_frame(dataset.PixelData, index, number_of_frames=count))
+    table = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        table = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    stream = get_frame(dataset.PixelData, index, number_of_frames=count, extended_offsets=table)
+    claim = claimed_size(stream)
     if claim is not None and claim != frame.size[:2]:
-        raise VolumeInvalid("another size")
+        raise VolumeInvalid(
+            f"its compressed pixels are {claim[0]} × {claim[1]}, and its header says "
+            f"{frame.size[0]} × {frame.size[1]}"
+        )
 
 
 def _why_not(dataset: FileDataset | None) -> str:

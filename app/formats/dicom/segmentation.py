@@ -24,10 +24,11 @@ _BESIDE = 0.1
 _SPACED, _TURNED = 1e-3, 1e-3
 
 
-def planes_of(marks: Marks, placed: Arrangement) -> Iterator[tuple[int, int, Plane]]:
+def planes_of(marks: Marks, placed: Arrangement) -> Iterator[tuple[int, int | None, Plane]]:
     """For each frame: its slice in the stack, its segment's number, and where it is, bool (H, W).
 
-    Of a label map a frame comes once for each segment in it. Raises ``VolumeInvalid`` for a SEG
+    Of a label map a frame comes once for each segment in it. An empty frame of an object that
+    is ``whole`` has no number. Raises ``VolumeInvalid`` for a SEG
     that lies otherwise than the images, or marks a slice that is not there.
     """
     found = attempt(lambda: hd.seg.segread(marks.path))
@@ -41,8 +42,11 @@ def planes_of(marks: Marks, placed: Arrangement) -> Iterator[tuple[int, int, Pla
             plane = attempt(lambda n=number: found.get_stored_frame(n))  # type: ignore[misc]
             if plane is None:
                 raise VolumeInvalid(f"{marks.path}: frame {number} cannot be decoded")
-            if plane.any():
+            if marks.whole or plane.any():
                 slice_ = _slice_of(groups, plane, placed, f"{marks.path} frame {number}")
+                if not plane.any():
+                    yield slice_, None, plane
+                    continue
                 for segment, where in _by_segment(found, groups, plane, marks):
                     yield slice_, segment, where
     except Unclear as unclear:

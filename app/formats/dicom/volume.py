@@ -55,13 +55,15 @@ def read_stack(
         channels = [_grey(planes, ways, placed.frames[0].tone == "dark", where)]
     losses = [line for c in channels for line in loss_of(c, where, planes.dtype)]
     classes: Classes | None = None
+    unlabelled: frozenset[int] = frozenset()
     told: tuple[str, ...] = ()
     if marks is not None:
-        classes, told = read_classes(marks, placed, names, where)
+        classes, unlabelled, told = read_classes(marks, placed, names, where)
     gaps = placed.indices != tuple(range(len(placed.indices)))
     return CaseVolume(
         channels=tuple(channels),
         classes=classes,
+        unlabelled=unlabelled,
         geometry=placed.geometry,
         indices=placed.indices if gaps else (),
         source=_source(placed),

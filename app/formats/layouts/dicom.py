@@ -1,15 +1,15 @@
 """DICOM: every clean stack of a pile of files is a case, whatever the folders are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from app.core.errors import VolumeInvalid
 from app.formats.channels import choose_of_pictures
 from app.formats.dicom.header import is_dicom
-from app.formats.dicom.marks import class_names
+from app.formats.dicom.marks import Marks, class_names
 from app.formats.dicom.naming import names_of, place_of
-from app.formats.dicom.pile import read_pile
+from app.formats.dicom.pile import Pile, read_pile
 from app.formats.dicom.sorting import Stack, stacks_of
 from app.formats.dicom.volume import read_stack
 from app.formats.files import files_in, natural
@@ -36,19 +36,9 @@ class DicomSeries:
         named = sorted(
             zip(names_of(stacks, folder), stacks, strict=True), key=lambda one: natural(one[0])
         )
-        channels = list(choice.names)
-        if not options.masks:
-            plain = [
-                CaseFiles(name, partial(read_stack, stack, _where(stack), choice))
-                for name, stack in named
-            ]
-            return DataSet(plain, channels=channels, left_out=pile.left_out)
-        marks = [one for one in pile.marks if any(one.belong_to(stack) for stack in stacks)]
-        for one in pile.marks:
-            if one not in marks:
-                pile.left_out[str(one.path)] = "it refers to no series of this folder"
-        classes = class_names(marks)
-        marked = [
+        marks = _marks_of(pile, stacks) if options.masks else []
+        classes = class_names(marks) if marks else None
+        cases = [
             CaseFiles(
                 name,
                 partial(
@@ -56,13 +46,13 @@ class DicomSeries:
                     stack,
                     _where(stack),
                     choice,
-                    [one for one in marks if one.belong_to(stack)],
-                    classes,
+                    [one for one in marks if one.belong_to(stack)] if options.masks else None,
+                    classes or (),
                 ),
             )
             for name, stack in named
         ]
-        return DataSet(marked, classes if marks else None, channels, left_out=pile.left_out)
+        return DataSet(cases, classes, list(choice.names), left_out=pile.left_out)
 
     def detect(self, folder: Path) -> Detected | None:
         """By the files themselves: the first few are asked whether they are DICOM."""
@@ -74,6 +64,15 @@ class DicomSeries:
         if not found:
             return None
         return Detected("DICOM files", 3 if 2 * found > len(few) else 1)
+
+
+def _marks_of(pile: Pile, stacks: Sequence[Stack]) -> list[Marks]:
+    """The objects that mark any of the stacks; the others are left out."""
+    found = [one for one in pile.marks if any(one.belong_to(stack) for stack in stacks)]
+    for one in pile.marks:
+        if one not in found:
+            pile.left_out[str(one.path)] = "it refers to no series of this folder"
+    return found
 
 
 def _where(stack: Stack) -> Path:

@@ -62,7 +62,7 @@ class _Coco:
         }
         return found | ({"channels": files} if len(files) > 1 else {})
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         for reader, kept in self._sets.items():
             folder = () if reader is None else ("readings", reader)
             with self._target.path(*folder, "instances.json").open("w", encoding="utf-8") as file:
@@ -70,6 +70,7 @@ class _Coco:
         path = self._target.path("unlabelled.json")
         path.write_text(json.dumps({"images": self._unlabelled}), encoding="utf-8")
         self._description.write(self._target.path("sfumato.json"))
+        return ()
 
 
 class _Instances:

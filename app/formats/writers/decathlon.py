@@ -39,7 +39,7 @@ class _Task:
         self._pairs.append(pair | {"split": case.split.value} | slices_of(case))
         return remarks_on(case, f"the image holds its lowest value and the labels {UNLABELLED}")
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         about = self._about
         description: dict[str, Any] = {
             "name": about.project,
@@ -55,6 +55,7 @@ class _Task:
         path = self._target.path("dataset.json")
         text = json.dumps(description, indent=1, ensure_ascii=False)
         path.write_text(text, encoding="utf-8")
+        return ()
 
 
 WRITER: Writer = Decathlon()

@@ -35,8 +35,9 @@ class _Files:
         self._description.add(case, slices_of(case))
         return remarks_on(case, f"the image holds its lowest value and the labels {UNLABELLED}")
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         self._description.write(self._target.path("sfumato.json"))
+        return ()
 
 
 WRITER: Writer = NiftiFiles()

@@ -56,12 +56,13 @@ class _Raw:
         self._cases[case.name] = {"split": case.split.value} | slices_of(case)
         return remarks_on(case, "the image holds its lowest value and the labels the ignore label")
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         training = self._splits[Split.POOL] + self._splits[Split.VALIDATION]
+        labels = self._labels()
         description: dict[str, Any] = {
             "name": self._about.project,
             "channel_names": {str(n): name for n, name in enumerate(self._about.channels)},
-            "labels": self._labels(),
+            "labels": labels,
             "numTraining": len(training),
             "file_ending": ".nii.gz",
             "classes": list(self._about.classes),
@@ -71,9 +72,20 @@ class _Raw:
             # The default reader takes no grid with a tilt.
             description["overwrite_image_reader_writer"] = "NibabelIO"
         self._write("dataset.json", description)
-        if self._splits[Split.VALIDATION] and self._splits[Split.POOL]:
-            fold = {"train": self._splits[Split.POOL], "val": self._splits[Split.VALIDATION]}
-            self._write("splits_final.json", [fold])
+        renamed = [
+            f"nnU-Net keeps names of its own: the class {name!r} is called {label!r} there"
+            for name, label in zip(self._about.classes, labels, strict=False)
+            if name != label
+        ]
+        if not (self._splits[Split.VALIDATION] and self._splits[Split.POOL]):
+            return renamed
+        fold = {"train": self._splits[Split.POOL], "val": self._splits[Split.VALIDATION]}
+        self._write("splits_final.json", [fold])
+        line = (
+            f"nnU-Net looks for splits_final.json in nnUNet_preprocessed/{self._folder}: "
+            "copy it there before training, and train fold 0"
+        )
+        return [*renamed, line]
 
     def _labels(self) -> dict[str, int]:
         """Names by number, as nnU-Net wants them; ours are kept beside them as "classes"."""

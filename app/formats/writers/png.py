@@ -49,8 +49,9 @@ class _Pictures:
             path = self._target.path(*folder, case.name, picture_name(case.indices[slice_]))
             path.write_bytes(reading.pngs[slice_] or b"")
 
-    def close(self) -> None:
+    def close(self) -> Sequence[str]:
         self._description.write(self._target.path("sfumato.json"))
+        return ()
 
 
 WRITER: Writer = Pictures()

@@ -16,9 +16,11 @@ import {
 } from "./transfer";
 
 const text = t.transfers;
-const REFRESH_SECONDS = 5;
-/** How many are listed; all of them are a request away. */
+/** Reports may be long: what runs tells of itself, the list need not be asked often. */
+const REFRESH_SECONDS = 15;
+/** How many more are listed at a time, and at most. */
 const LISTED = 20;
+const MOST_LISTED = 200;
 
 /** A transfer as its events tell of it, until it has ended; null while there is none. */
 export function useTransfer(given: Transfer | null, onEnd: () => void): Transfer | null {
@@ -102,16 +104,17 @@ export function TransferView(props: { transfer: Transfer; onChange: () => void }
 /** All of a project's transfers, newest first; also those of the command line. */
 export function TransfersPanel(props: { project: string; version: number; onChange: () => void }) {
   const { project } = props;
+  const [limit, setLimit] = useState(LISTED);
   const transfers = useLoaded(
     () =>
       data(
         api.GET("/projects/{name}/transfers", {
-          params: { path: { name: project }, query: { limit: LISTED } },
+          params: { path: { name: project }, query: { limit } },
         }),
       ),
     project,
   );
-  useEffect(() => void transfers.reload(), [props.version, transfers.reload]);
+  useEffect(() => void transfers.reload(), [props.version, limit, transfers.reload]);
   useRepeat(() => void transfers.reload(), REFRESH_SECONDS);
   const found = transfers.value?.items ?? [];
   return (
@@ -128,7 +131,14 @@ export function TransfersPanel(props: { project: string; version: number; onChan
           }}
         />
       ))}
-      {typeof transfers.value?.next === "number" && <p class="small">{text.older(LISTED)}</p>}
+      {typeof transfers.value?.next === "number" && limit < MOST_LISTED && (
+        <button
+          type="button"
+          onClick={() => setLimit((before) => Math.min(before + LISTED, MOST_LISTED))}
+        >
+          {text.older}
+        </button>
+      )}
     </Panel>
   );
 }
