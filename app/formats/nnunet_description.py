@@ -55,6 +55,8 @@ def description_in(folder: Path) -> NnUNetDescription:
             raise TypeError("dataset is not a mapping")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VolumeInvalid(f"{path} is not a description of nnU-Net v2: {error!r}") from error
+    if not channels:
+        raise VolumeInvalid(f"{path} names no channels: there is nothing to import")
     if len(own) == len(labels.classes):
         # An export of ours keeps the names that nnU-Net could not have.
         labels = NnUNetLabels(checked_classes(own, path), labels.ignore, labels.warnings)

@@ -135,6 +135,8 @@ def _reader(
                 f"case {name!r} has no label map labelsTr/{name}{about.ending}: add it, or import "
                 "without masks"
             )
+        if not files.images:
+            raise VolumeInvalid(f"{about.path} lists no images of the case {name!r}")
         if about.ending.lower() in PICTURES:
             return read_picture_case(
                 name, files.images, label, choice, about.path, about.labels.ignore
