@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.formats.case import ChannelStack as ChannelStack
     from app.formats.layout import CaseFiles as CaseFiles
     from app.formats.layout import DataSet as DataSet
+    from app.formats.layout import Detected as Detected
     from app.formats.layout import Layout as Layout
     from app.formats.layout import ReadOptions as ReadOptions
     from worker.acquisition.measure import Measure as Measure
@@ -27,6 +28,7 @@ _HOMES = {
     "CaseFiles": "app.formats.layout",
     "CaseVolume": "app.formats.case",
     "ChannelStack": "app.formats.case",
+    "Detected": "app.formats.layout",
     "DataSet": "app.formats.layout",
     "Geometry": "app.core.geometry",
     "Layout": "app.formats.layout",
