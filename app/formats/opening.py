@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.core.errors import VolumeInvalid
+from app.core.errors import SfumatoError, VolumeInvalid
 from app.core.splits import Split
 from app.formats.detecting import detect_layout
 from app.formats.files import is_left_behind
@@ -66,23 +67,40 @@ class Words:
 
 
 def open_folder(request: Request) -> tuple[DataSet, Listing]:
-    """List what lies at the folder's top, or in the one folder that it holds."""
+    """List what lies at the folder's top, or in the one folder that it holds.
+
+    Raises ``VolumeInvalid``, ``UnknownName``, ``CannotLoad``, and nothing else whatever lies there.
+    """
     said = Words(request.folder)
-    there = [f for f in request.folder.iterdir() if not is_left_behind(f.name)]
-    inside = [f for f in there if f.is_dir()]
-    if there == inside and len(inside) == 1 and inside[0].name not in OF_LAYOUTS:
-        # Nothing but a folder: as archives are packed, and as people point at one.
-        return open_folder(replace(request, folder=inside[0]))
     try:
-        opened = _list(request, said)
+        return _opened(request, said)
     except VolumeInvalid as error:
-        if len(inside) == 1:
-            try:
-                return open_folder(replace(request, folder=inside[0]))
-            except VolumeInvalid:
-                pass  # the error of the folder that was named says more
         raise VolumeInvalid(said.of(str(error))) from error
-    return opened
+    except SfumatoError:
+        raise
+    except Exception as error:
+        raise VolumeInvalid(
+            f"the folder cannot be listed: a reader failed with {type(error).__name__}, which "
+            "should not happen: please report it"
+        ) from error
+
+
+def _opened(request: Request, said: Words) -> tuple[DataSet, Listing]:
+    there = [f for f in request.folder.iterdir() if not is_left_behind(f.name)]
+    # A link may lead anywhere, also back.
+    inside = [f for f in there if f.is_dir() and not f.is_symlink()]
+    deeper = replace(request, folder=inside[0]) if len(inside) == 1 else None
+    if deeper and there == inside and deeper.folder.name not in OF_LAYOUTS:
+        # Nothing but a folder: as archives are packed, and as people point at one.
+        return _opened(deeper, said)
+    try:
+        return _list(request, said)
+    except VolumeInvalid:
+        if deeper:
+            # The error of the folder that was named says more.
+            with suppress(VolumeInvalid):
+                return _opened(deeper, said)
+        raise
 
 
 def _list(request: Request, said: Words) -> tuple[DataSet, Listing]:

@@ -25,13 +25,14 @@ SLICES_AT_ONCE, _BYTES = 64, 2_000_000
 class Handling:
     """How a case becomes one of a project.
 
-    ``channels``: which of the case's is each of the project's; ``classes``: the project's names,
-    or None where masks are not wanted; ``merge``: one foreground class of all; ``encode``: false
-    to be told of the case alone.
+    ``channels``: which of the case's is each of the project's; ``classes``: the project's number
+    of each of the data set's, or None where masks are not wanted; ``names``: of the project's;
+    ``merge``: one foreground class of all; ``encode``: false to be told of the case alone.
     """
 
     channels: tuple[int, ...]
-    classes: tuple[str, ...] | None = None
+    classes: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
     merge: bool = False
     encode: bool = True
 
@@ -56,7 +57,7 @@ class SlicesRead:
 
 @dataclass(frozen=True)
 class CaseEnded:
-    """The case is whole, or was refused in words; then nothing of it has come."""
+    """The case is whole, or was refused in words: nearly always before any slice of it came."""
 
     refused: str | None = None
 
@@ -109,25 +110,21 @@ class LocalSource:
         said = Words(self._request.folder)
         try:
             volume, classes = _checked(files, handling)
-            begun = _begun(volume, classes, said)
+            yield _begun(volume, classes, said)
+            for part in _parts(volume, classes) if handling.encode else ():
+                yield SlicesRead(part)
         except SfumatoError as error:
             yield CaseEnded(said.of(str(error)))
-            return
         except MemoryError:
             yield CaseEnded("it needs more memory than this machine has: cut it into parts")
-            return
         except Exception as error:
             # No file ever stops another. What a library says may quote a header: left out.
             yield CaseEnded(
                 f"it cannot be read: a reader failed with {type(error).__name__}, which should "
                 "not happen: convert the file with another program, and please report it"
             )
-            return
-        yield begun
-        if handling.encode:
-            for part in _parts(volume, classes):
-                yield SlicesRead(part)
-        yield CaseEnded()
+        else:
+            yield CaseEnded()
 
 
 def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes | None]:
@@ -143,16 +140,20 @@ def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes 
         return volume, None
     if volume.classes is None:
         raise VolumeInvalid(f"case {files.name!r} has an image but no label")
-    classes = (volume.classes > 0).astype(np.uint8) if handling.merge else volume.classes
+    if handling.merge:
+        return volume, (volume.classes > 0).astype(np.uint8)
     labelled = [n for n in range(volume.depth) if n not in volume.unlabelled]
-    highest = max((int(classes[n].max()) for n in labelled), default=0)
+    highest = max((int(volume.classes[n].max()) for n in labelled), default=0)
     if highest >= len(handling.classes):
         raise VolumeInvalid(
-            f"the labels of case {files.name!r} go up to {highest}, but the project has only the "
-            f"classes {', '.join(handling.classes)}: merge them with --merge-labels, "
-            "or use a project with more classes"
+            f"the labels of case {files.name!r} go up to {highest}, but there are only the classes "
+            f"{', '.join(handling.names)}: merge them with --merge-labels, or use a project with "
+            "more classes"
         )
-    return volume, classes
+    # What unlabelled slices hold is nobody's: any number will do.
+    numbers = np.zeros(256, dtype=np.uint8)
+    numbers[: len(handling.classes)] = handling.classes
+    return volume, numbers[volume.classes]
 
 
 def _begun(volume: CaseVolume, classes: Classes | None, said: Words) -> CaseBegun:

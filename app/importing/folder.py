@@ -71,6 +71,7 @@ class _Plan:
     """What is to be done with the cases of a listing."""
 
     listing: Listing
+    warnings: tuple[str, ...]
     names: Names
     splits: dict[str, Split]
     project: str
@@ -97,7 +98,11 @@ def _plan(
         settings = ProjectSettings.model_validate(
             {"classes": found.classes, "channels": found.channels}
         )
+    classes, renamed = class_order(
+        settings.classes, listing.classes if options.masks and not options.merge else None
+    )
     return _Plan(
+        warnings=(*listing.warnings, *renamed),
         listing=listing,
         names=names,
         splits=_splits(listing, names, options),
@@ -105,7 +110,8 @@ def _plan(
         settings=settings,
         handling=Handling(
             channels=tuple(channel_order(tuple(settings.channels), listing.channels)),
-            classes=tuple(settings.classes) if options.masks else None,
+            classes=classes if options.masks else None,
+            names=tuple(settings.classes),
             merge=options.merge,
             encode=not options.check,
         ),
@@ -154,7 +160,7 @@ class _Import:
             layout=listing.layout, found=self._words(listing.found), checked=options.check
         )
         self._leave_out(listing.left_out)
-        self.report.warn("", *map(self._words, listing.warnings))
+        self.report.warn("", *map(self._words, plan.warnings))
 
     def run(self, source: Source) -> ImportReport:
         """Take in all cases."""
@@ -179,8 +185,11 @@ class _Import:
                 failed = str(error)
             if isinstance(event, CaseEnded):
                 if failed is not None:
-                    self._keeping.drop()
-                    self.report.refused[name] = self._words(failed)
+                    there = self._keeping.drop()
+                    stays = (
+                        f"; {there} of its slices had come in by then, and stay" if there else ""
+                    )
+                    self.report.refused[name] = self._words(failed) + stays
                 begun, failed = None, None
                 self._done += 1
                 following = names[number + 1] if number + 1 < len(names) else None
@@ -221,8 +230,13 @@ class _Import:
         )
 
     def _leave_out(self, files: Mapping[str, str]) -> None:
-        words = self._words
-        self.report.left_out |= {words(file): words(why) for file, why in files.items()}
+        for file, why in files.items():
+            name = key = self._words(file)
+            again = 2
+            # Names that are withheld look alike: each file has its line.
+            while key in self.report.left_out:
+                key, again = f"{name} ({again})", again + 1
+            self.report.left_out[key] = self._words(why)
 
     def _tell(self, case: str | None) -> None:
         total = len(self._plan.names.kept)
@@ -244,6 +258,34 @@ def channel_order(kept: Sequence[str], offered: Sequence[str]) -> list[int]:
             f"{', '.join(offered)}: name them with --channel, or import into another project"
         )
     return [places[name.casefold()] for name in kept]
+
+
+def class_order(
+    kept: Sequence[str], offered: Sequence[str] | None
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The project's number of each class of a data set, by its name; and what to tell.
+
+    A data set that names none has the project's, in their order; so has one of the same number
+    of classes of which only one, or none but the background, goes by another name. Raises
+    ``VolumeInvalid`` where a name is none of the project's.
+    """
+    if offered is None:
+        return tuple(range(len(kept))), ()
+    places = {name.casefold(): number for number, name in enumerate(kept)}
+    numbers = [places.get(name.casefold()) for name in offered]
+    numbers[0] = 0 if numbers[0] is None else numbers[0]
+    unknown = [n for n, number in enumerate(numbers) if number is None]
+    free = [n for n in range(len(kept)) if n not in numbers]
+    if len(unknown) == len(free) == 1:
+        numbers[unknown[0]] = free[0]
+        told = f"the class {offered[unknown[0]]!r} is taken for {kept[free[0]]!r} of the project"
+        return tuple(n for n in numbers if n is not None), (told,)
+    if unknown or len(set(numbers)) < len(numbers):
+        raise VolumeInvalid(
+            f"the project has the classes {', '.join(kept)}, the data set {', '.join(offered)}: "
+            "name them alike, merge them with --merge-labels, or import into another project"
+        )
+    return tuple(n for n in numbers if n is not None), ()
 
 
 def _found(database: Database, name: str) -> Project | None:

@@ -105,9 +105,10 @@ class Keeping:
             if job is not None:
                 self.retraining.add(job.queue)
 
-    def drop(self) -> None:
-        """The case was refused."""
+    def drop(self) -> int:
+        """The case was refused; returns how many of its slices had come in by then."""
         self._held = []
+        return self._added
 
     def _of_case(self) -> IncomingCase:
         if self._case is None:
@@ -119,12 +120,13 @@ class Keeping:
         if project is None:
             raise RuntimeError("no project was opened")
         masks = self._options.masks
+        compared = frozenset(self._known.slices) if self._known else frozenset()
         for start in range(0, len(slices), SLICES_AT_ONCE):
             part = slices[start : start + SLICES_AT_ONCE]
             began = time.monotonic()
             new = self._retried(
                 lambda part=part: self._written(  # type: ignore[misc]
-                    lambda s: keep_slices(s, project, case, part, masks)
+                    lambda s: keep_slices(s, project, case, part, masks, compared)
                 )
             )
             self._added += new

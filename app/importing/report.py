@@ -6,7 +6,7 @@ from typing import Any
 from app.core.splits import Split
 from app.formats.facts import CaseFacts
 
-# More cases or files than this are counted, not listed: a report is read by people.
+# More cases or files than this are counted under "unlisted": a report is read by people.
 LISTED = 5000
 
 
@@ -82,7 +82,11 @@ class ImportReport:
         """As JSON has it."""
         kept = asdict(self)
         del kept["retraining"]
-        kept["taken"] = kept["taken"][:LISTED]
-        for part in ("refused", "left_out", "warnings"):
-            kept[part] = dict(list(kept[part].items())[:LISTED])
+        kept["unlisted"] = {}
+        for part in ("taken", "refused", "left_out", "warnings"):
+            found = kept[part]
+            if len(found) > LISTED:
+                kept["unlisted"][part] = len(found) - LISTED
+                listed = list(found)[:LISTED]
+                kept[part] = {k: found[k] for k in listed} if isinstance(found, dict) else listed
         return kept

@@ -1,6 +1,6 @@
 """Cases on their way in: some slices at a time, so that others can write in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -116,8 +116,11 @@ def keep_slices(
     incoming: IncomingCase,
     slices: Sequence[PreparedSlice],
     masks: Masks | None,
+    compared: Collection[int] = (),
 ) -> int:
     """Keep some slices of a case, which is made if need be; returns how many are new.
+
+    ``compared``: indices of slices that were there and are known to show the same (``is_known``).
 
     ``masks``: ``oracle`` hides the pool's masks for the simulated annotators, ``pool`` makes them
     labels; validation and test masks are labels in both. Raises ``AlreadyExists`` for other pixels
@@ -140,7 +143,14 @@ def keep_slices(
     new = len(fresh)
     for one in slices:
         if one.index in there:
-            added = add_slice(session, case, one.index, one.images, len(project.channels))
+            added = add_slice(
+                session,
+                case,
+                one.index,
+                one.images,
+                len(project.channels),
+                same=one.index in compared,
+            )
             ids[one.index] = added.slice.id
             new += added.created
     drawn = {ids[one.index]: one.mask for one in slices if one.mask is not None}

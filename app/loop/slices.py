@@ -90,11 +90,17 @@ class AddedSlice:
 
 
 def add_slice(
-    session: Session, case: Case, index: int, images: Mapping[int, PreparedImage], channels: int = 1
+    session: Session,
+    case: Case,
+    index: int,
+    images: Mapping[int, PreparedImage],
+    channels: int = 1,
+    same: bool = False,
 ) -> AddedSlice:
     """Keep channels of a slice, by their places among the ``channels`` of the project.
 
-    The same bytes again at the same place are the same image. Raises ``AlreadyExists`` for other
+    The same bytes again at the same place are the same image; ``same``: what is there was
+    compared before, outside of a transaction. Raises ``AlreadyExists`` for other
     pixels, ``InvalidInput`` for channels or slices of the case that differ in size.
     """
     if not 0 <= index <= LARGEST_INDEX:
@@ -120,7 +126,7 @@ def add_slice(
     new = {
         number: i
         for number, i in images.items()
-        if _is_new(session, i, known.get(number), slice_, case)
+        if not (same and number in known) and _is_new(session, i, known.get(number), slice_, case)
     }
     for image in new.values():
         if (image.height, image.width) != (slice_.height, slice_.width):

@@ -13,10 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from app.core.errors import InvalidInput, VolumeInvalid
+from app.core.pixels import decode
 from app.core.project_settings import ProjectSettings
 from app.importing import ImportOptions, ImportStopped, import_folder, keeping
 from app.loop.projects import create_project
-from app.store import Case, Project, Slice, Transfer
+from app.store import Case, Mask, Project, Slice, Transfer, blobs
 from app.transfers.terminal import import_data_set
 from tests.conftest import picture
 from tests.plugins import installed, write_package
@@ -294,3 +295,58 @@ def test_what_brings_its_reader_down_is_named_and_the_others_come_in(database, t
     assert "ended with code 9" in report.refused["b"]
     assert "KeyError" in report.refused["c"]
     assert "patient" not in report.refused["c"]
+
+
+def decathlon(folder, classes, marked: int):
+    """A task of one case in which class ``marked`` is in one corner."""
+    write(folder / "imagesTr" / f"{folder.name}.nii.gz", seed=marked)
+    marks = np.zeros((8, 9, 5), np.uint8)
+    marks[:3, :3] = marked
+    (folder / "labelsTr").mkdir()
+    image = nib.load(folder / "imagesTr" / f"{folder.name}.nii.gz")
+    nib.save(nib.Nifti1Image(marks, image.affine), folder / "labelsTr" / f"{folder.name}.nii.gz")
+    file = f"./imagesTr/{folder.name}.nii.gz"
+    described = {
+        "labels": {str(n): name for n, name in enumerate(classes)},
+        "modality": {"0": "CT"},
+        "training": [{"image": file, "label": file.replace("images", "labels")}],
+    }
+    (folder / "dataset.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_classes_are_matched_by_name(database, tmp_path):
+    pool = {"masks": "pool", "validation": 0.0, "test": 0.0}
+    first = decathlon(tmp_path / "a", ["background", "liver", "kidney"], 1)
+    second = decathlon(tmp_path / "b", ["background", "Kidney", "liver"], 2)
+    assert taken_in(database, first, "msd", **pool).taken[0].classes == ["background", "liver"]
+    assert taken_in(database, second, "msd", **pool).taken[0].classes == ["background", "liver"]
+    with database.reading() as session:
+        query = select(Mask.sha256).join(Slice, Slice.id == Mask.slice_id)
+        masks = {decode(blobs.get(session, sha256)).max() for sha256 in session.scalars(query)}
+    assert masks == {1}
+    third = decathlon(tmp_path / "c", ["background", "spleen", "liver"], 1)
+    report = taken_in(database, third, "msd", **pool)
+    assert "'spleen' is taken for 'kidney'" in report.warnings[""][0]
+    fourth = decathlon(tmp_path / "d", ["background", "spleen", "heart"], 1)
+    with pytest.raises(VolumeInvalid, match="name them alike"):
+        taken_in(database, fourth, "msd", **pool)
+    # Without masks their names are of no matter.
+    assert taken_in(database, fourth, "msd").cases == 1
+
+
+def test_links_that_lead_back_and_layouts_that_fail_are_told_in_words(database, tmp_path):
+    (tmp_path / "loop").mkdir()
+    (tmp_path / "loop" / "x").symlink_to(tmp_path / "loop")
+    with pytest.raises(VolumeInvalid, match="no layout that is known"):
+        taken_in(database, tmp_path / "loop", "auto")
+
+
+def test_each_file_whose_name_is_withheld_has_its_line(database, tmp_path):
+    folder = tmp_path / "set"
+    write(folder / "Erika Mustermann.nii.gz")
+    for name in ("Arztbrief Eins.pdf", "Arztbrief Zwei.pdf"):
+        (folder / name).write_bytes(b"letter")
+    report = taken_in(database, folder, pseudonyms=tmp_path / "key.csv")
+    assert len(report.left_out) == 2
+    assert "Arztbrief" not in str(report.to_dict())

@@ -133,6 +133,7 @@ def size_of(header: Header) -> tuple[tuple[int, int, int], int]:
     bits = _bits(dataset, extent.keyword)
     if min(rows, columns, samples, count) < 1 or samples not in (1, 3) or bits not in _BITS:
         raise Unclear("Rows, Columns, SamplesPerPixel, NumberOfFrames or BitsAllocated is wrong")
+    _check_high_bit(dataset)
     if rows * columns > _LARGEST:
         raise Incomplete(f"it claims {rows} × {columns} pixels, more than is read")
     thinned = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
@@ -151,6 +152,16 @@ def size_of(header: Header) -> tuple[tuple[int, int, int], int]:
     elif expected > _UNFOLDED + _TIMES * extent.length:
         raise Incomplete(f"it claims that {extent.length} bytes unfold to {expected} of pixels")
     return (rows, columns, samples), count
+
+
+def _check_high_bit(dataset: Dataset) -> None:
+    """Raise ``Incomplete`` where values do not end at the bit that they must, and mean nothing."""
+    stored, high = whole(dataset, "BitsStored"), whole(dataset, "HighBit")
+    if stored is not None and high is not None and high != stored - 1:
+        raise Incomplete(
+            f"its values of {stored} bits are said to end at bit {high}, which programs read in "
+            f"different ways: write it again with HighBit {stored - 1}"
+        )
 
 
 def _film(dataset: FileDataset) -> str | None:

@@ -17,6 +17,8 @@ Whole = npt.NDArray[np.int64]
 
 # A slice beside its even place: a part of the distance that is refused, and mm that are told.
 _REFUSED, _TOLD = 0.05, 0.01
+# How far a gap may be from whole multiples of the distance, in distances.
+_MULTIPLE = 0.1
 # Two frames nearer than this part of the usual distance, or than so many mm, are at one place.
 _SAME, _SAME_MM = 0.05, 1e-3
 # A stack of more places has slices that belong to something else, however even the distances.
@@ -90,11 +92,21 @@ def _steps(
     # The lower of the two in the middle: half of the gaps may be wide ones.
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     counts = np.maximum(np.rint(gaps / usual), 1)
+    # Over a wide gap the rounding of a single distance adds up: the mean of all tells better.
+    usual = float(gaps[counts == 1].mean())
+    counts = np.maximum(np.rint(gaps / usual), 1)
     if counts.sum() > max(_MOST_PLACES, 4 * len(frames)):
         raise VolumeInvalid(
             f"{where}: its slices lie {usual:.4g} mm apart, and {_between(frames, gaps)} are "
             f"{float(gaps.max()):.4g} mm apart: they belong to different stacks, import each from "
             "a folder of its own"
+        )
+    beside = np.abs(gaps / usual - counts)[counts > 1]
+    if beside.size and beside.max() > _MULTIPLE:
+        raise VolumeInvalid(
+            f"{where}: its slices lie {usual:.4g} mm apart, and {_between(frames, gaps)} are "
+            f"{float(gaps.max()):.4g} mm apart, which is no whole multiple: if these are two "
+            "stacks, import each from a folder of its own"
         )
     numbers: Whole = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     step = (positions[-1] - positions[0]) / float(numbers[-1])
