@@ -113,7 +113,8 @@ def _plan(
             classes=classes if options.masks else None,
             names=tuple(settings.classes),
             merge=options.merge,
-            encode=not options.check,
+            # A project that is there is compared with, also where nothing is kept.
+            encode=not options.check or found is not None,
         ),
     )
 

@@ -53,6 +53,7 @@ class Keeping:
         # Slices of a case that is there already, until all of it has been compared.
         self._held: list[PreparedSlice] = []
         self._added = 0
+        self._unseen = 0
         self.new = 0
         self.known = 0
         self.retraining: set[str] = set()
@@ -76,15 +77,16 @@ class Keeping:
                 f"the case {case.name!r} is in the split {self._known.split}, not {case.split}: "
                 "splits are by case, so that no patient is in two of them"
             )
-        if self._options.check:
-            there = len(self._known.slices) if self._known else 0
-            self.known += there
-            self.new += max(facts.slices - there, 0)
+        self._unseen = facts.slices
 
     def add(self, slices: Sequence[PreparedSlice]) -> None:
         """Keep some slices. Raises ``AlreadyExists`` where others are there."""
+        self._unseen -= len(slices)
         if self._known is None:
-            self._keep(slices)
+            if self._options.check:
+                self.new += len(slices)
+            else:
+                self._keep(slices)
             return
         case = self._of_case()
         with self._database.reading() as session:
@@ -97,7 +99,10 @@ class Keeping:
     def end(self) -> None:
         """The case is whole."""
         held, self._held = self._held, []
-        if held:
+        if self._options.check:
+            # A project that is not there has nothing to compare with: slices were only counted.
+            self.new += len(held) + self._unseen
+        elif held:
             self._keep(held)
         if self._added and self._project is not None:
             project_id = self._project.id

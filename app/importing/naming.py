@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from app.formats.files import files_in
 from app.formats.opening import OF_LAYOUTS
 
 _HEADER = ("pseudonym", "name")
+_OURS = re.compile(r"case-([0-9a-f]{6})-([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def safe_names(raw: Sequence[str]) -> Names:
 class Pseudonyms:
     """A table of pseudonyms and names in a file of the user's; never in the database.
 
-    Names that are not in it yet get the next number, and are added before anything is kept.
+    A pseudonym is ``case-MARK-NUMBER``: the mark is drawn once for each file, so that cases of
+    two files never go by one pseudonym. Names that are not in it yet get the next number, and are
+    added before anything is kept.
     """
 
     def __init__(self, path: Path, folder: Path) -> None:
@@ -52,15 +56,16 @@ class Pseudonyms:
         self._path = path
         self._known = _read(path)
         parts = {part for file in files_in(folder) for part in file.relative_to(folder).parts}
-        stems = {part.split(".")[0] for part in parts}
-        self._withheld = {p for p in parts | stems | {folder.name} if len(p) > 1} - OF_LAYOUTS
+        parts |= {part.split(".")[0] for part in parts} | {folder.name}
+        self._withheld = {part for part in parts if len(part) > 1} - OF_LAYOUTS
 
     def names(self, raw: Sequence[str]) -> Names:
         """The pseudonyms of these names. Raises ``InvalidInput`` if the file cannot be written."""
         new = [name for name in dict.fromkeys(raw) if name not in self._known]
-        numbers = [int(p[5:]) for p in self._known.values() if re.fullmatch(r"case-[0-9]+", p)]
-        first = max(numbers, default=0) + 1
-        added = {name: f"case-{first + n:04}" for n, name in enumerate(new)}
+        ours = [found for p in self._known.values() if (found := _OURS.fullmatch(p))]
+        mark = ours[0][1] if ours else secrets.token_hex(3)
+        first = max((int(found[2]) for found in ours), default=0) + 1
+        added = {name: f"case-{mark}-{first + n:04}" for n, name in enumerate(new)}
         if added:
             self._known |= added
             self._write()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from app.core.errors import InvalidInput
+from app.core.errors import InvalidInput, SfumatoError
 from app.core.geometry import Plane
 from app.formats.layout import ReadOptions
 from app.loop.datasets import Masks
@@ -58,7 +58,10 @@ class ImportOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """For the record of an import: how it was asked for, without what is the machine's."""
-        own = ("check", "pseudonyms", "processes")
+        own = {"check", "pseudonyms", "processes"}
+        if self.pseudonyms:
+            # Patterns of file names may hold what the pseudonyms are to hide.
+            own |= {"images", "labels"}
         kept = {k: v for k, v in vars(self).items() if k not in own}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
 
@@ -73,7 +76,7 @@ class Progress:
     case: str | None
 
 
-class ImportStopped(Exception):
+class ImportStopped(SfumatoError):
     """Whoever watches asked for the import to stop: what is kept stays, and it can go on."""
 
 

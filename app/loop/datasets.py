@@ -103,7 +103,8 @@ def is_known(
         if not same:
             raise AlreadyExists(
                 f"slice {incoming.index} of case {name!r} is there already with other pixels: "
-                "use another index or another case"
+                "another case, or another version of it, goes by this name in the project; give "
+                "its files another name, or import into another project"
             )
     return incoming.images.keys() <= known.images.keys() and (
         incoming.mask is None or known.answered

@@ -54,6 +54,9 @@ def _steps(planned: Deletion, by: Account | None) -> Iterator[Step]:
 
 def _announce(planned: Deletion, by: Account | None, session: Session) -> None:
     """Put into the audit what goes, by whose word; a project's jobs end here."""
+    project = session.get(Project, planned.project_id)
+    if project is not None:
+        transfers.forget_archives(session, project.name)
     if planned.kind == "project":
         planned.jobs += deleted_work.cancel_all(session, planned.project_id)
     detail = {

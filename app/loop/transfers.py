@@ -1,5 +1,6 @@
 """Imports and exports: asked for, claimed by a server, watched, ended, or taken back."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, 
 
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
+# A command is nobody's to give again: it may be late for a while.
+_OF_COMMANDS = timedelta(minutes=10)
 
 
 class TransferLost(Exception):
@@ -147,12 +150,13 @@ def end(
 
 def take_back(session: Session, now: datetime, stale: timedelta) -> None:
     """What a server that ended had begun waits again; a command line's has failed."""
-    lost = session.scalars(
-        select(Transfer).where(
-            Transfer.state == JobState.RUNNING, Transfer.heartbeat_at < now - stale
-        )
+    quiet = select(Transfer).where(
+        Transfer.state == JobState.RUNNING, Transfer.heartbeat_at < now - stale
     )
-    for transfer in lost:
+    for transfer in session.scalars(quiet):
+        seen = transfer.heartbeat_at
+        if transfer.folder is None and seen is not None and seen > now - _OF_COMMANDS:
+            continue
         if transfer.folder is not None and transfer.attempt < _MOST_ATTEMPTS:
             transfer.state = JobState.QUEUED
             continue
@@ -234,26 +238,37 @@ def forget_project(session: Session, project: str) -> None:
 
 
 def forget_case(session: Session, project: str, case: str) -> None:
-    """Take a case out of the reports of a project."""
+    """Take a case out of all that is kept of a project's imports and exports."""
+    word = re.compile(rf"(?<![\w.-]){re.escape(case)}(?![\w-])")
     for transfer in session.scalars(select(Transfer).where(Transfer.project == project)):
-        if transfer.report is not None:
-            transfer.report = _without(transfer.report, case)
+        for part in ("options", "progress", "report", "error"):
+            setattr(transfer, part, _without(getattr(transfer, part), word))
 
 
-def _without(report: dict[str, Any], case: str) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for part, found in report.items():
-        if isinstance(found, dict):
-            kept[part] = {
-                name: said
-                for name, said in found.items()
-                if name != case and case not in name.split("/")
-            }
-        elif part == "taken":
-            kept[part] = [one for one in found if one.get("name") != case]
-        else:
-            kept[part] = found
+def _without(kept: Any, word: re.Pattern[str]) -> Any:
+    """JSON without the entries that are of a case, and without its name in others."""
+    if isinstance(kept, str):
+        return word.sub("(deleted)", kept)
+    if isinstance(kept, list):
+        of_others = [one for one in kept if not (isinstance(one, dict) and _is_of(one, word))]
+        return [_without(one, word) for one in of_others]
+    if isinstance(kept, dict):
+        return {k: _without(v, word) for k, v in kept.items() if not word.search(k)}
     return kept
+
+
+def _is_of(entry: dict[str, Any], word: re.Pattern[str]) -> bool:
+    name = entry.get("name")
+    return isinstance(name, str) and word.fullmatch(name) is not None
+
+
+def forget_archives(session: Session, project: str) -> None:
+    """Exports that are done are given out no more: they hold what is being deleted.
+
+    Their bytes go from the disk with the next sweeps.
+    """
+    done = Transfer.state.not_in(ACTIVE_STATES)
+    session.execute(update(Transfer).where(Transfer.project == project, done).values(folder=None))
 
 
 def folders_needed(session: Session) -> tuple[set[str], set[str]]:

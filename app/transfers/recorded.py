@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.core.errors import SfumatoError
+from app.importing.options import ImportStopped
 from app.loop import transfers
 from app.store import Database, JobState, TransferKind, utc_now
 from app.transfers.held import Held
@@ -20,9 +21,17 @@ class Record(Held):
 
 @contextmanager
 def recorded(
-    database: Database, kind: TransferKind, project: str, layout: str, options: dict[str, Any]
+    database: Database,
+    kind: TransferKind,
+    project: str,
+    layout: str,
+    options: dict[str, Any],
+    discreet: bool = False,
 ) -> Iterator[Record]:
-    """Note a transfer, beat for it, and note how it ended."""
+    """Note a transfer, beat for it, and note how it ended.
+
+    ``discreet``: what goes wrong is not kept in words, as these may hold names of files.
+    """
     with database.writing() as session:
         asked = transfers.ask(session, kind, project, layout, options, None)
         held = transfers.claim(session, asked.id, utc_now())
@@ -34,8 +43,11 @@ def recorded(
             try:
                 yield record
                 state, error = JobState.SUCCEEDED, ""
+            except ImportStopped as stopped:
+                state, error = JobState.CANCELLED, str(stopped)
+                raise
             except SfumatoError as wrong:
-                error = str(wrong)
+                error = "its reason stands on the terminal alone" if discreet else str(wrong)
                 raise
     finally:
         with database.writing() as session:

@@ -53,7 +53,8 @@ def import_data_set(
     """
     console = Console()
     with Bar(console=console) as bar:
-        task = bar.add_task(f"{'checking' if options.check else 'importing'} {path.name}")
+        what = "" if options.pseudonyms else f" {path.name}"
+        task = bar.add_task(f"{'checking' if options.check else 'importing'}{what}")
         bar.update(task, total=None)
 
         def show(progress: Progress) -> None:
@@ -63,10 +64,11 @@ def import_data_set(
             report = import_folder(database, layout, path, project_name, options, show)
             unfetched.add_to(report)
         else:
-            # Names may be what the pseudonyms are to hide.
             kept = options.to_dict()
             kind = TransferKind.IMPORT
-            with recorded(database, kind, project_name, layout, kept) as record:
+            with recorded(
+                database, kind, project_name, layout, kept, discreet=options.pseudonyms is not None
+            ) as record:
 
                 def watch(progress: Progress) -> None:
                     show(progress)

@@ -133,33 +133,69 @@ def test_two_names_that_come_to_the_same_stay_two_cases(database, tmp_path):
     assert any("a:b" in line for said in report.warnings.values() for line in said)
 
 
-def test_pseudonyms_keep_names_out_of_the_database(database, tmp_path):
-    folder, key = tmp_path / "set", tmp_path / "key.csv"
+def dumped(database) -> str:
+    with database.engine.connect() as connection:
+        return "".join(
+            str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())
+            for table in ("cases", "transfers", "events", "projects")
+        )
+
+
+def test_pseudonyms_keep_names_out_of_the_database(database, tmp_path, capfd):
+    folder, key = tmp_path / "Mustermann", tmp_path / "key.csv"
     write(folder / "Erika Mustermann.nii.gz", seed=1)
     write(folder / "Max Mustermann.nii.gz", seed=2)
     (folder / "Eva Muster.nii.gz").write_bytes(b"nothing")
     with pytest.raises(VolumeInvalid) as refused:
         import_data_set(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
-    assert "case-0002" in str(refused.value)
-    assert names(database) == ["case-0001", "case-0003"]
-    with database.engine.connect() as connection:
-        dump = "".join(
-            str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())
-            for table in ("cases", "transfers", "events", "projects")
-        )
-    assert "Muster" not in dump
+    first, second, third = (f"{pseudonym(key)}-000{n}" for n in (1, 2, 3))
+    assert second in str(refused.value)
+    assert names(database) == [first, third]
     with key.open() as file:
         rows = {row["name"]: row["pseudonym"] for row in csv.DictReader(file)}
-    assert rows["Max Mustermann"] == "case-0003"
+    assert rows["Max Mustermann"] == third
     assert key.stat().st_mode & 0o077 == 0
     # The same folder again, with one more, is told from the key.
     write(folder / "Adam Neu.nii.gz", seed=3)
     report = import_folder(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
     assert (report.new_slices, report.known_slices) == (5, 10)
-    assert names(database)[-1] == "case-0004"
+    # What goes wrong before there is a report, and patterns of names, are kept of no import.
+    patterns = ImportOptions(pseudonyms=key, images="Erika Mustermann{case}.nii.gz")
+    with pytest.raises(VolumeInvalid):
+        import_data_set(database, "nifti", folder, "p", patterns)
+    with pytest.raises(InvalidInput, match="is not a folder"):
+        import_data_set(database, "nifti", folder / "Max Mustermann.nii.gz", "p", patterns)
+    assert "Muster" not in dumped(database)
+    assert "Muster" not in capfd.readouterr().out
     key.write_text("name,pseudonym\n")
     with pytest.raises(InvalidInput, match="no table of pseudonyms"):
         import_folder(database, "nifti", folder, "p", ImportOptions(pseudonyms=key))
+
+
+def pseudonym(key) -> str:
+    """What the pseudonyms of a key file begin with."""
+    with key.open() as file:
+        return next(csv.DictReader(file))["pseudonym"].rpartition("-")[0]
+
+
+def test_two_keys_never_give_one_pseudonym(database, tmp_path):
+    for n, person in enumerate(("PatA", "PatB")):
+        write(tmp_path / person / f"{person}.nii.gz", seed=n)
+        options = ImportOptions(pseudonyms=tmp_path / f"{person}.csv")
+        assert import_folder(database, "nifti", tmp_path / person, "p", options).cases == 1
+    assert len(names(database)) == 2
+
+
+def test_a_check_compares_with_what_is_there(database, tmp_path):
+    write(tmp_path / "set" / "c.nii.gz", seed=1)
+    write(tmp_path / "set" / "d.nii.gz", seed=2)
+    taken_in(database, tmp_path / "set")
+    write(tmp_path / "set" / "c.nii.gz", seed=3)
+    write(tmp_path / "set" / "e.nii.gz", seed=4)
+    report = taken_in(database, tmp_path / "set", check=True)
+    assert list(report.refused) == ["c"]
+    assert (report.cases, report.new_slices, report.known_slices) == (2, 5, 5)
+    assert count(database, Slice) == 10
 
 
 def test_a_name_that_is_no_text_does_no_harm(database, tmp_path):

@@ -10,12 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
+from app.importing import ImportOptions, ImportStopped, Progress
 from app.loop import transfers
 from app.main import create_app
 from app.store import Case, JobState, Role, Transfer, utc_now
 from tests.api.test_archives import archive
 from tests.api.test_people import post, take
-from tests.conftest import picture, problem_of
+from tests.conftest import mask, picture, problem_of
 
 
 def pictures() -> bytes:
@@ -225,3 +226,48 @@ def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
             asked.state = JobState.SUCCEEDED
     sweep(api.database, api.settings)
     assert {folder.name for folder in root.iterdir()} == {"uploading", "export"}
+
+
+def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
+    admin = api.as_("root", Role.ADMIN)
+    where = {"layout": "png", "filename": "a.zip"}
+    admin.post("/projects/new/imports", params=where, content=pictures())
+    made = admin.get("/projects/new/slices").json()["items"][0]["id"]
+    admin.post(f"/slices/{made}/masks", content=mask())
+    number = admin.post("/projects/new/exports", params={"format": "png"}).json()["id"]
+    until_ended(admin, number)
+    with api.database.writing() as session:
+        failed = transfers.ask(session, "import", "new", "png", {}, None)
+        failed.error = "the labels of case 'a' go up to 3; a case"
+        failed.progress = {"case": "a", "cases": 0}
+        failed.report = {"left_out": {"a/x.png": "bad", "b.png": "bad"}, "warnings": {"": ["a, b"]}}
+    assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
+    assert admin.get(f"/transfers/{number}/archive").status_code == 404
+    kept = admin.get(f"/transfers/{failed.id}").json()
+    assert kept["report"] == {"left_out": {"b.png": "bad"}, "warnings": {"": ["(deleted), b"]}}
+    assert "'a'" not in kept["error"]
+    assert kept["progress"]["case"] == "(deleted)"
+    for one in admin.get("/projects/new/transfers").json()["items"]:
+        assert one["options"].get("name") in (None, "(deleted)")
+
+
+def test_a_command_that_is_cancelled_from_the_page_ends_in_words(api, tmp_path, monkeypatch):
+    from app.transfers import recorded, terminal
+
+    (tmp_path / "set" / "images" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "images" / "a" / "0.png").write_bytes(picture())
+    admin = api.as_("root", Role.ADMIN)
+
+    def slow(database, layout, path, project, options, watch):
+        (asked,) = admin.get("/projects/p/transfers").json()["items"]
+        assert admin.post(f"/transfers/{asked['id']}/cancel").status_code == 202
+        while True:
+            time.sleep(0.02)
+            watch(Progress(0, 1, 0, "a"))
+
+    monkeypatch.setattr(terminal, "import_folder", slow)
+    monkeypatch.setattr(recorded, "_BEAT_SECONDS", 0.05)
+    with pytest.raises(ImportStopped, match="what came in stays"):
+        terminal.import_data_set(api.database, "png", tmp_path / "set", "p", ImportOptions())
+    (asked,) = admin.get("/projects/p/transfers").json()["items"]
+    assert asked["state"] == "cancelled"
