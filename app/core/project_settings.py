@@ -16,6 +16,8 @@ Consensus = Literal["staple", "majority"]
 # Channels are named in addresses and file names.
 CHANNEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
 
+MOST_CLASSES = 64
+
 
 class QuerySettings(BaseModel):
     """How a round's batch is chosen. Thresholds are those of the paper's eqs. 1 and 2."""
@@ -109,7 +111,7 @@ class ProjectSettings(BaseModel):
     classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         ["background", "target"],
         min_length=2,
-        max_length=64,
+        max_length=MOST_CLASSES,
         description="Names by class index; index 0 is the background.",
     )
     channels: list[Annotated[str, Field(pattern=CHANNEL_NAME)]] = Field(

@@ -1,6 +1,6 @@
 """Data sets in: from a folder or an archive into a project, with a report of all that was found."""
 
-from app.importing.folder import channel_order, import_folder
+from app.importing.folder import import_folder
 from app.importing.options import ImportOptions, ImportStopped, Progress, Watch
 from app.importing.report import ImportReport
 
@@ -10,6 +10,5 @@ __all__ = [
     "ImportStopped",
     "Progress",
     "Watch",
-    "channel_order",
     "import_folder",
 ]

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from app.core.errors import AlreadyExists
 from app.core.prepared import PreparedSlice
 from app.formats.facts import CaseFacts
 from app.formats.source import SLICES_AT_ONCE
@@ -17,7 +16,10 @@ from app.loop.datasets import (
     IncomingCase,
     KnownCase,
     case_came_in,
+    check_place,
     check_size,
+    fill_place,
+    is_answered_otherwise,
     is_known,
     keep_slices,
     known_case,
@@ -54,6 +56,8 @@ class Keeping:
         self._held: list[PreparedSlice] = []
         self._added = 0
         self._unseen = 0
+        # Slices of the case that have other labels than those that come now.
+        self.otherwise = 0
         self.new = 0
         self.known = 0
         self.retraining: set[str] = set()
@@ -72,12 +76,8 @@ class Keeping:
             with self._database.reading() as session:
                 self._known = known_case(session, project_id, case.name)
         check_size(self._known, case.name, facts.height, facts.width)
-        if self._known is not None and self._known.split is not case.split:
-            raise AlreadyExists(
-                f"the case {case.name!r} is in the split {self._known.split}, not {case.split}: "
-                "splits are by case, so that no patient is in two of them"
-            )
-        self._unseen = facts.slices
+        check_place(self._known, case)
+        self._unseen, self.otherwise = facts.slices, 0
 
     def add(self, slices: Sequence[PreparedSlice]) -> None:
         """Keep some slices. Raises ``AlreadyExists`` where others are there."""
@@ -91,7 +91,9 @@ class Keeping:
         case = self._of_case()
         with self._database.reading() as session:
             for one in slices:
-                if is_known(session, case.name, one, self._known.slices.get(one.index)):
+                there = self._known.slices.get(one.index)
+                self.otherwise += is_answered_otherwise(session, one, there)
+                if is_known(session, case.name, one, there):
                     self.known += 1
                 else:
                     self._held.append(one)
@@ -104,6 +106,9 @@ class Keeping:
             self.new += len(held) + self._unseen
         elif held:
             self._keep(held)
+        elif self._known is not None and self._known.affine is None and self._project is not None:
+            case, of = self._of_case(), self._project.id
+            self._retried(lambda: self._written(lambda s: fill_place(s, of, case)))
         if self._added and self._project is not None:
             project_id = self._project.id
             job = self._retried(lambda: self._written(lambda s: case_came_in(s, project_id)))

@@ -1,10 +1,12 @@
 """What cases are called: safe names, all different, or pseudonyms whose key lies elsewhere."""
 
 import csv
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,16 +63,34 @@ class Pseudonyms:
 
     def names(self, raw: Sequence[str]) -> Names:
         """The pseudonyms of these names. Raises ``InvalidInput`` if the file cannot be written."""
-        new = [name for name in dict.fromkeys(raw) if name not in self._known]
+        try:
+            with _alone(self._path):
+                # Another import may have added to it since.
+                self._known = _read(self._path)
+                self._add([name for name in dict.fromkeys(raw) if name not in self._known])
+        except OSError as error:
+            raise InvalidInput(f"{self._path} cannot be written: {error}") from error
+        self._withheld |= {name for name in raw if len(name) > 1}
+        return Names(tuple(self._known[name] for name in raw), {})
+
+    def _add(self, new: Sequence[str]) -> None:
+        if not new:
+            return
         ours = [found for p in self._known.values() if (found := _OURS.fullmatch(p))]
         mark = ours[0][1] if ours else secrets.token_hex(3)
         first = max((int(found[2]) for found in ours), default=0) + 1
-        added = {name: f"case-{mark}-{first + n:04}" for n, name in enumerate(new)}
-        if added:
-            self._known |= added
-            self._write()
-        self._withheld |= {name for name in raw if len(name) > 1}
-        return Names(tuple(self._known[name] for name in raw), {})
+        self._known |= {name: f"case-{mark}-{first + n:04}" for n, name in enumerate(new)}
+        # As a whole, so that an interruption leaves the old table or the new one. Whoever may
+        # read the key may undo the pseudonyms.
+        beside = self._path.with_name(f"{self._path.name}.part")
+        beside.touch(0o600)
+        with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(_HEADER)
+            writer.writerows((pseudonym, name) for name, pseudonym in self._known.items())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
 
     def without(self, message: str) -> str:
         """A message without the names of the files."""
@@ -80,23 +100,13 @@ class Pseudonyms:
             message = re.sub(pattern, self._known.get(word, "(name withheld)"), message)
         return message
 
-    def _write(self) -> None:
-        """As a whole, so that an interruption leaves the old table or the new one."""
-        beside = self._path.with_name(f"{self._path.name}.part")
-        try:
-            # Whoever may read the key may undo the pseudonyms.
-            beside.touch(0o600)
-            with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(_HEADER)
-                writer.writerows((pseudonym, name) for name, pseudonym in self._known.items())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
-        except OSError as error:
-            raise InvalidInput(
-                f"the pseudonyms cannot be written to {self._path}: {error}"
-            ) from error
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One import at a time reads and adds to a table."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists, InvalidInput
+from app.core.pixels import decode
 from app.core.prepared import PreparedSlice
 from app.core.rescale import Rescale
 from app.core.splits import Split
@@ -16,9 +18,11 @@ from app.loop.projects import lock_project
 from app.loop.retraining import retrain_if_due
 from app.loop.slices import add_slice, add_slices, ensure_case, same_values
 from app.loop.truths import add_truths
-from app.store import Case, Image, Job, Label, Project, Slice, Truth
+from app.store import Case, Image, Job, Label, Mask, Project, Slice, Truth, blobs
 
 Masks = Literal["pool", "oracle"]
+# Millimetres that two readings of one place may differ by.
+_APART = 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,11 @@ class KnownImage:
 
 @dataclass(frozen=True)
 class KnownSlice:
-    """A slice that is there: its channels; ``answered`` when it has a label or a hidden truth."""
+    """A slice that is there: its channels; ``answer``: sha256 of its label, else hidden truth."""
 
     size: tuple[int, int]
     images: Mapping[int, KnownImage]
-    answered: bool
+    answer: str | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class KnownCase:
     """A case that is there, before more of it comes in."""
 
     split: Split
+    affine: list[list[float]] | None
     slices: Mapping[int, KnownSlice]
 
 
@@ -63,10 +68,10 @@ def known_case(session: Session, project_id: int, name: str) -> KnownCase | None
     if case is None:
         return None
     of_case = select(Slice.id).where(Slice.case_id == case.id)
-    answered = {
-        *session.scalars(select(Label.slice_id).where(Label.slice_id.in_(of_case))),
-        *session.scalars(select(Truth.slice_id).where(Truth.slice_id.in_(of_case))),
-    }
+    truths = select(Truth.slice_id, Truth.sha256).where(Truth.slice_id.in_(of_case))
+    labels = select(Label.slice_id, Mask.sha256).join(Mask, Mask.id == Label.mask_id)
+    labels = labels.where(Label.slice_id.in_(of_case))
+    answers = dict((*session.execute(truths).tuples(), *session.execute(labels).tuples()))
     images: dict[int, dict[int, KnownImage]] = {}
     for image in session.scalars(select(Image).where(Image.slice_id.in_(of_case))):
         known = KnownImage(image.sha256, image.upload_sha256, image.rescale)
@@ -74,9 +79,10 @@ def known_case(session: Session, project_id: int, name: str) -> KnownCase | None
     slices = session.scalars(select(Slice).where(Slice.case_id == case.id))
     return KnownCase(
         case.split,
+        case.affine,
         {
             one.index: KnownSlice(
-                (one.height, one.width), images.get(one.id, {}), one.id in answered
+                (one.height, one.width), images.get(one.id, {}), answers.get(one.id)
             )
             for one in slices
         },
@@ -95,9 +101,12 @@ def is_known(
         return False
     for number, image in incoming.images.items():
         there = known.images.get(number)
-        same = there is None or (
-            image.blob.sha256 == there.sha256
-            or image.upload_sha256 == there.upload_sha256
+        bytes_agree = there is not None and (
+            image.blob.sha256 == there.sha256 or image.upload_sha256 == there.upload_sha256
+        )
+        same = (
+            there is None
+            or (bytes_agree and image.rescale == there.rescale)
             or same_values(session, image, there.sha256, there.rescale)
         )
         if not same:
@@ -107,8 +116,20 @@ def is_known(
                 "its files another name, or import into another project"
             )
     return incoming.images.keys() <= known.images.keys() and (
-        incoming.mask is None or known.answered
+        incoming.mask is None or known.answer is not None
     )
+
+
+def is_answered_otherwise(
+    session: Session, incoming: PreparedSlice, known: KnownSlice | None
+) -> bool:
+    """Whether a slice that is there has another label than the one that comes now."""
+    if known is None or known.answer is None or incoming.mask is None:
+        return False
+    if known.answer == incoming.mask.blob.sha256:
+        return False
+    before, now = decode(blobs.get(session, known.answer)), decode(incoming.mask.blob.data)
+    return not np.array_equal(before, now)
 
 
 def keep_slices(
@@ -130,9 +151,7 @@ def keep_slices(
     # The order of locks is the same everywhere: the project first.
     lock_project(session, project.id)
     case = ensure_case(session, project, incoming.name, incoming.split)
-    if case.affine is None and not case.source:
-        # It is new, or came in with a version that did not ask its file, or slice by slice.
-        case.affine, case.source = incoming.affine, incoming.source
+    _fill_place(case, incoming)
     indices = [one.index for one in slices]
     there = set(
         session.scalars(
@@ -162,10 +181,41 @@ def keep_slices(
     return new
 
 
+def _fill_place(case: Case, incoming: IncomingCase) -> None:
+    """Note where a case lies that is new, or came in without that by an earlier version."""
+    if case.affine is None and (incoming.affine is not None or not case.source):
+        case.affine, case.source = incoming.affine, incoming.source
+
+
+def fill_place(session: Session, project_id: int, incoming: IncomingCase) -> None:
+    """Note where a case lies of which all slices are there already."""
+    of_name = Case.project_id == project_id, Case.name == incoming.name
+    case = session.scalar(select(Case).where(*of_name))
+    if case is not None:
+        _fill_place(case, incoming)
+
+
 def case_came_in(session: Session, project_id: int) -> Job | None:
     """What follows from new slices: a retraining, if one has become due by them."""
     lock_project(session, project_id)
     return retrain_if_due(session, session.get_one(Project, project_id))
+
+
+def check_place(known: KnownCase | None, incoming: IncomingCase) -> None:
+    """Raise ``AlreadyExists`` where a case is there at another place, or for another split."""
+    if known is None:
+        return
+    if known.split is not incoming.split:
+        raise AlreadyExists(
+            f"the case {incoming.name!r} is in the split {known.split}, not {incoming.split}: "
+            "splits are by case, so that no patient is in two of them"
+        )
+    there, now = known.affine, incoming.affine
+    if there is not None and now is not None and not np.allclose(there, now, rtol=0, atol=_APART):
+        raise AlreadyExists(
+            f"the case {incoming.name!r} is there already at another place: its affine is {there}, "
+            f"now {now}; give its files another name, or import into another project"
+        )
 
 
 def check_size(known: KnownCase | None, name: str, height: int, width: int) -> None:

@@ -16,6 +16,7 @@ from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.pixels import decode
 from app.core.project_settings import ProjectSettings
 from app.importing import ImportOptions, ImportStopped, import_folder, keeping
+from app.importing.naming import Pseudonyms
 from app.loop.projects import create_project
 from app.store import Case, Mask, Project, Slice, Transfer, blobs
 from app.transfers.terminal import import_data_set
@@ -386,3 +387,60 @@ def test_each_file_whose_name_is_withheld_has_its_line(database, tmp_path):
     report = taken_in(database, folder, pseudonyms=tmp_path / "key.csv")
     assert len(report.left_out) == 2
     assert "Arztbrief" not in str(report.to_dict())
+
+
+def changed(path, scale: float = 1.0, spacing: float = 3.0) -> None:
+    """The same stored integers with another meaning, or at another place."""
+    image = nib.load(path)
+    voxels = np.asarray(image.dataobj.get_unscaled()).copy()
+    image = nib.Nifti1Image(voxels, np.diag([0.5, 0.5, spacing, 1.0]))
+    image.header.set_slope_inter(scale, 0)
+    nib.save(image, path)
+
+
+def test_the_same_numbers_with_another_meaning_or_place_are_not_the_same(database, tmp_path):
+    path = tmp_path / "set" / "c.nii.gz"
+    write(path)
+    taken_in(database, tmp_path / "set")
+    changed(path, scale=2.0)
+    assert "other pixels" in taken_in(database, tmp_path / "set").refused["c"]
+    changed(path, spacing=6.0)
+    assert "another place" in taken_in(database, tmp_path / "set").refused["c"]
+    changed(path)
+    assert taken_in(database, tmp_path / "set").known_slices == 5
+
+
+def test_labels_that_are_there_stay_and_it_is_said(database, tmp_path):
+    pool = {"masks": "pool", "validation": 0.0, "test": 0.0}
+    folder = decathlon(tmp_path / "a", ["background", "liver"], 1)
+    taken_in(database, folder, "msd", **pool)
+    path = folder / "labelsTr" / "a.nii.gz"
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.zeros((8, 9, 5), np.uint8), image.affine), path)
+    report = taken_in(database, folder, "msd", **pool)
+    assert report.known_slices == 5
+    assert "5 of its slices are there with other labels" in report.warnings["a"][0]
+
+
+def test_imports_that_share_a_key_take_turns(tmp_path):
+    key = tmp_path / "key.csv"
+    one, two = Pseudonyms(key, tmp_path), Pseudonyms(key, tmp_path)
+    first, second = one.names(["Hans"]).kept, two.names(["Eva"]).kept
+    assert first != second
+    assert Pseudonyms(key, tmp_path).names(["Eva", "Hans"]).kept == (*second, *first)
+
+
+def test_a_case_that_no_database_holds_is_its_own_matter(database, tmp_path, monkeypatch):
+    for n in range(3):
+        write(tmp_path / "set" / f"c{n}.nii.gz", seed=n)
+    original = keeping.keep_slices
+
+    def too_large(session, project, incoming, *others):
+        if incoming.name == "c1":
+            raise OverflowError("Python int too large")
+        return original(session, project, incoming, *others)
+
+    monkeypatch.setattr(keeping, "keep_slices", too_large)
+    report = taken_in(database, tmp_path / "set")
+    assert (report.cases, list(report.refused)) == (2, ["c1"])
+    assert "OverflowError" in report.refused["c1"]

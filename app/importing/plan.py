@@ -1,0 +1,179 @@
+"""What is to be done with the cases of a listing: names, splits, channels and classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from app.core.errors import InvalidInput, VolumeInvalid
+from app.core.project_settings import (
+    MOST_CLASSES,
+    ProjectSettings,
+    in_words,
+    with_assignments,
+)
+from app.core.splits import Split, assign_splits
+from app.formats.opening import Listing
+from app.formats.source import Handling
+from app.importing.naming import Names, Pseudonyms, safe_names
+from app.importing.options import ImportOptions
+from app.store import Database, Project
+
+# With masks there is something to validate and to test on; without, all of it is pool.
+_VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with the cases of a listing."""
+
+    listing: Listing
+    warnings: tuple[str, ...]
+    names: Names
+    splits: dict[str, Split]
+    project: str
+    settings: ProjectSettings
+    handling: Handling
+
+    def split_of(self, number: int) -> Split:
+        """The data set's own, else by the seed."""
+        return self.splits[self.names.kept[number]]
+
+
+def make_plan(
+    database: Database,
+    project: str,
+    options: ImportOptions,
+    listing: Listing,
+    pseudonyms: Pseudonyms | None,
+) -> Plan:
+    """What to do with a listing. Raises ``VolumeInvalid``, ``InvalidInput``."""
+    names = pseudonyms.names(listing.cases) if pseudonyms else safe_names(listing.cases)
+    settings = _settings(listing, options)
+    found = _found(database, project)
+    if found is not None:
+        _check_same(found, settings, options.assignments)
+        settings = ProjectSettings.model_validate(
+            {"classes": found.classes, "channels": found.channels}
+        )
+    classes, renamed = class_order(
+        settings.classes, listing.classes if options.masks and not options.merge else None
+    )
+    return Plan(
+        warnings=(*listing.warnings, *renamed),
+        listing=listing,
+        names=names,
+        splits=_splits(listing, names, options),
+        project=project,
+        settings=settings,
+        handling=Handling(
+            channels=tuple(channel_order(tuple(settings.channels), listing.channels)),
+            classes=classes if options.masks else None,
+            names=tuple(settings.classes),
+            merge=options.merge,
+            # A project that is there is compared with, also where nothing is kept.
+            encode=not options.check or found is not None,
+        ),
+    )
+
+
+def _splits(listing: Listing, names: Names, options: ImportOptions) -> dict[str, Split]:
+    validation, test = options.validation, options.test
+    if listing.splits and validation is None and test is None and options.masks:
+        # The data set says what its cases are for; those it does not name are pool.
+        return {
+            kept: listing.splits.get(raw, Split.POOL)
+            for raw, kept in zip(listing.cases, names.kept, strict=True)
+        }
+    with_masks = options.masks is not None
+    return assign_splits(
+        names.kept,
+        (_VALIDATION_WITH_MASKS if with_masks else 0.0) if validation is None else validation,
+        (_TEST_WITH_MASKS if with_masks else 0.0) if test is None else test,
+        options.seed,
+    )
+
+
+def channel_order(kept: Sequence[str], offered: Sequence[str]) -> list[int]:
+    """Which of the offered channels is each of a project's, by name.
+
+    A project's single channel ``image`` has no name of its own and takes any. Raises
+    ``VolumeInvalid``.
+    """
+    if len(kept) == len(offered) == 1 and "image" in (*kept, *offered):
+        return [0]
+    places = {name.casefold(): number for number, name in enumerate(offered)}
+    if len(places) != len(kept) or any(name.casefold() not in places for name in kept):
+        raise VolumeInvalid(
+            f"the project has the channels {', '.join(kept)}, the data set would bring "
+            f"{', '.join(offered)}: name them with --channel, or import into another project"
+        )
+    return [places[name.casefold()] for name in kept]
+
+
+def class_order(
+    kept: Sequence[str], offered: Sequence[str] | None
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The project's number of each class of a data set, by its name; and what to tell.
+
+    A data set that names none has the project's, in their order; so has one of the same number
+    of classes of which only one, or none but the background, goes by another name. Raises
+    ``VolumeInvalid`` where a name is none of the project's.
+    """
+    if offered is None:
+        return tuple(range(len(kept))), ()
+    places = {name.casefold(): number for number, name in enumerate(kept)}
+    numbers = [places.get(name.casefold()) for name in offered]
+    numbers[0] = 0 if numbers[0] is None else numbers[0]
+    unknown = [n for n, number in enumerate(numbers) if number is None]
+    free = [n for n in range(len(kept)) if n not in numbers]
+    if len(unknown) == len(free) == 1:
+        numbers[unknown[0]] = free[0]
+        told = f"the class {offered[unknown[0]]!r} is taken for {kept[free[0]]!r} of the project"
+        return tuple(n for n in numbers if n is not None), (told,)
+    if unknown or len(set(numbers)) < len(numbers):
+        raise VolumeInvalid(
+            f"the project has the classes {', '.join(kept)}, the data set {', '.join(offered)}: "
+            "name them alike, merge them with --merge-labels, or import into another project"
+        )
+    return tuple(n for n in numbers if n is not None), ()
+
+
+def _found(database: Database, name: str) -> Project | None:
+    with database.reading() as session:
+        return session.scalar(select(Project).where(Project.name == name))
+
+
+def channels_of(database: Database, name: str) -> tuple[str, ...]:
+    """The channels of a project that is there."""
+    found = _found(database, name)
+    return tuple(found.channels) if found else ()
+
+
+def _settings(listing: Listing, options: ImportOptions) -> ProjectSettings:
+    """What a project for a data set is made with."""
+    brought = listing.classes or ()
+    if len(brought) > MOST_CLASSES and not options.merge:
+        raise VolumeInvalid(
+            f"the data set brings {len(brought)} classes ({', '.join(brought[:5])} …), a project "
+            f"has at most {MOST_CLASSES}: merge them with --merge-labels, or import parts of it"
+        )
+    named = {
+        "classes": None if options.merge else list(brought),
+        "channels": list(listing.channels),
+    }
+    try:
+        base = ProjectSettings.model_validate({k: v for k, v in named.items() if v})
+    except ValidationError as error:
+        raise VolumeInvalid(
+            f"the names in the data set cannot be a project's: {in_words(error)}"
+        ) from error
+    return with_assignments(base, options.assignments)
+
+
+def _check_same(found: Project, wanted: ProjectSettings, assignments: list[str]) -> None:
+    """Raise ``InvalidInput`` when a project that is there has other settings than those asked."""
+    settings = (wanted.query.model_dump(), wanted.training.model_dump())
+    if assignments and (found.query, found.training) != settings:
+        raise InvalidInput(f"project {found.name!r} is there with other settings: omit --set")
