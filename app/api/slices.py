@@ -28,6 +28,7 @@ from app.api.schemas.base import Page
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
+from app.core.prepared import LARGEST_INDEX
 from app.core.splits import Split
 from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
@@ -36,7 +37,6 @@ from app.loop.projects import find_project, lock_project
 from app.loop.retraining import retrain_if_due
 from app.loop.slice_views import list_slices, show_slice
 from app.loop.slices import (
-    LARGEST_INDEX,
     add_slice,
     by_channel,
     ensure_case,

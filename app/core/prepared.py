@@ -10,6 +10,9 @@ from app.core.pixels import Pixels, encode
 from app.core.rescale import PLAIN, Moments, Rescale
 from app.core.variety import appearance
 
+# Of a slice in its case.
+LARGEST_INDEX = 100_000
+
 
 @dataclass(frozen=True)
 class PreparedImage:

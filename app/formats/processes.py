@@ -153,5 +153,6 @@ def _send(pipe: Connection, answers: "queue.SimpleQueue[object]") -> None:
 
 
 def default_count() -> int:
-    """As many as there are processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """As many as there are processors that this process may use, up to four: each holds a case."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(len(usable(0)) if usable else os.cpu_count() or 1, 4)

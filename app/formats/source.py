@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from app.core.errors import SfumatoError, VolumeInvalid
-from app.core.prepared import PreparedSlice, prepare_image, prepare_mask
+from app.core.prepared import LARGEST_INDEX, PreparedSlice, prepare_image, prepare_mask
 from app.formats.case import CaseVolume, Classes
 from app.formats.facts import CaseFacts, facts_of
 from app.formats.layout import CaseFiles, DataSet
@@ -26,7 +26,7 @@ class Handling:
     """How a case becomes one of a project.
 
     ``channels``: which of the case's is each of the project's; ``classes``: the project's number
-    of each of the data set's, or None where masks are not wanted; ``names``: of the project's;
+    of each of the data set's, or None where masks are not wanted; ``names``: of these;
     ``merge``: one foreground class of all; ``encode``: false to be told of the case alone.
     """
 
@@ -135,6 +135,10 @@ def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes 
             f"case {files.name!r} has {len(volume.channels)} channels where "
             f"{len(handling.channels)} are wanted: name them with --channel, or leave the case out"
         )
+    if (last := volume.index_of(volume.depth - 1)) > LARGEST_INDEX:
+        raise VolumeInvalid(
+            f"case {files.name!r} has a slice of the index {last}: it is at most {LARGEST_INDEX}"
+        )
     volume = replace(volume, channels=tuple(volume.channels[n] for n in handling.channels))
     if handling.classes is None:
         return volume, None
@@ -146,9 +150,9 @@ def _checked(files: CaseFiles, handling: Handling) -> tuple[CaseVolume, Classes 
     highest = max((int(volume.classes[n].max()) for n in labelled), default=0)
     if highest >= len(handling.classes):
         raise VolumeInvalid(
-            f"the labels of case {files.name!r} go up to {highest}, but there are only the classes "
-            f"{', '.join(handling.names)}: merge them with --merge-labels, or use a project with "
-            "more classes"
+            f"the labels of case {files.name!r} go up to {highest}, but only the classes "
+            f"{', '.join(handling.names)} have names: merge them with --merge-labels, name them in "
+            "the data set, or use a project with more classes"
         )
     # What unlabelled slices hold is nobody's: any number will do.
     numbers = np.zeros(256, dtype=np.uint8)

@@ -1,12 +1,13 @@
 """From a folder into a project: what is there, what may come in, and some slices at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from app.core.errors import InvalidInput, SfumatoError
+from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
 from app.core.project_settings import (
     ProjectSettings,
 )
@@ -48,8 +49,12 @@ def import_folder(
     path = path.resolve()
     wanted = options.channels or channels_of(database, project_name)
     with _source(Request(layout, path, options.reading(wanted)), options.processes) as source:
-        listing = source.listing()
         pseudonyms = Pseudonyms(options.pseudonyms, path) if options.pseudonyms else None
+        try:
+            listing = source.listing()
+        except VolumeInvalid as error:
+            said = str(error)
+            raise VolumeInvalid(pseudonyms.without(said) if pseudonyms else said) from None
         plan = make_plan(database, project_name, options, listing, pseudonyms)
         return _Import(database, plan, options, pseudonyms, watch).run(source)
 
@@ -78,6 +83,7 @@ class _Import:
             database, plan.project, lambda: _project(database, plan.project, plan.settings), options
         )
         self._done = 0
+        self._alike: Counter[str] = Counter()
         # Of the case that is being read: how it began, and why it cannot be taken.
         self._begun: CaseBegun | None = None
         self._failed: str | None = None
@@ -173,11 +179,10 @@ class _Import:
 
     def _leave_out(self, files: Mapping[str, str]) -> None:
         for file, why in files.items():
-            name = key = self._words(file)
-            again = 2
+            name = self._words(file)
+            self._alike[name] += 1
             # Names that are withheld look alike: each file has its line.
-            while key in self.report.left_out:
-                key, again = f"{name} ({again})", again + 1
+            key = f"{name} ({self._alike[name]})" if self._alike[name] > 1 else name
             self.report.left_out[key] = self._words(why)
 
     def _tell(self, case: str | None) -> None:

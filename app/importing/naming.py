@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,27 +59,31 @@ class Pseudonyms:
         self._known = _read(path)
         parts = {part for file in files_in(folder) for part in file.relative_to(folder).parts}
         parts |= {part.split(".")[0] for part in parts} | {folder.name}
-        self._withheld = {part for part in parts if len(part) > 1} - OF_LAYOUTS
+        self._withheld: dict[int, set[str]] = {}
+        self._withhold({part for part in parts if len(part) > 1} - OF_LAYOUTS)
 
-    def names(self, raw: Sequence[str]) -> Names:
-        """The pseudonyms of these names. Raises ``InvalidInput`` if the file cannot be written."""
+    def names(self, raw: Sequence[str], keep: bool = True) -> Names:
+        """The pseudonyms of these names; new ones go into the file if they are to be kept.
+
+        Raises ``InvalidInput`` if the file cannot be written.
+        """
         try:
             with _alone(self._path):
                 # Another import may have added to it since.
                 self._known = _read(self._path)
-                self._add([name for name in dict.fromkeys(raw) if name not in self._known])
+                self._add([n for n in dict.fromkeys(raw) if n not in self._known], keep)
         except OSError as error:
             raise InvalidInput(f"{self._path} cannot be written: {error}") from error
-        self._withheld |= {name for name in raw if len(name) > 1}
+        self._withhold({name for name in raw if len(name) > 1})
         return Names(tuple(self._known[name] for name in raw), {})
 
-    def _add(self, new: Sequence[str]) -> None:
-        if not new:
-            return
+    def _add(self, new: Sequence[str], keep: bool) -> None:
         ours = [found for p in self._known.values() if (found := _OURS.fullmatch(p))]
         mark = ours[0][1] if ours else secrets.token_hex(3)
         first = max((int(found[2]) for found in ours), default=0) + 1
         self._known |= {name: f"case-{mark}-{first + n:04}" for n, name in enumerate(new)}
+        if not new or not keep:
+            return
         # As a whole, so that an interruption leaves the old table or the new one. Whoever may
         # read the key may undo the pseudonyms.
         beside = self._path.with_name(f"{self._path.name}.part")
@@ -92,13 +96,31 @@ class Pseudonyms:
             os.fsync(file.fileno())
         beside.replace(self._path)
 
-    def without(self, message: str) -> str:
-        """A message without the names of the files."""
-        words = sorted((w for w in self._withheld if w in message), key=len, reverse=True)
+    def _withhold(self, words: Iterable[str]) -> None:
         for word in words:
-            pattern = rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])"
-            message = re.sub(pattern, self._known.get(word, "(name withheld)"), message)
-        return message
+            self._withheld.setdefault(len(word), set()).add(word)
+
+    def without(self, message: str) -> str:
+        """A message without the names of the files: each where a word begins, the longest first."""
+        kept, place = [], 0
+        while place < len(message):
+            begins = place == 0 or not message[place - 1].isalnum()
+            word = self._at(message, place) if begins else None
+            kept.append(message[place] if word is None else self._instead(word))
+            place += 1 if word is None else len(word)
+        return "".join(kept)
+
+    def _instead(self, word: str) -> str:
+        return self._known.get(word, "(name withheld)")
+
+    def _at(self, message: str, place: int) -> str | None:
+        for length in sorted(self._withheld, reverse=True):
+            end = place + length
+            word = message[place:end]
+            whole = end >= len(message) or not message[end].isalnum()
+            if whole and word in self._withheld[length]:
+                return word
+        return None
 
 
 @contextmanager

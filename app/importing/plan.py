@@ -22,6 +22,8 @@ from app.store import Database, Project
 
 # With masks there is something to validate and to test on; without, all of it is pool.
 _VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
+# What a class is called that nobody has named.
+_ANY_TARGET = frozenset({"target", "foreground", "mask", "object"})
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,11 @@ def make_plan(
     pseudonyms: Pseudonyms | None,
 ) -> Plan:
     """What to do with a listing. Raises ``VolumeInvalid``, ``InvalidInput``."""
-    names = pseudonyms.names(listing.cases) if pseudonyms else safe_names(listing.cases)
+    names = (
+        pseudonyms.names(listing.cases, not options.check)
+        if pseudonyms
+        else safe_names(listing.cases)
+    )
     settings = _settings(listing, options)
     found = _found(database, project)
     if found is not None:
@@ -70,7 +76,7 @@ def make_plan(
         handling=Handling(
             channels=tuple(channel_order(tuple(settings.channels), listing.channels)),
             classes=classes if options.masks else None,
-            names=tuple(settings.classes),
+            names=tuple(listing.classes or settings.classes),
             merge=options.merge,
             # A project that is there is compared with, also where nothing is kept.
             encode=not options.check or found is not None,
@@ -117,27 +123,25 @@ def class_order(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The project's number of each class of a data set, by its name; and what to tell.
 
-    A data set that names none has the project's, in their order; so has one of the same number
-    of classes of which only one, or none but the background, goes by another name. Raises
-    ``VolumeInvalid`` where a name is none of the project's.
+    A data set that names none has the project's, in their order. Where either side calls its one
+    class by a word for any target, the two are the same. Raises ``VolumeInvalid`` where a name
+    is none of the project's.
     """
     if offered is None:
         return tuple(range(len(kept))), ()
+    both = [names[1].casefold() for names in (kept, offered) if len(names) == 2]
+    if len(set(both)) == 2 and not _ANY_TARGET.isdisjoint(both):
+        return (0, 1), (f"the class {offered[1]!r} is taken for {kept[1]!r} of the project",)
     places = {name.casefold(): number for number, name in enumerate(kept)}
-    numbers = [places.get(name.casefold()) for name in offered]
-    numbers[0] = 0 if numbers[0] is None else numbers[0]
-    unknown = [n for n, number in enumerate(numbers) if number is None]
-    free = [n for n in range(len(kept)) if n not in numbers]
-    if len(unknown) == len(free) == 1:
-        numbers[unknown[0]] = free[0]
-        told = f"the class {offered[unknown[0]]!r} is taken for {kept[free[0]]!r} of the project"
-        return tuple(n for n in numbers if n is not None), (told,)
-    if unknown or len(set(numbers)) < len(numbers):
+    # Whatever either calls it, the first is where nothing is.
+    numbers = [0, *(places.get(name.casefold()) for name in offered[1:])]
+    known = [number for number in numbers if number is not None]
+    if len(set(known)) < len(offered):
         raise VolumeInvalid(
             f"the project has the classes {', '.join(kept)}, the data set {', '.join(offered)}: "
             "name them alike, merge them with --merge-labels, or import into another project"
         )
-    return tuple(n for n in numbers if n is not None), ()
+    return tuple(known), ()
 
 
 def _found(database: Database, name: str) -> Project | None:

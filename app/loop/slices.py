@@ -12,12 +12,11 @@ from app.core.errors import AlreadyExists, ImageNotGreyscale, InvalidInput, NotF
 from app.core.geometry import Geometry
 from app.core.names import checked_case_name
 from app.core.pixels import decode
-from app.core.prepared import PreparedImage, PreparedSlice
+from app.core.prepared import LARGEST_INDEX, PreparedImage, PreparedSlice
 from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.store import Case, Image, Project, Slice, blobs
 
-LARGEST_INDEX = 100_000
 # A database takes only so many parameters in one query.
 _IDS_AT_ONCE = 500
 

@@ -12,6 +12,7 @@ from app.loop import transfers
 from app.loop.transfers import TransferClaim, TransferLost
 from app.store import Database, utc_now
 
+_CANCELLED_SECONDS = 1.0
 _log = structlog.get_logger("sfumato.transfers")
 
 
@@ -24,7 +25,8 @@ class Held:
     def __init__(self, database: Database, claim: TransferClaim, seconds: float) -> None:
         self.claim = claim
         self._database = database
-        self._seconds = seconds
+        # Whoever cancels does not want to wait for a heartbeat.
+        self._seconds = min(seconds, _CANCELLED_SECONDS)
         self._progress: dict[str, Any] = {}
         self._over = threading.Event()
         self._lost = threading.Event()
@@ -52,7 +54,7 @@ class Held:
         """Note how far it is. Raises ``ImportStopped`` once it was cancelled or lost."""
         self._progress = asdict(progress)
         if self._lost.is_set():
-            raise ImportStopped("it was cancelled: what came in stays, and it can be given again")
+            raise ImportStopped("it was cancelled: what was done by then stays")
 
     def _beat(self) -> None:
         while not self._over.wait(self._seconds):

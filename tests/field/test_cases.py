@@ -12,15 +12,14 @@ import pydicom
 import pytest
 import SimpleITK as Sitk
 from pydicom.data import get_testdata_file
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.core.pixels import decode
 from app.core.project_settings import ProjectSettings
 from app.exporting import ExportOptions, export_project
-from app.formats.layout import ReadOptions, find_layout
 from app.importing import ImportOptions, import_folder
 from app.loop.projects import create_project
-from app.store import Case, Image, Label, Mask, Project, Role, Slice, blobs
+from app.store import Case, Database, Image, Label, Mask, Project, Role, Slice, blobs
 from tests.conftest import mask, picture, problem_of
 
 INPUTS = Path(__file__).parent / "inputs"
@@ -452,20 +451,25 @@ def test_export_index_gap(api, tmp_path):
     assert "no slice at 1 to 3, 5 to 6" in str(report.warnings)
 
 
-def test_two_annotators_go_on_while_a_volume_comes_in(database, tmp_path):
-    # `import-locks-annotators`: its seconds are printed by `make bench`; here, that no slice of it
-    # is encoded while others wait for a transaction of ours.
-    read = find_layout("nifti").read(INPUTS / "export-int32-offset", ReadOptions())
-    assert read.cases
+def test_import_locks_annotators(database, database_url, monkeypatch):
+    # Its seconds are printed by `make bench`; here, that nothing of it is read or encoded while
+    # others would wait for a transaction of ours.
+    from app.formats import source
+
     seen: list[int] = []
 
-    def others_write(progress):
-        with database.writing() as session:
-            found = session.scalar(select(Project).where(Project.name == "p"))
-            if found is not None:
-                found.created_at = found.created_at
-        seen.append(progress.slices)
+    def others_write(original):
+        def wrapped(*arguments):
+            impatient = Database(database_url, lock_timeout_seconds=0.01)
+            with impatient.writing() as session:
+                session.execute(text("UPDATE projects SET name = name"))
+            impatient.dispose()
+            seen.append(1)
+            return original(*arguments)
 
-    folder = INPUTS / "export-int32-offset"
-    import_folder(database, "nifti", folder, "p", ImportOptions(), others_write)
-    assert seen[-1] == 6
+        return wrapped
+
+    for step in ("prepare_image", "prepare_mask"):
+        monkeypatch.setattr(source, step, others_write(getattr(source, step)))
+    report = taken_in(database, "nnunet", "nnunet-v2-description/nnunet_v2", **ALL_POOL)
+    assert len(seen) == 2 * report.new_slices == 16

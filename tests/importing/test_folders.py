@@ -363,13 +363,22 @@ def test_classes_are_matched_by_name(database, tmp_path):
         masks = {decode(blobs.get(session, sha256)).max() for sha256 in session.scalars(query)}
     assert masks == {1}
     third = decathlon(tmp_path / "c", ["background", "spleen", "liver"], 1)
-    report = taken_in(database, third, "msd", **pool)
-    assert "'spleen' is taken for 'kidney'" in report.warnings[""][0]
-    fourth = decathlon(tmp_path / "d", ["background", "spleen", "heart"], 1)
     with pytest.raises(VolumeInvalid, match="name them alike"):
-        taken_in(database, fourth, "msd", **pool)
+        taken_in(database, third, "msd", **pool)
     # Without masks their names are of no matter.
-    assert taken_in(database, fourth, "msd").cases == 1
+    assert taken_in(database, third, "msd").cases == 1
+    fourth = decathlon(tmp_path / "d", ["background", "liver"], 1)
+    assert taken_in(database, fourth, "msd", **pool).cases == 1
+
+
+def test_a_word_for_any_target_is_any_class(database, tmp_path):
+    pool = {"masks": "pool", "validation": 0.0, "test": 0.0}
+    with database.writing() as session:
+        create_project(session, "p", ProjectSettings(classes=["background", "target"]))
+    report = taken_in(
+        database, decathlon(tmp_path / "a", ["background", "liver"], 1), "msd", **pool
+    )
+    assert "'liver' is taken for 'target'" in report.warnings[""][0]
 
 
 def test_links_that_lead_back_and_layouts_that_fail_are_told_in_words(database, tmp_path):
@@ -428,6 +437,18 @@ def test_imports_that_share_a_key_take_turns(tmp_path):
     first, second = one.names(["Hans"]).kept, two.names(["Eva"]).kept
     assert first != second
     assert Pseudonyms(key, tmp_path).names(["Eva", "Hans"]).kept == (*second, *first)
+    before = key.read_text()
+    assert Pseudonyms(key, tmp_path).names(["Max"], keep=False).kept not in (first, second)
+    assert key.read_text() == before
+
+
+def test_what_is_withheld_are_whole_words_the_longest_first(tmp_path):
+    folder = tmp_path / "set"
+    write(folder / "Max" / "Max Muster.nii.gz")
+    key = Pseudonyms(tmp_path / "key.csv", folder)
+    kept = key.names(["Max_Max Muster"]).kept[0]
+    said = key.without("case 'Max_Max Muster': Max/Max Muster.nii.gz and Maximum, (Max)")
+    assert said == f"case {kept!r}: (name withheld)/(name withheld) and Maximum, ((name withheld))"
 
 
 def test_a_case_that_no_database_holds_is_its_own_matter(database, tmp_path, monkeypatch):

@@ -267,7 +267,7 @@ def test_a_command_that_is_cancelled_from_the_page_ends_in_words(api, tmp_path, 
 
     monkeypatch.setattr(terminal, "import_folder", slow)
     monkeypatch.setattr(recorded, "_BEAT_SECONDS", 0.05)
-    with pytest.raises(ImportStopped, match="what came in stays"):
+    with pytest.raises(ImportStopped, match="what was done by then stays"):
         terminal.import_data_set(api.database, "png", tmp_path / "set", "p", ImportOptions())
     (asked,) = admin.get("/projects/p/transfers").json()["items"]
     assert asked["state"] == "cancelled"
