@@ -44,8 +44,67 @@ class _Upload:
     kept: bool = False
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An import as it is asked for, checked before a byte of it is taken."""
+
+    project: str
+    layout: str
+    options: ImportOptions
+    filename: str | None
+
+
+def _asked(
+    name: Name,
+    admin: Admin,
+    layout: Annotated[
+        str, Query(max_length=64, description="A name of the catalogue, or auto.")
+    ] = AUTO,
+    masks: Annotated[
+        Literal["pool", "oracle"] | None,
+        Query(description="What masks in the archive are: labels, or hidden truth."),
+    ] = None,
+    merge_labels: bool = False,
+    validation: Annotated[float | None, Query(ge=0, lt=1)] = None,
+    test: Annotated[float | None, Query(ge=0, lt=1)] = None,
+    channel: Annotated[
+        list[str] | None,
+        Query(description="Of those that the data set offers, by name or number; several add up."),
+    ] = None,
+    seed: int = 0,
+    plane: Annotated[
+        Plane | None, Query(description="To cut in; without it, the plane of acquisition.")
+    ] = None,
+    trust_voxels: Annotated[
+        bool, Query(description="Label maps lie on their images whatever their headers say.")
+    ] = False,
+    images: Annotated[str | None, Query(max_length=200)] = None,
+    labels: Annotated[str | None, Query(max_length=200)] = None,
+    filename: Annotated[
+        str | None,
+        Query(max_length=255, description="Of the archive: names a case that has no other name."),
+    ] = None,
+) -> _Asked:
+    checked_name("project", name, longest=64)
+    if layout != AUTO:
+        catalogue.find("layout", layout)
+    options = ImportOptions(
+        masks=masks,
+        merge=merge_labels,
+        validation=validation,
+        test=test,
+        channels=tuple(channel or ()),
+        seed=seed,
+        plane=plane,
+        trust_voxels=trust_voxels,
+        images=images,
+        labels=labels,
+    )
+    return _Asked(name, layout, options, filename)
+
+
 async def _upload(
-    request: Request, settings: CurrentSettings, admin: Admin
+    request: Request, settings: CurrentSettings, asked: Annotated[_Asked, Depends(_asked)]
 ) -> AsyncIterator[_Upload]:
     """The body as a file: no more than one chunk of it is in memory."""
     folder = settings.transfers_folder.absolute() / uuid4().hex
@@ -77,40 +136,13 @@ async def _stream(request: Request, path: Path, settings: Settings) -> str:
     responses={202: {"model": TransferOut, "description": "Taken on, with `background`."}},
 )
 def import_archive(
-    name: Name,
+    asked: Annotated[_Asked, Depends(_asked)],
     admin: Admin,
     database: CurrentDatabase,
     upload: Annotated[_Upload, Depends(_upload)],
     runner: Runner,
     response: Response,
-    layout: Annotated[
-        str, Query(max_length=64, description="A name of the catalogue, or auto.")
-    ] = AUTO,
-    masks: Annotated[
-        Literal["pool", "oracle"] | None,
-        Query(description="What masks in the archive are: labels, or hidden truth."),
-    ] = None,
-    merge_labels: bool = False,
-    validation: Annotated[float | None, Query(ge=0, lt=1)] = None,
-    test: Annotated[float | None, Query(ge=0, lt=1)] = None,
-    channel: Annotated[
-        list[str] | None,
-        Query(description="Of those that the data set offers, by name or number; several add up."),
-    ] = None,
-    seed: int = 0,
     check: Annotated[bool, Query(description="Only say what would come in; keep nothing.")] = False,
-    plane: Annotated[
-        Plane | None, Query(description="To cut in; without it, the plane of acquisition.")
-    ] = None,
-    trust_voxels: Annotated[
-        bool, Query(description="Label maps lie on their images whatever their headers say.")
-    ] = False,
-    images: Annotated[str | None, Query(max_length=200)] = None,
-    labels: Annotated[str | None, Query(max_length=200)] = None,
-    filename: Annotated[
-        str | None,
-        Query(max_length=255, description="Of the archive: names a case that has no other name."),
-    ] = None,
     background: Annotated[
         bool, Query(description="Answer 202 at once; follow it under /transfers.")
     ] = False,
@@ -120,25 +152,12 @@ def import_archive(
     A project that is not there is made. Cases that cannot be taken are named, the others are
     kept; the same archive again adds nothing.
     """
-    checked_name("project", name, longest=64)
-    if layout != AUTO:
-        catalogue.find("layout", layout)
-    options = ImportOptions(
-        masks=masks,
-        merge=merge_labels,
-        validation=validation,
-        test=test,
-        channels=tuple(channel or ()),
-        seed=seed,
-        plane=plane,
-        trust_voxels=trust_voxels,
-        images=images,
-        labels=labels,
-    )
-    asked = options.to_dict() | {"name": stem_of(filename, upload.digest)}
+    options = asked.options.to_dict() | {"name": stem_of(asked.filename, upload.digest)}
     kind = TransferKind.CHECK if check else TransferKind.IMPORT
     with database.writing() as session:
-        transfer = transfers.ask(session, kind, name, layout, asked, admin, str(upload.folder))
+        transfer = transfers.ask(
+            session, kind, asked.project, asked.layout, options, admin, str(upload.folder)
+        )
         held = None if background else transfers.claim(session, transfer.id, utc_now())
         shown = TransferOut.model_validate(transfers.view(session, transfer))
     upload.kept = True

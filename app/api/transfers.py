@@ -67,8 +67,8 @@ def archive(transfer_id: Id, database: CurrentDatabase, admin: Admin) -> FileRes
     """The zip archive of an export that is done; it is kept for a day."""
     with database.reading() as session:
         found = transfers.find_transfer(session, transfer_id)
-    path = FilePath(found.folder or "") / ARCHIVE
-    if found.kind is not TransferKind.EXPORT or not path.is_file():
+    path = None if found.folder is None else FilePath(found.folder) / ARCHIVE
+    if found.kind is not TransferKind.EXPORT or path is None or not path.is_file():
         raise NotFound(
             f"there is no archive of {found.kind} {transfer_id}: it is {found.state}; archives "
             "are kept for a day on the server that made them"

@@ -126,7 +126,7 @@ class _Import:
                 if isinstance(error, DBAPIError) and is_transient(error):
                     raise
                 kind = type(error).__name__
-                self._failed = f"it cannot be kept ({kind}): its values fit no database"
+                self._failed = f"it cannot be kept ({kind})"
         if isinstance(event, CaseEnded):
             if self._failed is not None:
                 there = self._keeping.drop()

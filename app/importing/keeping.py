@@ -76,7 +76,8 @@ class Keeping:
             with self._database.reading() as session:
                 self._known = known_case(session, project_id, case.name)
         check_size(self._known, case.name, facts.height, facts.width)
-        check_place(self._known, case)
+        size = facts.width, facts.height, facts.slices + facts.missing
+        check_place(self._known, case, size)
         self._unseen, self.otherwise = facts.slices, 0
 
     def add(self, slices: Sequence[PreparedSlice]) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Pseudonyms:
         Raises ``InvalidInput`` if the file cannot be written.
         """
         try:
-            with _alone(self._path):
+            with _alone(self._path) if keep else nullcontext():
                 # Another import may have added to it since.
                 self._known = _read(self._path)
                 self._add([n for n in dict.fromkeys(raw) if n not in self._known], keep)

@@ -1,6 +1,6 @@
 """What is to be done with the cases of a listing: names, splits, channels and classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from app.formats.opening import Listing
 from app.formats.source import Handling
 from app.importing.naming import Names, Pseudonyms, safe_names
 from app.importing.options import ImportOptions
-from app.store import Database, Project
+from app.store import Case, Database, Project
 
 # With masks there is something to validate and to test on; without, all of it is pool.
 _VALIDATION_WITH_MASKS, _TEST_WITH_MASKS = 0.1, 0.2
@@ -70,7 +70,7 @@ def make_plan(
         warnings=(*listing.warnings, *renamed),
         listing=listing,
         names=names,
-        splits=_splits(listing, names, options),
+        splits=_splits(listing, names, options, _splits_of(database, found)),
         project=project,
         settings=settings,
         handling=Handling(
@@ -84,21 +84,28 @@ def make_plan(
     )
 
 
-def _splits(listing: Listing, names: Names, options: ImportOptions) -> dict[str, Split]:
+def _splits(
+    listing: Listing, names: Names, options: ImportOptions, there: Mapping[str, Split]
+) -> dict[str, Split]:
+    """What each case is for: one that is there stays what it is, others by the data set's own
+    splits, else by fractions.
+    """
     validation, test = options.validation, options.test
-    if listing.splits and validation is None and test is None and options.masks:
-        # The data set says what its cases are for; those it does not name are pool.
-        return {
+    with_masks = options.masks is not None
+    if listing.splits and validation is None and test is None and with_masks:
+        # Cases that the data set does not name are pool.
+        splits = {
             kept: listing.splits.get(raw, Split.POOL)
             for raw, kept in zip(listing.cases, names.kept, strict=True)
         }
-    with_masks = options.masks is not None
-    return assign_splits(
-        names.kept,
-        (_VALIDATION_WITH_MASKS if with_masks else 0.0) if validation is None else validation,
-        (_TEST_WITH_MASKS if with_masks else 0.0) if test is None else test,
-        options.seed,
-    )
+    else:
+        splits = assign_splits(
+            names.kept,
+            (_VALIDATION_WITH_MASKS if with_masks else 0.0) if validation is None else validation,
+            (_TEST_WITH_MASKS if with_masks else 0.0) if test is None else test,
+            options.seed,
+        )
+    return splits | {name: there[name] for name in splits if name in there}
 
 
 def channel_order(kept: Sequence[str], offered: Sequence[str]) -> list[int]:
@@ -142,6 +149,15 @@ def class_order(
             "name them alike, merge them with --merge-labels, or import into another project"
         )
     return tuple(known), ()
+
+
+def _splits_of(database: Database, project: Project | None) -> dict[str, Split]:
+    """What the cases of a project are for, by their names."""
+    if project is None:
+        return {}
+    query = select(Case.name, Case.split).where(Case.project_id == project.id)
+    with database.reading() as session:
+        return {name: split for name, split in session.execute(query)}
 
 
 def _found(database: Database, name: str) -> Project | None:

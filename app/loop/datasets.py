@@ -21,8 +21,8 @@ from app.loop.truths import add_truths
 from app.store import Case, Image, Job, Label, Mask, Project, Slice, Truth, blobs
 
 Masks = Literal["pool", "oracle"]
-# Millimetres that two readings of one place may differ by.
-_APART = 1e-3
+# Millimetres that two readings of one place may differ by: the rounding of single precision.
+_APART = 1e-2
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,13 @@ def case_came_in(session: Session, project_id: int) -> Job | None:
     return retrain_if_due(session, session.get_one(Project, project_id))
 
 
-def check_place(known: KnownCase | None, incoming: IncomingCase) -> None:
-    """Raise ``AlreadyExists`` where a case is there at another place, or for another split."""
+def check_place(
+    known: KnownCase | None, incoming: IncomingCase, size: tuple[int, int, int]
+) -> None:
+    """Raise ``AlreadyExists`` where a case is there at another place, or for another split.
+
+    ``size``: columns, rows and slices.
+    """
     if known is None:
         return
     if known.split is not incoming.split:
@@ -211,7 +216,11 @@ def check_place(known: KnownCase | None, incoming: IncomingCase) -> None:
             "splits are by case, so that no patient is in two of them"
         )
     there, now = known.affine, incoming.affine
-    if there is not None and now is not None and not np.allclose(there, now, rtol=0, atol=_APART):
+    if there is None or now is None:
+        return
+    # At the corner that lies farthest away.
+    apart = np.abs(np.subtract(there, now))[:3] @ (*size, 1.0)
+    if apart.max() > _APART:
         raise AlreadyExists(
             f"the case {incoming.name!r} is there already at another place: its affine is {there}, "
             f"now {now}; give its files another name, or import into another project"

@@ -1,6 +1,6 @@
 """Imports and exports: asked for, claimed by a server, watched, ended, or taken back."""
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, 
 
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
+DELETED = "(deleted)"
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
 
@@ -110,6 +111,15 @@ def waiting(session: Session) -> list[tuple[int, str | None]]:
     """Those that wait, oldest first, and where their bytes lie."""
     query = select(Transfer.id, Transfer.folder).where(Transfer.state == JobState.QUEUED)
     return [(one, folder) for one, folder in session.execute(query.order_by(Transfer.id))]
+
+
+def give_up(session: Session, before: datetime, is_there: Callable[[str], bool]) -> None:
+    """What has waited since ``before`` for bytes that nobody has fails."""
+    old = select(Transfer).where(Transfer.state == JobState.QUEUED, Transfer.created_at < before)
+    for transfer in session.scalars(old):
+        if transfer.folder is None or not is_there(transfer.folder):
+            transfer.state, transfer.finished_at = JobState.FAILED, utc_now()
+            transfer.error = "the server that has its bytes has not come back: send it again"
 
 
 def _ours(held: TransferClaim) -> tuple[ColumnElement[bool], ...]:
@@ -238,37 +248,45 @@ def forget_project(session: Session, project: str) -> None:
 
 
 def forget_case(session: Session, project: str, case: str) -> None:
-    """Take a case out of all that is kept of a project's imports and exports."""
-    word = re.compile(rf"(?<![\w.-]){re.escape(case)}(?![\w-])")
-    for transfer in session.scalars(select(Transfer).where(Transfer.project == project)):
-        for part in ("options", "progress", "report", "error"):
-            setattr(transfer, part, _without(getattr(transfer, part), word))
+    """Take a case out of what is kept of a project's imports and exports that have ended."""
+    done = Transfer.project == project, Transfer.state.not_in(ACTIVE_STATES)
+    for transfer in session.scalars(select(Transfer).where(*done)):
+        if transfer.options.get("name") == case:
+            transfer.options = {**transfer.options, "name": DELETED}
+        if transfer.progress.get("case") == case:
+            transfer.progress = {**transfer.progress, "case": DELETED}
+        if transfer.error:
+            transfer.error = _without(transfer.error, case)
+        if transfer.report:
+            transfer.report = {k: _without(v, case) for k, v in transfer.report.items()}
 
 
-def _without(kept: Any, word: re.Pattern[str]) -> Any:
-    """JSON without the entries that are of a case, and without its name in others."""
+def _without(kept: Any, case: str) -> Any:
+    """Without the entries of a case, and its name where others' words quote it."""
     if isinstance(kept, str):
-        return word.sub("(deleted)", kept)
+        return kept.replace(repr(case), repr(DELETED))
     if isinstance(kept, list):
-        of_others = [one for one in kept if not (isinstance(one, dict) and _is_of(one, word))]
-        return [_without(one, word) for one in of_others]
+        others = [one for one in kept if not (isinstance(one, dict) and one.get("name") == case)]
+        return [_without(one, case) for one in others]
     if isinstance(kept, dict):
-        return {k: _without(v, word) for k, v in kept.items() if not word.search(k)}
+        return {k: _without(v, case) for k, v in kept.items() if not _is_of(k, case)}
     return kept
 
 
-def _is_of(entry: dict[str, Any], word: re.Pattern[str]) -> bool:
-    name = entry.get("name")
-    return isinstance(name, str) and word.fullmatch(name) is not None
+def _is_of(file: str, case: str) -> bool:
+    """Whether a name of a case or file is that case's: itself, or a part of its way."""
+    parts = file.split("/")
+    return case in parts or any(part.startswith(f"{case}.") for part in parts)
 
 
 def forget_archives(session: Session, project: str) -> None:
-    """Exports that are done are given out no more: they hold what is being deleted.
-
-    Their bytes go from the disk with the next sweeps.
+    """Exports hold what is being deleted: those that are done are given out no more, those under
+    way are stopped. Their bytes go from the disk with the next sweep.
     """
-    done = Transfer.state.not_in(ACTIVE_STATES)
-    session.execute(update(Transfer).where(Transfer.project == project, done).values(folder=None))
+    exports = Transfer.project == project, Transfer.kind == TransferKind.EXPORT
+    active = Transfer.state.in_(ACTIVE_STATES)
+    session.execute(update(Transfer).where(*exports, ~active).values(folder=None))
+    session.execute(update(Transfer).where(*exports, active).values(cancel_requested=True))
 
 
 def folders_needed(session: Session) -> tuple[set[str], set[str]]:

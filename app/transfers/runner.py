@@ -30,6 +30,8 @@ _LOOK_SECONDS = 2.0
 _KEPT_SECONDS = 24 * 3600
 # An upload that stands still for so long was given up.
 _ABANDONED_SECONDS = 600
+# For a server that has the bytes of a transfer to come back.
+_WAITED = timedelta(hours=1)
 
 
 class TransferRunner:
@@ -180,7 +182,9 @@ class TransferRunner:
 def sweep(database: Database, settings: Settings) -> None:
     """Take back what ended servers had begun, and remove exports that nobody fetched."""
     with database.writing() as session:
-        transfers.take_back(session, utc_now(), timedelta(seconds=settings.stale_seconds))
+        now = utc_now()
+        transfers.take_back(session, now, timedelta(seconds=settings.stale_seconds))
+        transfers.give_up(session, now - _WAITED, lambda folder: Path(folder).is_dir())
     root = settings.transfers_folder
     folders = list(root.iterdir()) if root.is_dir() else []
     if not folders:
@@ -188,8 +192,10 @@ def sweep(database: Database, settings: Settings) -> None:
     with database.reading() as session:
         needed, known = transfers.folders_needed(session)
     for folder in folders:
-        # What no row names was deleted with its project, or is just being uploaded.
+        # What no row names is just being uploaded, or an export of what was deleted.
         kept = _KEPT_SECONDS if str(folder) in known else _ABANDONED_SECONDS
+        if str(folder) not in known and (folder / ARCHIVE).exists():
+            kept = 0
         if str(folder) not in needed and _touched(folder) < time.time() - kept:
             _forget(folder)
 

@@ -465,3 +465,14 @@ def test_a_case_that_no_database_holds_is_its_own_matter(database, tmp_path, mon
     report = taken_in(database, tmp_path / "set")
     assert (report.cases, list(report.refused)) == (2, ["c1"])
     assert "OverflowError" in report.refused["c1"]
+
+
+def test_a_folder_that_has_grown_keeps_what_its_cases_are_for(database, tmp_path):
+    options = {"validation": 0.2, "test": 0.2}
+    for n in range(10):
+        write(tmp_path / "set" / f"c{n:02}.nii.gz", seed=n)
+    taken_in(database, tmp_path / "set", **options)
+    for n in range(10, 16):
+        write(tmp_path / "set" / f"c{n:02}.nii.gz", seed=n)
+    report = taken_in(database, tmp_path / "set", **options)
+    assert (report.refused, report.new_slices, report.known_slices) == ({}, 30, 50)

@@ -5,6 +5,7 @@ import json
 import os
 import time
 import zipfile
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -177,6 +178,7 @@ def test_a_project_of_an_impossible_name_is_refused_before_anything_is_read(api,
         content=pictures(),
     )
     assert reply.status_code in (404, 422)
+    assert not api.settings.transfers_folder.exists()
 
 
 def test_an_export_in_the_background_is_fetched_when_it_is_done(api):
@@ -213,15 +215,16 @@ def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
     from app.transfers.runner import sweep
 
     root = api.settings.transfers_folder
-    ages = {"uploading": 60, "given-up": 3600, "export": 3600, "old-export": 100_000}
+    ages = {"uploading": 60, "given-up": 3600, "export": 3600, "export-old": 100_000, "exported": 9}
     for name, age in ages.items():
         (root / name).mkdir(parents=True)
-        (root / name / "archive.zip").write_bytes(b"x")
+        file = root / name / ("archive.zip" if "export" in name else "upload.zip")
+        file.write_bytes(b"x")
         then = time.time() - age
-        for path in (root / name / "archive.zip", root / name):
+        for path in (file, root / name):
             os.utime(path, (then, then))
     with api.database.writing() as session:
-        for name in ("export", "old-export"):
+        for name in ("export", "export-old"):
             asked = transfers.ask(session, "export", "p", "png", {}, None, str(root / name))
             asked.state = JobState.SUCCEEDED
     sweep(api.database, api.settings)
@@ -238,14 +241,23 @@ def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
     until_ended(admin, number)
     with api.database.writing() as session:
         failed = transfers.ask(session, "import", "new", "png", {}, None)
-        failed.error = "the labels of case 'a' go up to 3; a case"
+        failed.state = JobState.FAILED
+        failed.error = "the labels of case 'a' go up to 3: a case is left out"
         failed.progress = {"case": "a", "cases": 0}
-        failed.report = {"left_out": {"a/x.png": "bad", "b.png": "bad"}, "warnings": {"": ["a, b"]}}
+        failed.report = {
+            "found": "a folder",
+            "left_out": {"a/x.png": "bad", "a.txt": "bad", "ab.png": "a file"},
+            "warnings": {"a": ["bad"], "b": ["like 'a'"]},
+        }
     assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
     assert admin.get(f"/transfers/{number}/archive").status_code == 404
     kept = admin.get(f"/transfers/{failed.id}").json()
-    assert kept["report"] == {"left_out": {"b.png": "bad"}, "warnings": {"": ["(deleted), b"]}}
-    assert "'a'" not in kept["error"]
+    assert kept["report"] == {
+        "found": "a folder",
+        "left_out": {"ab.png": "a file"},
+        "warnings": {"b": ["like '(deleted)'"]},
+    }
+    assert kept["error"] == "the labels of case '(deleted)' go up to 3: a case is left out"
     assert kept["progress"]["case"] == "(deleted)"
     for one in admin.get("/projects/new/transfers").json()["items"]:
         assert one["options"].get("name") in (None, "(deleted)")
@@ -271,3 +283,25 @@ def test_a_command_that_is_cancelled_from_the_page_ends_in_words(api, tmp_path, 
         terminal.import_data_set(api.database, "png", tmp_path / "set", "p", ImportOptions())
     (asked,) = admin.get("/projects/p/transfers").json()["items"]
     assert asked["state"] == "cancelled"
+
+
+def test_what_a_command_exported_is_no_archive_to_fetch(api, tmp_path, monkeypatch):
+    (tmp_path / "archive.zip").write_bytes(b"somebody's")
+    monkeypatch.chdir(tmp_path)
+    admin = api.as_("root", Role.ADMIN)
+    with api.database.writing() as session:
+        asked = transfers.ask(session, "export", "p", "png", {}, None)
+        asked.state = JobState.SUCCEEDED
+    assert admin.get(f"/transfers/{asked.id}/archive").status_code == 404
+
+
+def test_what_nobody_has_the_bytes_of_is_given_up(api):
+    from app.transfers.runner import sweep
+
+    with api.database.writing() as session:
+        for age in (0, 2):
+            asked = transfers.ask(session, "import", "p", "png", {}, None, "/not/of/this/server")
+            asked.created_at = utc_now() - timedelta(hours=age)
+    sweep(api.database, api.settings)
+    listed = api.as_("root", Role.ADMIN).get("/projects/p/transfers").json()["items"]
+    assert [one["state"] for one in listed] == ["failed", "queued"]
