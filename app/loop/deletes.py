@@ -104,8 +104,20 @@ def _delete_rest(session: Session, planned: Deletion) -> set[str]:
         session.execute(delete(Case).where(Case.id == planned.case_id))
         project = session.get_one(Project, planned.project_id)
         transfers.forget_case(session, project.name, planned.about["case"])
+    elif planned.case_id is not None:
+        _forget_instances(session, planned.case_id)
     planned.emptied = True
     return set()
+
+
+def _forget_instances(session: Session, case_id: int) -> None:
+    """Take the numbers of images that are gone out of what leads back to a case's files."""
+    case = session.get(Case, case_id)
+    if case is None or "instances" not in case.source:
+        return
+    there = set(session.scalars(select(Slice.index).where(Slice.case_id == case_id)))
+    kept = [one for one in case.source["instances"] if one[0] in there]
+    case.source = {**case.source, "instances": kept}
 
 
 def _delete_project(session: Session, planned: Deletion) -> set[str]:

@@ -196,6 +196,20 @@ def test_another_name_deletes_nothing(database):
     assert count(database, Slice) == 15
 
 
+def test_a_slice_takes_the_number_of_its_image_along(database):
+    project = make_project(database)
+    with database.writing() as session:
+        slice_ = session.scalars(select(Slice).order_by(Slice.id)).first()
+        case = session.get_one(Case, slice_.case_id)
+        places = session.scalars(select(Slice.index).where(Slice.case_id == case.id)).all()
+        case.source = {"kind": "dicom", "instances": [[n, f"1.2.{n}", None] for n in places]}
+    delete(database, lambda session: of_slice(session, slice_.id))
+    with database.reading() as session:
+        kept = session.get_one(Case, case.id).source["instances"]
+    assert project.id
+    assert sorted(n for n, _, _ in kept) == sorted(set(places) - {slice_.index})
+
+
 def test_the_last_slice_takes_its_case_along(database):
     with database.writing() as session:
         project = create_project(session, "p", ProjectSettings())
