@@ -133,14 +133,18 @@ class TransferRunner:
         self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
     ) -> ImportReport:
         asked = dict(held.options)
-        root = unpack(folder, asked.pop("name", "upload"))
+        unpacked = unpack(folder, asked.pop("name", "upload"))
         asked["channels"] = tuple(asked.get("channels", ()))
         options = ImportOptions(
             **asked,
             check=held.kind is TransferKind.CHECK,
             processes=self._settings.import_processes,
         )
-        return import_folder(self._database, held.layout, root, held.project, options, watch)
+        report = import_folder(
+            self._database, held.layout, unpacked.root, held.project, options, watch
+        )
+        report.left_out |= unpacked.left_out
+        return report
 
     def _export(
         self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
