@@ -91,6 +91,25 @@ def planes(body: bytes, max_pixels: int) -> list[Numbers]:
         return [np.ascontiguousarray(plane) for plane in colours]
 
 
+def check_slice(page: "TiffPage", length: int, max_pixels: int) -> None:
+    """Raise for a page of a stack whose stored samples are not plain grey numbers, all there.
+
+    ``length``: bytes of the file.
+    """
+    _check_header(page)
+    if page.imagewidth * page.imagelength > max_pixels:
+        raise BodyTooManyPixels(f"a page has {page.imagewidth} × {page.imagelength} pixels")
+    _check_segments(page, length, max_pixels)
+    _check_shown(page)
+    if page.samplesperpixel != 1 or page.photometric != _MINISBLACK:
+        raise ImageNotGreyscale("a page is coloured: write one grey value a pixel")
+    if page.compression not in _EXACT:
+        raise ImageNotGreyscale(
+            f"a page is compressed by {_name(page.compression)}, which changes numbers: write it "
+            "with deflate, LZW or without compression"
+        )
+
+
 @contextmanager
 def _page(body: bytes, max_pixels: int) -> Iterator["TiffPage"]:
     """The one page of a TIFF, its header checked."""

@@ -170,14 +170,16 @@ class Export:
             warnings = self._out.add(kept.case)
         except SfumatoError as error:
             self._leave_out(name, str(error))
-        except (SQLAlchemyError, MemoryError):
+        except SQLAlchemyError:
             raise
+        except MemoryError:
+            self._leave_out(name, "it needs more memory than there is: write it as png or coco")
         except Exception as error:  # whatever the libraries of formats raise is one case's matter
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a full disk is everybody's
             # Without the traceback: a library's may show the header of a patient.
             _log.warning("a case could not be exported", case=case_id, error=type(error).__name__)
-            self._leave_out(name, f"it could not be written ({type(error).__name__}: {error})")
+            self._leave_out(name, f"it could not be written ({type(error).__name__})")
         else:
             self._card.add(rows)
             report.cases += 1

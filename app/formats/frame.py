@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.errors import VolumeInvalid
 from app.core.geometry import Affine, Geometry
 from app.formats import planes
 
@@ -14,6 +15,8 @@ from app.formats import planes
 _NOWHERE = np.diag([-1.0, -1.0, 1.0, 1.0])
 # How far from whole numbers the way between two affines may be by rounding.
 _ROUNDED = 1e-2
+# A volume with so many places a slice may have so many voxels.
+_SPARSE, _LARGEST_SPARSE = 4, 2**28
 # How far axes may be from right angles for readers that know nothing else.
 _SQUARE = 1e-4
 
@@ -78,11 +81,20 @@ def frame_of(
     indices: Sequence[int],
     size: tuple[int, int],
 ) -> Frame:
-    """The grid for a case whose slices of ``size`` (H, W) have these rising indices."""
+    """The grid for a case whose slices of ``size`` (H, W) have these rising indices.
+
+    Raises ``VolumeInvalid`` for slices so far apart that no volume can hold them.
+    """
     own = _own_frame(geometry, source)
     if own is not None and _holds(own, indices, size):
         return own
     first, last = indices[0], indices[-1]
+    places = last - first + 1
+    if places > _SPARSE * len(indices) and places * size[0] * size[1] > _LARGEST_SPARSE:
+        raise VolumeInvalid(
+            f"its {len(indices)} slices are spread over {places} places, so that its volume would "
+            "be nearly empty and too large: export it as png or coco"
+        )
     affine = _NOWHERE if geometry is None else geometry.affine.copy()
     if geometry is not None:
         affine[:3, 3] = geometry.position(0, 0, first)

@@ -41,8 +41,10 @@ def _way(found: Mapping[str, Any]) -> Rescale:
         int(found["offset"]),
         float(found["slope"]),
         float(found["intercept"]),
-        None if unit is None else str(unit)[:32],
+        "".join(c for c in str(unit or "") if c.isprintable())[:16] or None,
     )
+    if abs(way.offset) > 2**31:
+        raise ValueError(f"offset {way.offset}")
     if not (np.isfinite([way.slope, way.intercept]).all() and way.slope):
         raise ValueError(f"slope {way.slope:g}, intercept {way.intercept:g}")
     return way

@@ -15,7 +15,7 @@ from app.formats.channels import Choice, colour_refused, grey_refused
 # Endings in lower case; JPEG is only read for what annotations lie beside.
 PICTURES = (".png", ".tif", ".tiff")
 JPEG = (".jpg", ".jpeg")
-_LARGEST = 2**30
+_LARGEST = 2**26
 # As long as an index may be: a case of more slices would fill any disk.
 _LONGEST_INDEX = 6
 _INDEX = re.compile(rf"[0-9]{{1,{_LONGEST_INDEX}}}")

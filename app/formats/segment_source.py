@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, generate_uid
-from pydicom.valuerep import DS
+from pydicom.valuerep import DA, DS, TM
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
@@ -173,12 +173,24 @@ def _named_in(folder: Path) -> dict[str, Dataset]:
                 continue
             person = Dataset()
             for name in (*_NAMING, *_STUDY):
-                # As text: names in another character set are written in ours.
-                setattr(person, name, str(header.get(name) or ""))
+                setattr(person, name, _valid(header, name))
             for name in _MORE:
-                if header.get(name):
-                    setattr(person, name, str(header.get(name)))
+                if value := _valid(header, name):
+                    setattr(person, name, value)
         except Exception:  # noqa: S112  # a file that is no image names no patient
             continue
         found[series] = person
     return found
+
+
+def _valid(header: Dataset, name: str) -> str:
+    """An element as text, as names in another character set are written in ours; "" if odd."""
+    try:
+        text = str(header.get(name) or "")
+        element = Dataset()
+        setattr(element, name, text)
+        if text and element[name].VR in ("DA", "TM"):
+            (DA if element[name].VR == "DA" else TM)(text)
+    except Exception:  # whatever it holds
+        return ""
+    return text

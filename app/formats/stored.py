@@ -65,6 +65,9 @@ def to_stored(
             values = values * slope + intercept
     _check_width(values, path)
     stored = _nearest(values, voxels.dtype, unit)
+    if voxels.dtype.kind in "iu" and (largest := float(np.abs(values).max())) > EXACT:
+        # Whole numbers that double precision has rounded before anything else did.
+        stored = replace(stored, largest_error=stored.largest_error + float(np.spacing(largest)))
     ends = _ends(values) if stored.largest_error else None
     if ends is None or stored.largest_error * LARGEST <= _CUT_FROM * (ends[1] - ends[0]):
         return stored

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from app.core.errors import VolumeInvalid
+from app.core.errors import SfumatoError, VolumeInvalid
+from app.core.tiff_file import check_slice
 from app.formats.volume_file import MOST_BYTES, Voxels, checked_numbers
 
 TIFF = (".tif", ".tiff")
-_ORIENTATION = 274
+# Pixels of a page.
+_LARGEST = 2**26
 
 
 def pages_of(path: Path) -> int:
@@ -31,18 +33,23 @@ def read_tiff_stack(path: Path) -> Voxels:
                     f"{path} has pages of several sizes or types: a stack has slices of one"
                 )
             ((shape, dtype),) = shapes
-            tags = [page.tags for page in file.pages if isinstance(page, tifffile.TiffPage)]
-            turned = {int(one[_ORIENTATION].value) for one in tags if _ORIENTATION in one} - {1}
-            if len(shape) != 2 or dtype.kind not in "iufb" or turned:
+            if len(shape) != 2 or dtype.kind not in "iufb":
                 raise VolumeInvalid(
-                    f"{path} has coloured, turned or odd pages ({dtype}, {shape}): write one grey "
-                    "value a pixel, upright"
+                    f"{path} has coloured or odd pages ({dtype}, {shape}): write one grey value a "
+                    "pixel"
                 )
+            for n in range(len(file.pages)):
+                page = file.pages[n]
+                # Frames that look like the first hold no tags of their own until they are asked.
+                whole = page if isinstance(page, tifffile.TiffPage) else page.aspage()
+                check_slice(whole, path.stat().st_size, _LARGEST)
             if len(file.pages) * int(np.prod(shape)) * dtype.itemsize > MOST_BYTES:
                 raise VolumeInvalid(f"{path} has {len(file.pages)} pages of {shape}: cut it up")
             found = np.stack([page.asarray() for page in file.pages])
-    except VolumeInvalid:
-        raise
+    except SfumatoError as error:
+        raise VolumeInvalid(
+            str(error) if str(path) in str(error) else f"{path}: {error}"
+        ) from error
     except Exception as error:  # as above
         raise VolumeInvalid(f"{path} is not a whole TIFF: {str(error)[:200]}") from error
     return checked_numbers(found, path)

@@ -9,6 +9,7 @@ from app.core.errors import VolumeInvalid
 from app.formats.channels import Choice, choose
 from app.formats.described import OURS, our_notes
 from app.formats.files import files_in
+from app.formats.label_files import LabelFiles
 from app.formats.layout import CaseFiles, DataSet, Detected, ReadOptions, some
 from app.formats.nifti_cases import choose_of_files, read_nifti
 from app.formats.patterns import Pattern
@@ -27,7 +28,7 @@ class _Found:
     """
 
     images: dict[str, dict[str, Path]] = field(default_factory=dict)
-    labels: dict[str, Path] = field(default_factory=dict)
+    labels: LabelFiles[str] = field(default_factory=LabelFiles)
     channels: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -104,10 +105,10 @@ def _by_folder(
     for path in paths:
         match = maps.match(path, folder) if maps else None
         if match:
-            found.labels.setdefault(match["case"], path)
+            found.labels.add(match["case"], path)
         elif below in path.parents:
             if ending_of(path) and not maps:
-                found.labels.setdefault(_name(path, below), path)
+                found.labels.add(_name(path, below), path)
         elif path in volumes and (top in path.parents or not images):
             name = _name(path, top)
             if name in found.images:
@@ -117,7 +118,7 @@ def _by_folder(
                 found.images[name] = {"": path}
         elif path.name != OURS and not _is_half(path):
             found.left_out[str(path)] = _why_left(path, volumes, images)
-    for name, path in found.labels.items() if options.masks else ():
+    for name, path in found.labels.first.items() if options.masks else ():
         if name not in found.images:
             found.left_out[str(path)] = "it is a label map without an image of its name"
     return found
@@ -137,7 +138,7 @@ def _by_pattern(
         label = labels.match(path, folder) if labels else None
         image = images.match(path, folder)
         if label:
-            found.labels.setdefault(label["case"], path)
+            found.labels.add(label["case"], path)
         elif image and ending_of(path) in (*endings, *ITK, *NIFTI):
             files = found.images.setdefault(image["case"], {})
             channel = image.get("channel", "")
@@ -179,14 +180,15 @@ def _own(choice: Choice) -> Choice:
     return Choice(choice.names, tuple(range(count)), count)
 
 
-def _labels(name: str, files: Mapping[str, Path], labels: Mapping[str, Path], folder: Path) -> Path:
+def _labels(name: str, files: Mapping[str, Path], labels: LabelFiles[str], folder: Path) -> Path:
     image = next(iter(files.values()))
-    if name not in labels:
+    found = labels.get(name)
+    if found is None:
         raise VolumeInvalid(
             f"{image} has no label map: {folder} has none for the case {name!r}; add it, or import "
             "without masks"
         )
-    return labels[name]
+    return found
 
 
 def _name(path: Path, folder: Path) -> str:

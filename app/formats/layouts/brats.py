@@ -14,6 +14,7 @@ from app.core.errors import VolumeInvalid
 from app.formats.case import CaseVolume
 from app.formats.channels import Choice, choose
 from app.formats.files import files_in
+from app.formats.label_files import LabelFiles
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions, some
 from app.formats.nifti_cases import read_nifti
 
@@ -35,6 +36,7 @@ class _Files:
 
     sequences: dict[str, Path] = field(default_factory=dict)
     segmentation: Path | None = None
+    labels: LabelFiles[str] = field(default_factory=LabelFiles)
     renamed: bool = False
 
 
@@ -83,6 +85,7 @@ def _cases(folder: Path) -> tuple[list[tuple[str, _Files]], dict[str, str]]:
         what = match["what"].lower()
         if what == "seg":
             files.segmentation = files.segmentation or path
+            files.labels.add("", path)
             continue
         files.renamed |= what in _RENAMED
         sequence = _RENAMED.get(what, what)
@@ -114,6 +117,8 @@ def _read(name: str, files: _Files, wanted: list[str], options: ReadOptions) -> 
             f"case {name!r} has no segmentation beside {images[0]}: add CASE_seg.nii.gz, or import "
             "without masks"
         )
+    if options.masks:
+        files.labels.get("")  # two of them are refused
     names = tuple(wanted)
     choice = Choice(names, tuple(range(len(names))), len(names))
     volume = read_nifti(images, files.segmentation if options.masks else None, choice, options)

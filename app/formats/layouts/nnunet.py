@@ -13,6 +13,7 @@ from app.formats.case import CaseVolume
 from app.formats.channels import Choice, choose
 from app.formats.described import described, inside
 from app.formats.files import files_in
+from app.formats.label_files import LabelFiles
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions, some
 from app.formats.nifti_cases import read_nifti
 from app.formats.nnunet_description import (
@@ -35,6 +36,7 @@ class _Files:
 
     images: dict[int, Path] = field(default_factory=dict)
     label: Path | None = None
+    labels: LabelFiles[str] = field(default_factory=LabelFiles)
 
 
 class NnUNet:
@@ -77,24 +79,26 @@ def _found(folder: Path, ending: str) -> tuple[dict[str, _Files], dict[str, str]
     left_out: dict[str, str] = {}
     used: set[Path] = set()
     for part in ("Tr", "Ts"):
-        labels = {_stem(p, ending): p for p in _files(folder / f"labels{part}", ending)}
+        labels: LabelFiles[str] = LabelFiles()
+        for path in _files(folder / f"labels{part}", ending):
+            labels.add(_stem(path, ending), path)
         for path in _files(folder / f"images{part}", ending):
             match = _CHANNEL.fullmatch(_stem(path, ending))
             if match is None:
                 left_out[str(path)] = "its name does not end in the number of a channel (_0000)"
-            elif part == "Ts" and match["case"] not in labels:
+            elif part == "Ts" and match["case"] not in labels.first:
                 left_out[str(path)] = "it is of imagesTs, without a label map in labelsTs"
             else:
                 # One name in both parts is of two cases.
                 taken = part == "Ts" and (folder / "imagesTr" / path.name).exists()
                 case = f"{match['case']}-Ts" if taken else match["case"]
-                files = found.setdefault(case, _Files({}, labels.get(match["case"])))
+                files = found.setdefault(case, _Files({}, labels.first.get(match["case"]), labels))
                 files.images.setdefault(int(match["channel"]), path)
         images = {files.label for files in found.values()}
-        for path in labels.values():
+        for path in labels.first.values():
             if path not in images:
                 left_out[str(path)] = "it is a label map without an image of its name"
-        used |= set(labels.values())
+        used |= set(labels.first.values())
     known = {p for files in found.values() for p in files.images.values()} | used
     for path in files_in(folder):
         if path not in known and path.name not in (DESCRIPTION, FOLDS):
@@ -130,6 +134,8 @@ def _reader(
 ) -> Callable[[], CaseVolume]:
     def read() -> CaseVolume:
         label = files.label if options.masks else None
+        if label is not None:
+            files.labels.get(name.removesuffix("-Ts"))  # two of them are refused
         if options.masks and label is None:
             raise VolumeInvalid(
                 f"case {name!r} has no label map labelsTr/{name}{about.ending}: add it, or import "

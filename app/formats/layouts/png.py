@@ -13,6 +13,7 @@ from app.formats.case import CaseVolume, ChannelStack
 from app.formats.channels import Choice, choose, choose_of_pictures
 from app.formats.described import OURS, OurNotes, our_notes
 from app.formats.files import files_in, natural
+from app.formats.label_files import LabelFiles
 from app.formats.label_maps import LabelMap
 from app.formats.layout import CaseFiles, DataSet, Detected, Layout, ReadOptions, some
 from app.formats.patterns import Pattern
@@ -30,7 +31,7 @@ class _Case:
     """The pictures of a case by channel (empty for the only one) and index, and its masks."""
 
     images: dict[str, dict[int, Path]] = field(default_factory=dict)
-    masks: dict[int, Path] = field(default_factory=dict)
+    masks: LabelFiles[int] = field(default_factory=LabelFiles)
     unnamed: list[Path] = field(default_factory=list)
     doubled: list[tuple[Path, Path]] = field(default_factory=list)
 
@@ -123,7 +124,7 @@ def _by_folder(folder: Path, channels: Sequence[str]) -> tuple[Mapping[str, _Cas
         if case_or_none is None or index is None:
             left_out[str(path)] = "it is no mask of a picture: masks/CASE/INDEX.png is expected"
         else:
-            case_or_none.masks.setdefault(index, path)
+            case_or_none.masks.add(index, path)
     return found, left_out
 
 
@@ -152,7 +153,7 @@ def _by_pattern(folder: Path, options: ReadOptions) -> tuple[Mapping[str, _Case]
             case.add(parts.get("channel", ""), index, path)
     for name, index, path in marks:
         if name in found:
-            found[name].masks.setdefault(index, path)
+            found[name].masks.add(index, path)
         else:
             left_out[str(path)] = "it is a mask without a picture of its case"
     return found, left_out
@@ -183,7 +184,9 @@ def _reader(
         first = [case.images[wanted[0]][index] for index in indices]
         said = gaps_in_words(indices, first[0].parent)
         marks = _masks(case, first, indices, stacks[0], notes) if options.masks else None
-        without = 0 if marks is None or notes.classes else len(set(indices) - case.masks.keys())
+        without = (
+            0 if marks is None or notes.classes else len(set(indices) - case.masks.first.keys())
+        )
         if without:
             said += (f"{first[0].parent}: {without} slices have no mask: they are unlabelled",)
         return CaseVolume(
@@ -230,7 +233,7 @@ def _checked(name: str, case: _Case, wanted: Sequence[str]) -> list[int]:
 def _masks(
     case: _Case, images: Sequence[Path], indices: Sequence[int], like: ChannelStack, notes: OurNotes
 ) -> LabelMap:
-    if not case.masks and notes.classes is None:
+    if not case.masks.first and notes.classes is None:
         raise VolumeInvalid(
             f"{images[0].parent} has no masks: masks/CASE/{images[0].stem}.png is not there, nor "
             "is any other; add them, or import without masks"
