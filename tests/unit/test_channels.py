@@ -1,6 +1,7 @@
 """Several channels of a case: by name, by number, as colour, or refused by name."""
 
 import json
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -236,8 +237,9 @@ def test_colours_that_cannot_be_kept_are_refused(tmp_path):
     path = tmp_path / "images" / "p1" / "000.png"
     body = bytearray(path.read_bytes())
     body[24] = 16
+    body[29:33] = zlib.crc32(body[12:29]).to_bytes(4, "big")
     path.write_bytes(body)
-    with pytest.raises(VolumeInvalid, match=r"000\.png: .*(16 bits a colour|is not a whole)"):
+    with pytest.raises(VolumeInvalid, match=r"000\.png: .*(16 bits a colour|is damaged)"):
         read("png", tmp_path, "a", "b", "c").cases[0].read()
     path.write_bytes(b"hello")
     with pytest.raises(VolumeInvalid, match=r"000\.png: .*is not a whole PNG or TIFF"):
