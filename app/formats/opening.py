@@ -13,6 +13,7 @@ from app.formats.files import is_left_behind
 from app.formats.layout import DataSet, ReadOptions, find_layout
 
 AUTO = "auto"
+_LABELS = frozenset(["labels", "masks", "labelsTr", "labelsTs"])
 # Folders that layouts ask for by name.
 OF_LAYOUTS = frozenset(
     ["images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "annotations"]
@@ -89,7 +90,9 @@ def _opened(request: Request, said: Words) -> tuple[DataSet, Listing]:
     there = [f for f in request.folder.iterdir() if not is_left_behind(f.name)]
     # A link may lead anywhere, also back.
     inside = [f for f in there if f.is_dir() and not f.is_symlink()]
-    deeper = replace(request, folder=inside[0]) if len(inside) == 1 else None
+    # A folder of label maps alone holds nothing to annotate.
+    one = len(inside) == 1 and inside[0].name not in _LABELS
+    deeper = replace(request, folder=inside[0]) if one else None
     if deeper and there == inside and deeper.folder.name not in OF_LAYOUTS:
         # Nothing but a folder: as archives are packed, and as people point at one.
         return _opened(deeper, said)

@@ -57,13 +57,13 @@ def to_stored(
         rescale = Rescale(offset, slope, intercept, unit)
         if (slope, intercept) != (1.0, 0.0):
             with np.errstate(over="ignore"):
-                _check_width(rescale.values(np.array([pixels.min(), pixels.max()])), path)
+                check_width(rescale.values(np.array([pixels.min(), pixels.max()])), path)
         return ChannelStack(pixels, (rescale,))
     with np.errstate(over="ignore"):
         values = voxels.astype(np.float64)
         if (slope, intercept) != (1.0, 0.0):
             values = values * slope + intercept
-    _check_width(values, path)
+    check_width(values, path)
     stored = _nearest(values, voxels.dtype, unit)
     if voxels.dtype.kind in "iu" and (largest := float(np.abs(values).max())) > EXACT:
         # Whole numbers that double precision has rounded before anything else did.
@@ -79,7 +79,8 @@ def to_stored(
     return replace(_nearest(values, voxels.dtype, unit), cut=cut)
 
 
-def _check_width(values: Values, path: Path) -> None:
+def check_width(values: Values, path: Path) -> None:
+    """Raise ``VolumeInvalid`` for values beyond what can be computed with."""
     low, high = float(values.min()), float(values.max())
     if not max(abs(low), abs(high)) < _WIDEST:
         raise VolumeInvalid(

@@ -10,6 +10,7 @@ from PIL import Image
 from app.core.errors import VolumeInvalid
 from app.core.splits import Split
 from app.formats.detecting import detect_layout
+from app.formats.layout import ReadOptions, find_layout
 from tests.unit.volumes import back, read, read_only, save
 from worker.benchmark.ground import read_ground
 from worker.benchmark.settings import GroundSettings
@@ -343,3 +344,30 @@ def test_folders_of_one_name_are_two_cases(tmp_path):
     cases = read("nifti", tmp_path / "nifti", masks=True).cases
     assert [case.name for case in cases] == ["a_scan", "a_scan"]
     assert [int(case.read().classes.max()) for case in cases] == [1, 2]
+
+
+def test_one_bad_entry_of_a_decathlon_keeps_no_other_back(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "imagesTr" / f"{name}.nii.gz", VOXELS)
+        save(tmp_path / "labelsTr" / f"{name}.nii.gz", MARKS)
+
+    def pair(name, **more):
+        return {"image": f"imagesTr/{name}.nii.gz", "label": f"labelsTr/{name}.nii.gz", **more}
+
+    described = {
+        "labels": {"0": "background", "1": "x", "2": "y"},
+        "training": [
+            pair("a"),
+            {"image": "../../../etc/passwd", "label": "labelsTr/a.nii.gz"},
+            "imagesTr/a.nii.gz",
+            pair("b", split="banana"),
+            pair("a"),
+            pair("b"),
+        ],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(described))
+    found = find_layout("msd").read(tmp_path, ReadOptions(masks=True))
+    assert [case.name for case in found.cases] == ["a", "b"]
+    said = list(found.left_out.values())
+    for word in ("outside", "no pair", "banana", "taken once"):
+        assert any(word in line for line in said), word

@@ -23,7 +23,7 @@ from app.formats.dicom.place import Arrangement, arranged
 from app.formats.dicom.quiet import attempt
 from app.formats.dicom.sorting import Stack
 from app.formats.grid import LARGEST
-from app.formats.stored import loss_of, to_stored
+from app.formats.stored import check_width, loss_of, to_stored
 
 Pixels = npt.NDArray[Any]
 
@@ -67,7 +67,7 @@ def read_stack(
         geometry=placed.geometry,
         indices=placed.indices if gaps else (),
         source=_source(placed),
-        warnings=(*placed.warnings, *losses, *told),
+        warnings=(*placed.warnings, *_joined(stack, where), *losses, *told),
         left_out={**stack.left_out, **left_out},
     )
 
@@ -100,6 +100,15 @@ def _stacked(planes: list[Pixels]) -> Pixels:
     return stack
 
 
+def _joined(stack: Stack, where: Path) -> tuple[str, ...]:
+    """What is to be told of a stack whose files lie apart: some anonymisers give UIDs twice."""
+    folders = {frame.path.parent for frame in stack.frames}
+    if len(folders) == 1:
+        return ()
+    said = f"{where}: its images lie in {len(folders)} folders and say that they are of one series"
+    return (f"{said}: are they of one patient?",)
+
+
 def _grey(stack: Pixels, ways: Sequence[Rescale], dark: bool, where: Path) -> ChannelStack:
     """One channel, with a way back for each slice where they differ.
 
@@ -114,6 +123,8 @@ def _grey(stack: Pixels, ways: Sequence[Rescale], dark: bool, where: Path) -> Ch
         channel = to_stored(stack, where)
         offset = channel.rescale[0].offset
         own = tuple(Rescale(offset, way.slope, way.intercept, way.unit) for way in ways)
+        for way in own:
+            check_width(way.values(np.array([channel.pixels.min(), channel.pixels.max()])), where)
         return ChannelStack(channel.pixels, own)
     # More than 16 bits: no way back of a slice's own can be kept.
     values = np.stack([way.values(plane) for way, plane in zip(ways, stack, strict=True)])

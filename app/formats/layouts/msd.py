@@ -36,6 +36,7 @@ class _Description:
     splits: dict[str, Split]
     unlabelled: int | None
     test: list[Path]
+    left_out: dict[str, str]
 
 
 class Decathlon:
@@ -78,7 +79,8 @@ class Decathlon:
             )
             for (image, mask), facts in zip(found.pairs, found.facts, strict=True)
         ]
-        left_out = {str(one): 'it is listed under "test", without a label' for one in found.test}
+        left_out = dict(found.left_out)
+        left_out |= {str(one): 'it is listed under "test", without a label' for one in found.test}
         listed = {path for pair in found.pairs for path in pair} | set(found.test)
         for file in files_in(folder):
             if ending_of(file) and file not in listed:
@@ -90,31 +92,55 @@ def _described(path: Path, folder: Path) -> _Description:
     found = read_json(path)
     try:
         labels = {int(index): str(name) for index, name in found["labels"].items()}
-        facts = [dict(pair) for pair in found["training"]]
-        training = [(pair["image"], pair["label"], pair.get("split")) for pair in facts]
+        entries = list(found["training"])
         channels = _numbered(found.get("channel_names") or found.get("modality") or {})
         unlabelled = found.get("unlabelled")
         unlabelled = None if unlabelled is None else int(unlabelled)
         test = [_first(entry) for entry in found.get("test") or []]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VolumeInvalid(f"{path} is not a Decathlon description: {error!r}") from error
-    if not training:
-        raise VolumeInvalid(f"{path} lists no training cases: there is nothing to import")
-    pairs = [(inside(folder, one, path), inside(folder, two, path)) for one, two, _ in training]
-    splits = {
-        stem(image): split
-        for (image, _), (*_, split) in zip(pairs, training, strict=True)
-        if split is not None
-    }
+    left_out: dict[str, str] = {}
+    pairs: dict[tuple[Path, Path], dict[str, Any]] = {}
+    splits: dict[str, Any] = {}
+    for number, entry in enumerate(entries, 1):
+        try:
+            pair, facts = _pair(entry, folder, path)
+        except VolumeInvalid as error:
+            left_out[f"{path} entry {number}"] = str(error)
+            continue
+        if pair in pairs:
+            left_out[f"{path} entry {number}"] = (
+                f"{pair[0].name} is listed before: it was taken once"
+            )
+            continue
+        pairs[pair] = facts
+        if facts.get("split") is not None:
+            splits[stem(pair[0])] = facts["split"]
+    if not pairs:
+        why = "".join(f"; {entry}: {said}" for entry, said in list(left_out.items())[:3])
+        raise VolumeInvalid(f"{path} lists no training cases: there is nothing to import{why}")
     return _Description(
         checked_classes(in_order(labels, "labels", path), path),
         in_order(channels, "channels", path),
-        pairs,
-        facts,
+        list(pairs),
+        list(pairs.values()),
         splits_of(splits, path),
         unlabelled,
         [inside(folder, one, path) for one in test if one],
+        left_out,
     )
+
+
+def _pair(entry: Any, folder: Path, path: Path) -> tuple[tuple[Path, Path], dict[str, Any]]:
+    """An entry under "training": its image and label map, and all that it says."""
+    if not isinstance(entry, Mapping) or not {"image", "label"} <= entry.keys():
+        raise VolumeInvalid('it is no pair of "image" and "label"')
+    facts = dict(entry)
+    split = facts.get("split")
+    if split is not None and split not in {one.value for one in Split}:
+        raise VolumeInvalid(f"its split {str(split)[:40]!r} is none of {', '.join(Split)}")
+    names = str(facts["image"]), str(facts["label"])
+    return (inside(folder, names[0], path), inside(folder, names[1], path)), facts
 
 
 def _numbered(names: Any) -> dict[int, str]:
