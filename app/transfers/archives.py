@@ -5,9 +5,8 @@ What cannot be unpacked is named and left out; the others go on their way.
 
 import errno
 import json
-import lzma
 import os
-import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -19,23 +18,26 @@ from pathlib import Path, PurePosixPath
 from app.core.errors import InvalidInput
 from app.core.names import safe_case_name
 from app.formats.files import is_left_behind
+from app.transfers.member_names import DOS_LIKE, LeftOut, inside, names_of, parts_of, unused
 
 UPLOAD, UNPACKED, ARCHIVE = "upload.zip", "unpacked", "archive.zip"
 _DONE = "unpacked.json"
 # Images in an archive are packed already; more than this is an archive that was made to harm.
 _LARGEST_EXPANSION, _SMALLEST_LIMIT = 20, 20_000_000
 _MOST_MEMBERS, _CHUNK = 1_000_000, 1 << 20
-_LONGEST_PART = 255
-_ENCRYPTED, _UTF8 = 0x1, 0x800
+_ENCRYPTED, _DOS_FOLDER = 0x1, 0x10
+# zipfile unpacks others without a bound: 500 bytes of bzip2 can take gigabytes of memory.
+_READ = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What zipfile and its decompressors raise of damaged bytes.
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     NotImplementedError,
     RuntimeError,
     ValueError,
+    OverflowError,
     struct.error,
 )
 
@@ -47,9 +49,11 @@ class Unpacked:
     root: Path
     left_out: Mapping[str, str]
 
-
-class _LeftOut(Exception):
-    """A member that is not unpacked, in words."""
+    def tell(self, report: dict[str, str]) -> None:
+        """Add what is left out to a report's, where a file of the same name may stand already."""
+        numbers: dict[str, int] = {}
+        for member, why in self.left_out.items():
+            report[unused(member, report, numbers)] = why
 
 
 def unpack(folder: Path, name: str) -> Unpacked:
@@ -61,25 +65,37 @@ def unpack(folder: Path, name: str) -> Unpacked:
     root, done = folder / UNPACKED / safe_case_name(name), folder / _DONE
     if done.exists():
         return Unpacked(root, json.loads(done.read_text("utf-8")))
-    root.mkdir(parents=True, exist_ok=True)
     try:
+        # What an interruption left half unpacked would read as names that are there twice.
+        shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+        root.mkdir(parents=True)
         with zipfile.ZipFile(folder / UPLOAD) as opened:
             left_out = _Members(opened, root, _limit(folder / UPLOAD)).unpack()
-    except _DAMAGED as error:
-        raise InvalidInput(
+        part = done.with_suffix(".part")
+        part.write_text(json.dumps(left_out), "utf-8")
+        part.rename(done)
+    except InvalidInput:
+        shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+        raise
+    except (*_DAMAGED, OSError) as error:
+        shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+        raise _refusal(error) from error
+    return Unpacked(root, left_out)
+
+
+def _refusal(error: Exception) -> InvalidInput:
+    """What to tell of an archive that cannot be unpacked at all."""
+    if not isinstance(error, OSError):
+        return InvalidInput(
             f"the body is not a zip archive that can be opened ({_kind(error)}): zip the folder "
             "that holds the data set and send that"
-        ) from error
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        raise InvalidInput(f"the archive cannot be unpacked: {why}") from error
-    if left_out and not any(root.rglob("*")):
-        first = "\n".join(f"  {member}: {why}" for member, why in list(left_out.items())[:10])
-        raise InvalidInput(f"nothing of the archive can be unpacked:\n{first}")
-    part = done.with_suffix(".part")
-    part.write_text(json.dumps(left_out), "utf-8")
-    part.rename(done)
-    return Unpacked(root, left_out)
+        )
+    if error.errno in _FULL:
+        return InvalidInput(
+            "the server's disk is full: make room there, then send the archive again"
+        )
+    why = os.strerror(error.errno) if error.errno else type(error).__name__
+    return InvalidInput(f"the archive cannot be unpacked: {why}")
 
 
 def stem_of(filename: str | None, digest: str) -> str:
@@ -99,97 +115,111 @@ class _Members:
     def __init__(self, opened: zipfile.ZipFile, root: Path, limit: int) -> None:
         self._opened, self._root, self._limit = opened, root, limit
         self._infos = opened.infolist()
-        names = [_text(info) for info in self._infos]
-        # Some programs of Windows write "\", which the standard forbids, and nothing else.
-        windows = not any("/" in name for name in names)
-        self._names = [name.replace("\\", "/") for name in names] if windows else names
+        self._names = names_of(self._infos)
         self._size = 0
         self._files: set[PurePosixPath] = set()
         self._folders: set[PurePosixPath] = set()
 
     def unpack(self) -> dict[str, str]:
         """Write all that can be; returns why others cannot. Raises ``InvalidInput``."""
+        if len(self._infos) > _MOST_MEMBERS:
+            raise InvalidInput(f"the archive has over {_MOST_MEMBERS} members: send it in parts")
         declared = sum(info.file_size for info in self._infos)
-        if declared > self._limit or len(self._infos) > _MOST_MEMBERS:
-            raise InvalidInput(f"the archive would unpack to {declared} bytes: send it in parts")
+        if declared > self._limit:
+            raise InvalidInput(
+                f"the archive would unpack to {declared} bytes, more than the {self._limit} that "
+                "one of its size may: send it in parts"
+            )
         left_out: dict[str, str] = {}
+        numbers: dict[str, int] = {}
         for info, name in zip(self._infos, self._names, strict=True):
-            shown = "".join(c if c.isprintable() else "\ufffd" for c in name)
-            again = 2
             try:
                 self._one(info, name)
-            except _LeftOut as why:
-                key = shown
-                while key in left_out:
-                    key, again = f"{shown} ({again})", again + 1
-                left_out[key] = str(why)
+            except LeftOut as why:
+                shown = "".join(c if c.isprintable() else "\ufffd" for c in name)
+                left_out[unused(shown, left_out, numbers)] = str(why)
+        if not self._files:
+            raise InvalidInput(_nothing(left_out))
         return left_out
 
     def _one(self, info: zipfile.ZipInfo, name: str) -> None:
-        inside = _inside(name)
-        if any(is_left_behind(part) for part in inside.parts) or not inside.parts:
+        parts = parts_of(name)
+        if any(is_left_behind(part) for part in parts):
             return
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if name.endswith("/") or kind == stat.S_IFDIR:
+        marked = info.create_system in DOS_LIKE and info.external_attr & _DOS_FOLDER
+        if not info.file_size and (name.endswith("/") or kind == stat.S_IFDIR or marked):
             return  # folders are made for what lies in them
-        if kind not in (0, stat.S_IFREG):
-            raise _LeftOut("it is a link or a device, no file: put the file itself in its place")
-        if info.flag_bits & _ENCRYPTED:
-            raise _LeftOut("it is encrypted: pack it without a password")
-        if inside in self._files:
-            raise _LeftOut("the archive holds it twice: the first was taken")
-        if inside in self._folders or not self._files.isdisjoint(inside.parents):
-            raise _LeftOut("the archive holds a file and a folder of one name")
-        self._write(info, self._root / inside)
-        self._files.add(inside)
-        self._folders.update(inside.parents)
+        path = inside(parts)
+        if name.endswith("/") or not path.parts:
+            raise LeftOut("it has bytes, but no file's name: pack it anew")
+        _check(info, name, kind)
+        if path in self._files:
+            raise LeftOut("it is in the archive twice: the first was taken")
+        if path in self._folders or not self._files.isdisjoint(path.parents):
+            raise LeftOut("the archive holds a file and a folder of one name")
+        self._write(info, self._root / path)
+        self._files.add(path)
+        self._folders.update(path.parents)
+        if len(self._files) + len(self._folders) > _MOST_MEMBERS:
+            raise InvalidInput(f"the archive has over {_MOST_MEMBERS} folders: send it in parts")
 
     def _write(self, info: zipfile.ZipInfo, path: Path) -> None:
+        """Write a member as a new file; one that fails leaves no file."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._opened.open(info) as member, path.open("wb") as file:
+            # "x": a disk may hold two names for one, such as names that differ in capitals.
+            file = path.open("xb")
+        except FileExistsError as error:
+            raise LeftOut(
+                "it is in the archive twice for the server's disk (capitals, accents): the first "
+                "was taken"
+            ) from error
+        except OSError as error:
+            raise _unwritten(error) from error
+        try:
+            with file, self._opened.open(info) as member:
                 while chunk := member.read(_CHUNK):
                     self._size += len(chunk)
                     if self._size > self._limit:
                         raise InvalidInput("the archive unpacks to more than it says: pack it anew")
                     file.write(chunk)
-        except InvalidInput:
-            raise
-        except _DAMAGED as error:
+        except (*_DAMAGED, OSError) as error:
             path.unlink(missing_ok=True)
-            raise _LeftOut(
-                f"it is damaged in the archive ({_kind(error)}): pack it anew"
-            ) from error
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
-                raise
-            why = os.strerror(error.errno) if error.errno else type(error).__name__
-            raise _LeftOut(f"it cannot be written: {why}") from error
+            # A place that no file has is where a damaged directory sends the reader.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise _unwritten(error) from error
+            raise LeftOut(f"it is damaged in the archive ({_kind(error)}): pack it anew") from error
 
 
-def _text(info: zipfile.ZipInfo) -> str:
-    """A member's name. Without the flag it should be of DOS, and is of UTF-8 where it can be."""
-    written = info.orig_filename
-    if info.flag_bits & _UTF8:
-        return written
-    try:
-        return written.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return written
+def _unwritten(error: OSError) -> Exception:
+    """Of one member, where the disk itself is well; else the error, which ends them all."""
+    if error.errno in _FULL or error.errno in (errno.EIO, errno.EROFS):
+        return error
+    if error.errno == errno.ENAMETOOLONG:
+        return LeftOut("its folders' names and its own are too long together: shorten them")
+    why = os.strerror(error.errno) if error.errno else type(error).__name__
+    return LeftOut(f"it cannot be written: {why}")
 
 
-def _inside(name: str) -> PurePosixPath:
-    """Where a member goes below the root, whatever its name is. Raises ``_LeftOut``."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if parts and re.fullmatch("[A-Za-z]:", parts[0]):
-        parts = parts[1:]
-    if ".." in parts:
-        raise _LeftOut("its name leads out of the archive: pack it anew")
-    safe = ["".join(c if c.isprintable() else "_" for c in part) for part in parts]
-    if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST_PART for part in safe):
-        raise _LeftOut(f"its name is longer than {_LONGEST_PART} bytes: give it a shorter one")
-    return PurePosixPath(*safe)
+def _check(info: zipfile.ZipInfo, name: str, kind: int) -> None:
+    """Raises ``LeftOut`` for what is no file that can be read. kind: of its Unix mode, or 0."""
+    if kind not in (0, stat.S_IFREG):
+        raise LeftOut("it is a link or a device, no file: put the file itself in its place")
+    if info.flag_bits & _ENCRYPTED:
+        raise LeftOut("it is encrypted: pack it without a password")
+    if info.compress_type not in _READ:
+        raise LeftOut("it is packed in a way that is not read: pack it as usual (deflate)")
+    if name.casefold().endswith(".zip"):
+        raise LeftOut("it is an archive in the archive: unpack it first, then pack all together")
+
+
+def _nothing(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return "the archive holds no files: zip the folder that holds the data set and send that"
+    first = "\n".join(f"  {member}: {why}" for member, why in list(left_out.items())[:10])
+    more = f"\n  and {len(left_out) - 10} more" if len(left_out) > 10 else ""
+    return f"nothing of the archive can be unpacked:\n{first}{more}"
 
 
 def _kind(error: BaseException) -> str:

@@ -143,7 +143,7 @@ class TransferRunner:
         report = import_folder(
             self._database, held.layout, unpacked.root, held.project, options, watch
         )
-        report.left_out |= unpacked.left_out
+        unpacked.tell(report.left_out)
         return report
 
     def _export(

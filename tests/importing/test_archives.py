@@ -1,14 +1,17 @@
 """Archives of all shapes: what can be unpacked is, what cannot is named."""
 
+import errno
 import io
 import stat
+import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from app.core.errors import InvalidInput
 from app.store import Role
-from app.transfers.archives import UPLOAD, unpack
+from app.transfers.archives import UNPACKED, UPLOAD, Unpacked, unpack
 from tests.conftest import picture
 
 
@@ -151,6 +154,130 @@ def test_bounds_are_of_what_comes_out(tmp_path):
     lies[at + 24 : at + 28] = (1000).to_bytes(4, "little")
     with pytest.raises(InvalidInput):
         unpacked(tmp_path, bytes(lies))
+
+
+def with_fields(body: bytes, *fields: tuple[bytes, int, str, int]) -> bytes:
+    """The same with fields of the first member's headers set: signature, place, format, value."""
+    changed = bytearray(body)
+    for signature, place, kind, value in fields:
+        struct.pack_into(kind, changed, changed.find(signature) + place, value)
+    return bytes(changed)
+
+
+def test_names_of_windows_have_backslashes_beside_others(tmp_path):
+    body = packed(("pat1|ser1|IM0", b"0"), ("a/b", b"1")).replace(b"|", b"\\")
+    files, _ = unpacked(tmp_path, with_fields(body, (b"PK\x01\x02", 5, "<B", 0)))
+    assert files == {"pat1/ser1/IM0": b"0", "a/b": b"1"}
+
+
+def test_a_backslash_of_unix_is_part_of_a_name_where_slashes_separate(tmp_path):
+    body = packed(("a|b", b"0"), ("a/b", b"1")).replace(b"|", b"\\")
+    assert set(unpacked(tmp_path, body)[0]) == {"a\\b", "a/b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("../evil", "leads out"),
+        ("/../evil", "leads out"),
+        ("a/../../evil", "leads out"),
+        ("C:/../evil", "leads out"),
+        ("..|..|evil", "leads out"),
+        ("a/" * 1500 + "x", "folders deep"),
+        ("/".join(["n" * 200] * 30), "too long together"),
+        ("inner.ZIP", "archive in the archive"),
+        ("d/", "no file's name"),
+    ],
+)
+def test_one_odd_member_is_named_and_the_other_comes_out(tmp_path, name, why):
+    (tmp_path / "in").mkdir()
+    body = packed((name, b"x"), ("good", b"y")).replace(b"|", b"\\")
+    # Made on DOS, where a backslash separates.
+    body = with_fields(body, (b"PK\x01\x02", 5, "<B", 0))
+    files, left_out = unpacked(tmp_path / "in", body)
+    assert list(files) == ["good"]
+    (said,) = left_out.values()
+    assert why in said
+    assert str(tmp_path) not in said
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.mark.parametrize("method", [9, 12, 14, 93, 99])
+def test_other_packings_are_named_and_not_tried(tmp_path, method):
+    body = packed(("a", b"x"), ("good", b"y"))
+    body = with_fields(body, (b"PK\x03\x04", 8, "<H", method), (b"PK\x01\x02", 10, "<H", method))
+    files, left_out = unpacked(tmp_path, body)
+    assert list(files) == ["good"]
+    assert "packed in a way" in left_out["a"]
+
+
+@pytest.mark.parametrize("place", [2**63 - 2000, 2**64 - 1])
+def test_a_place_that_no_file_has_is_damage(tmp_path, place):
+    member = zipfile.ZipInfo("a")
+    # An extra of another kind, as long as the one with the place, which takes its room.
+    member.extra = struct.pack("<HHQ", 0x9999, 8, 0)
+    body = bytearray(packed((member, b"x"), ("good", b"y")))
+    at = body.find(b"PK\x01\x02")
+    struct.pack_into("<I", body, at + 42, 0xFFFFFFFF)
+    struct.pack_into("<HHQ", body, at + 46 + 1, 1, 8, place)
+    files, left_out = unpacked(tmp_path, bytes(body))
+    assert list(files) == ["good"]
+    assert "damaged" in left_out["a"]
+
+
+def test_a_folder_by_its_mark_alone_is_a_folder(tmp_path):
+    body = packed(("d", b""), ("d/x", b"y"))
+    marked = with_fields(body, (b"PK\x01\x02", 5, "<B", 0), (b"PK\x01\x02", 38, "<I", 0x10))
+    assert unpacked(tmp_path, marked) == ({"d/x": b"y"}, {})
+
+
+def test_an_archive_of_which_nothing_comes_out_is_refused_with_reasons(tmp_path):
+    body = packed(("d/b", b"content"), compression=zipfile.ZIP_STORED)
+    with pytest.raises(InvalidInput, match="d/b: it is damaged"):
+        unpacked(tmp_path, body.replace(b"content", b"CONTENT"))
+    for empty in (packed(), packed(("__MACOSX/._a", b"x"))):
+        with pytest.raises(InvalidInput, match="holds no files"):
+            unpacked(tmp_path, empty)
+
+
+def test_what_an_interruption_left_half_is_unpacked_anew(tmp_path):
+    half = tmp_path / UNPACKED / "set"
+    half.mkdir(parents=True)
+    (half / "a").write_bytes(b"ha")
+    assert unpacked(tmp_path, packed(("a", b"half"))) == ({"a": b"half"}, {})
+
+
+def test_names_that_are_one_for_the_disk_are_taken_once(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def without_capitals(path, mode="r", **rest):
+        return opened(path.with_name(path.name.casefold()), mode, **rest)
+
+    monkeypatch.setattr(Path, "open", without_capitals)
+    files, left_out = unpacked(tmp_path, packed(("im0", b"first"), ("IM0", b"second")))
+    assert files == {"im0": b"first"}
+    assert "twice" in left_out["IM0"]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def full(path, mode="r", **rest):
+        if path.name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return opened(path, mode, **rest)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(InvalidInput, match="disk is full") as refused:
+        unpacked(tmp_path, packed(("a", b"x"), ("b", b"y")))
+    assert str(tmp_path) not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == [UPLOAD]
+
+
+def test_a_file_of_the_report_and_a_member_of_its_name_are_both_told(tmp_path):
+    report = {"IM0": "it is no DICOM"}
+    Unpacked(tmp_path, {"IM0": "it is in the archive twice"}).tell(report)
+    assert report == {"IM0": "it is no DICOM", "IM0 (2)": "it is in the archive twice"}
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 60, -30, -1])
