@@ -72,7 +72,7 @@ def dicom_series(folder, orientation=AXIAL, step=None, depth=4, shape=(6, 5), **
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         image.StudyInstanceUID, image.SeriesInstanceUID = study, series
         image.FrameOfReferenceUID = frame
-        image.PatientName, image.PatientID = "Somebody^Real", "4711"
+        image.PatientName, image.PatientID = "Somebody^Real", "QX-9"
         image.PatientBirthDate, image.PatientSex = "19500101", "F"
         image.StudyDate, image.AccessionNumber = "20200202", "ACC1"
         image.Modality, image.InstanceNumber = "CT", n + 1

@@ -132,12 +132,16 @@ def test_nobody_is_named_unless_the_original_is_shown(database, tmp_path):
     keep(database, "a", volume, labels_of(volume))
     out, _ = export(database, tmp_path, "dicom-seg")
     path = out / "segmentations" / "a.dcm"
-    for word in (b"Somebody", b"4711", b"19500101", b"ACC1"):
+    for word in (b"Somebody", b"QX-9", b"19500101", b"ACC1"):
         assert word not in path.read_bytes()
     assert pydicom.dcmread(path).PatientIdentityRemoved == "YES"
     out, _ = export(database, tmp_path, "dicom-labelmap", source=tmp_path / "in")
     named = pydicom.dcmread(out / "segmentations" / "a.dcm")
-    assert (named.PatientName, named.PatientID, named.PatientSex) == ("Somebody^Real", "4711", "F")
+    assert (named.PatientName, named.PatientID, named.PatientSex) == (
+        "Somebody^Real",
+        "QX-9",
+        "F",
+    )
     assert (named.StudyDate, named.AccessionNumber) == ("20200202", "ACC1")
     assert "PatientIdentityRemoved" not in named
     with pytest.raises(InvalidInput, match="names the patients of DICOM segmentations"):
