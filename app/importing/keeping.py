@@ -143,10 +143,10 @@ class Keeping:
             self._added += new
             self.new += new
             self.known += len(part) - new
-            # On SQLite whoever waits for the lock sleeps and looks again: leave it as long as it
-            # was held, or others would hardly find it free.
+            # On SQLite whoever waits for the lock sleeps and looks again: leave it half as long as
+            # it was held, or others would hardly find it free.
             if self._database.writers == 1:
-                time.sleep(min(time.monotonic() - began, 0.2))
+                time.sleep(min((time.monotonic() - began) / 2, 0.2))
 
     def _written(self, work: Callable[[Session], _T]) -> _T:
         with self._database.writing() as session:

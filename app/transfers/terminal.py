@@ -3,19 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
 from app.core.errors import VolumeInvalid
-from app.exporting import ExportOptions, ExportReport, export_project
 from app.importing.folder import import_folder
 from app.importing.options import ImportOptions, Progress
 from app.importing.report import CaseTaken, ImportReport
 from app.loop.projects import find_project
 from app.store import Database, TransferKind
 from app.transfers.recorded import recorded
+
+if TYPE_CHECKING:
+    from app.exporting import ExportOptions, ExportReport
 
 # Beyond this a list is summed up: nobody reads it on a terminal, and the dashboard has it all.
 _LINES = 40
@@ -86,13 +89,16 @@ def import_data_set(
 
 
 def export_data_set(
-    database: Database, project: str, out: Path, options: ExportOptions
-) -> ExportReport:
+    database: Database, project: str, out: Path, options: "ExportOptions"
+) -> "ExportReport":
     """Export into a new folder with a bar on the terminal; the report is kept for the dashboard.
 
     Raises ``NotFound``, ``InvalidInput``, ``VolumeInvalid`` when some cases could not go out; the
     others are written by then.
     """
+    # Loaded here: an import does not wait for what writes.
+    from app.exporting import export_project
+
     with database.reading() as session:
         name = find_project(session, project).name
     console = Console()
