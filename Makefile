@@ -72,7 +72,7 @@ test-cpus: dev  ## Run the numeric tests as three processors would
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 
 fuzz: dev  ## Damage the headers of 2,000 NIfTI and 2,000 DICOM files: no traceback, no case lost
-	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py
+	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py tests/importing/test_damaged.py
 
 bench: dev web  ## Time imports, and the drawing of slices against NiiVue and Cornerstone3D
 	$(BIN)/python bench/imports.py

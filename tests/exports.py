@@ -15,7 +15,7 @@ from app.core.splits import Split
 from app.formats.case import CaseVolume
 from app.formats.layout import ReadOptions, find_layout
 from app.loop import slices
-from app.loop.masks import add_imported_mask
+from app.loop.masks import add_imported_masks
 from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case
 from app.store import Database
@@ -48,7 +48,7 @@ def keep(
             channels = len(project.channels)
             added = add_slice(session, case, volume.index_of(n), images, channels)
             if labels is not None and n not in unlabelled:
-                add_imported_mask(session, added.slice, prepare_mask(labels[n]))
+                add_imported_masks(session, {added.slice.id: prepare_mask(labels[n])})
 
 
 def labels_of(volume: CaseVolume, classes: int = 2, seed: int = 0) -> np.ndarray:

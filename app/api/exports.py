@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
 from app.api.projects import Name
 from app.api.schemas.transfers import TransferOut
-from app.core import catalogue
 from app.exporting import ExportOptions, stream_project
+from app.formats.writer import find_writer
 from app.loop import transfers
 from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
@@ -21,24 +21,34 @@ from app.store import TransferKind
 
 router = APIRouter(prefix="/projects", tags=["transfers"])
 
-Format = Annotated[
-    str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
-]
-Only = Annotated[
-    Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
-]
-RoundNumber = Annotated[
-    int | None, Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for.")
-]
-Reader = Annotated[
-    str | None, Query(max_length=128, description="This account's masks, not the labels.")
-]
-AllReadings = Annotated[
-    bool, Query(description="Each annotator's masks too, side by side with the labels.")
-]
-Licence = Annotated[
-    str | None, Query(max_length=500, description="For the card: an address or words.")
-]
+
+def _options(
+    format_: Annotated[
+        str, Query(alias="format", max_length=64, description="A writer of the catalogue.")
+    ] = "decathlon",
+    only: Annotated[
+        Literal["accepted"] | None, Query(description="Only masks that a reviewer accepted.")
+    ] = None,
+    round_: Annotated[
+        int | None,
+        Query(alias="round", ge=0, lt=2**31, description="Only slices that it asked for."),
+    ] = None,
+    reader: Annotated[
+        str | None, Query(max_length=128, description="This account's masks, not the labels.")
+    ] = None,
+    all_readings: Annotated[
+        bool, Query(description="Each annotator's masks too, side by side with the labels.")
+    ] = False,
+    licence: Annotated[
+        str | None, Query(max_length=500, description="For the card: an address or words.")
+    ] = None,
+) -> ExportOptions:
+    find_writer(format_)
+    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
+    return ExportOptions(format_, masks, licence=licence)
+
+
+Options = Annotated[ExportOptions, Depends(_options)]
 
 
 @router.get(
@@ -50,20 +60,14 @@ def export(
     name: Name,
     admin: Admin,
     database: CurrentDatabase,
-    format_: Format = "decathlon",
-    only: Only = None,
-    round_: RoundNumber = None,
-    reader: Reader = None,
-    all_readings: AllReadings = False,
-    licence: Licence = None,
+    options: Options,
 ) -> StreamingResponse:
     """Images, labels, the current model and a card of how they came about, as a zip archive.
 
     It is sent while it is written, a case at a time; what could not go out is named in its
     export-report.json.
     """
-    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
-    archive = stream_project(database, name, ExportOptions(format_, masks, licence=licence))
+    archive = stream_project(database, name, options)
     # What is wrong is said before the first byte, while it can still be an answer of its own.
     whole: Iterator[bytes] = chain([next(archive)], archive)
     headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}.zip"}
@@ -77,17 +81,9 @@ def ask(
     database: CurrentDatabase,
     settings: CurrentSettings,
     runner: Runner,
-    format_: Format = "decathlon",
-    only: Only = None,
-    round_: RoundNumber = None,
-    reader: Reader = None,
-    all_readings: AllReadings = False,
-    licence: Licence = None,
+    options: Options,
 ) -> TransferOut:
     """The same in the background, for large projects: followed and fetched under /transfers."""
-    catalogue.find("writer", format_)
-    masks = Selection(only=only, round=round_, reader=reader, all_readings=all_readings)
-    options = ExportOptions(format_, masks, licence=licence)
     folder = settings.transfers_folder.absolute() / uuid4().hex
     folder.mkdir(parents=True)
     with database.writing() as session:
@@ -96,7 +92,7 @@ def ask(
             session,
             TransferKind.EXPORT,
             project.name,
-            format_,
+            options.format,
             options.to_dict(),
             admin,
             str(folder),

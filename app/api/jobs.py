@@ -1,13 +1,13 @@
 """Jobs: start, watch, cancel."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends
-from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
@@ -23,15 +23,13 @@ from app.api.dependencies import (
 from app.api.images import Id
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.jobs import JobCreate, JobOut
-from app.core.errors import NotFound
 from app.core.project_settings import settings_of
 from app.loop import jobs
 from app.loop.capabilities import check_names
 from app.loop.projects import find_project
-from app.store import ACTIVE_STATES, Database
+from app.store import Database
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-_POLL_SECONDS = 0.5
 
 
 @router.post("", status_code=202)
@@ -86,19 +84,8 @@ async def events(
     database: CurrentDatabase,
 ) -> AsyncIterator[ServerSentEvent]:
     """A job's progress as server-sent events, one a change, until it has ended."""
-    last: JobOut | None = None
-    while True:
-        try:
-            seen = await run_in_threadpool(_look, database, job_id)
-        except NotFound:
-            # Its project was deleted meanwhile.
-            return
-        if seen != last:
-            last = seen
-            yield ServerSentEvent(event="job", data=seen.model_dump(mode="json"))
-        if seen.state not in ACTIVE_STATES:
-            return
-        await asyncio.sleep(_POLL_SECONDS)
+    async for change in changes("job", partial(_look, database, job_id)):
+        yield change
 
 
 def _look(database: Database, job_id: int) -> JobOut:

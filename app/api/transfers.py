@@ -1,15 +1,15 @@
 """Imports and exports: watched, cancelled, looked up afterwards."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
@@ -25,11 +25,10 @@ from app.api.schemas.base import Page, page_of
 from app.api.schemas.transfers import TransferOut
 from app.core.errors import NotFound
 from app.loop import transfers
-from app.store import ACTIVE_STATES, Database, TransferKind
+from app.store import Database, TransferKind
 from app.transfers.archives import ARCHIVE
 
 router = APIRouter(tags=["transfers"])
-_POLL_SECONDS = 0.5
 
 
 @router.get("/projects/{name}/transfers")
@@ -86,15 +85,8 @@ async def events(
     database: CurrentDatabase,
 ) -> AsyncIterator[ServerSentEvent]:
     """Its progress as server-sent events, one a change, until it has ended."""
-    last: TransferOut | None = None
-    while True:
-        seen = await run_in_threadpool(_look, database, transfer_id)
-        if seen != last:
-            last = seen
-            yield ServerSentEvent(event="transfer", data=seen.model_dump(mode="json"))
-        if seen.state not in ACTIVE_STATES:
-            return
-        await asyncio.sleep(_POLL_SECONDS)
+    async for change in changes("transfer", partial(_look, database, transfer_id)):
+        yield change
 
 
 def _look(database: Database, transfer_id: int) -> TransferOut:

@@ -49,7 +49,7 @@ class ExportOptions:
 @dataclass
 class ExportReport:
     """What an export wrote. ``left_out``: cases that could not go out, and why; ``warnings``: by
-    case; ``remarks``: of the whole; ``stopped``: it was cancelled, and nothing of it is left.
+    case; ``remarks``: of the whole.
     """
 
     format: str
@@ -58,7 +58,6 @@ class ExportReport:
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    stopped: bool = False
 
 
 def export_project(
@@ -67,12 +66,11 @@ def export_project(
     folder: Path,
     options: ExportOptions | None = None,
     on_case: Callable[[int, int, str], None] = lambda done, total, case: None,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> ExportReport:
     """Write a project's labelled cases into a new folder.
 
-    ``on_case`` is told after each case how many are done, of how many, and its name; ``stopped``
-    is asked before each. A case that cannot go out is named in the report, and the others go.
+    ``on_case`` is told after each case how many are done, of how many, and its name; what it raises
+    ends the export. A case that cannot go out is named in the report, and the others go.
     Raises ``NotFound``, ``InvalidInput`` for wrong options and where there is nothing to export,
     ``VolumeInvalid`` where no case could go out; then nothing is left.
     """
@@ -80,12 +78,9 @@ def export_project(
         raise InvalidInput(f"{folder} is there already: name a folder that is not")
     export = Export(database, name, folder, options or ExportOptions())
     try:
-        for done, case in enumerate(export.cases(stopped), 1):
+        for done, case in enumerate(export.cases(), 1):
             on_case(done, export.total, case)
-        if export.report.stopped:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            export.finish()
+        export.finish()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -124,15 +119,12 @@ class Export:
         """How many cases there are to write."""
         return len(self._cases)
 
-    def cases(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    def cases(self) -> Iterator[str]:
         """Write each case; gives its name when it is written or left out.
 
         Raises ``VolumeInvalid`` at the end where none could go out.
         """
         for case_id, name in self._cases:
-            if stopped():
-                self.report.stopped = True
-                return
             self._write(case_id, name)
             yield name
         if not self.report.cases:

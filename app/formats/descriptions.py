@@ -24,6 +24,8 @@ def remarks_on(case: ExportedCase, instead: str) -> list[str]:
             f"there is no slice at {in_ranges(case.missing)} of the {frame.depth} places of its "
             f"volume, counted from 0 in the order of the case: {instead} there"
         )
+    if not frame.placed and not frame.own:
+        found.append("where it lies is not known: it is written as it is shown, 1 mm a pixel")
     if frame.placed and frame.sheared:
         away = np.linalg.norm((frame.affine - frame.upright)[:3, 2]) * (frame.depth - 1)
         found.append(

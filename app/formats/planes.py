@@ -64,14 +64,6 @@ def to_stack(voxels: Voxels, axes: Axes, plane: Plane = "axial") -> Voxels:
     return np.ascontiguousarray(turned[_flips(plane)])
 
 
-def to_file(stack: Voxels, axes: Axes, plane: Plane = "axial") -> Voxels:
-    """The way back: (D, H, W) as (I, J, K) in the order of the file."""
-    canonical = stack[_flips(plane)].transpose(np.argsort([axis for axis, _ in _VIEWS[plane]]))
-    back = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], axes)
-    voxels: Voxels = nib.orientations.apply_orientation(canonical, back)
-    return voxels
-
-
 def stack_shape(axes: Axes, shape: Sequence[int], plane: Plane) -> tuple[int, int, int]:
     """(D, H, W) of a file of ``shape`` (3,)."""
     lengths = {axis: n for (axis, _), n in zip(axes, shape, strict=True)}

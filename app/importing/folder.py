@@ -5,18 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
-from app.core.project_settings import (
-    ProjectSettings,
-)
 from app.formats.opening import Request
 from app.formats.processes import ProcessSource
 from app.formats.source import CaseBegun, CaseEnded, CaseEvent, LocalSource, SlicesRead, Source
-from app.importing.keeping import Keeping, is_transient
+from app.importing.keeping import Keeping, is_away
 from app.importing.naming import Pseudonyms
-from app.importing.options import ImportOptions, Progress, Watch, unwatched
+from app.importing.options import ImportOptions, ImportStopped, Progress, Watch, unwatched
 from app.importing.plan import Plan, channels_of, make_plan
 from app.importing.report import CaseTaken, ImportReport
 from app.loop.datasets import IncomingCase
@@ -79,9 +75,7 @@ class _Import:
         self._watch = watch
         self._words: Callable[[str], str] = pseudonyms.without if pseudonyms else str
         self._withhold = pseudonyms is not None
-        self._keeping = Keeping(
-            database, plan.project, lambda: _project(database, plan.project, plan.settings), options
-        )
+        self._keeping = Keeping(database, plan.project, lambda: _project(database, plan), options)
         self._done = 0
         self._alike: Counter[str] = Counter()
         # Of the case that is being read: how it began, and why it cannot be taken.
@@ -119,11 +113,13 @@ class _Import:
         if self._failed is None:
             try:
                 self._keep(number, event)
+            except ImportStopped:
+                raise
             except SfumatoError as error:
                 self._failed = str(error)
             except Exception as error:
                 # A database that is away is everybody's.
-                if isinstance(error, DBAPIError) and is_transient(error):
+                if is_away(error):
                     raise
                 kind = type(error).__name__
                 self._failed = f"it cannot be kept ({kind})"
@@ -190,8 +186,13 @@ class _Import:
         self._watch(Progress(self._done, total, self._keeping.new + self._keeping.known, case))
 
 
-def _project(database: Database, name: str, wanted: ProjectSettings) -> Project:
-    """The project of that name, made if need be."""
+def _project(database: Database, plan: Plan) -> Project:
+    """The project that is imported into, made if need be.
+
+    Raises ``ImportStopped`` where it was there when the import began, and was deleted since.
+    """
     with database.writing() as session:
-        found = session.scalar(select(Project).where(Project.name == name))
-        return found or create_project(session, name, wanted)
+        found = session.scalar(select(Project).where(Project.name == plan.project))
+        if found is None and plan.was_there:
+            raise ImportStopped(f"the project {plan.project!r} was deleted: nothing more comes in")
+        return found or create_project(session, plan.project, plan.settings)

@@ -115,11 +115,12 @@ class Keeping:
             job = self._retried(lambda: self._written(lambda s: case_came_in(s, project_id)))
             if job is not None:
                 self.retraining.add(job.queue)
+        self._added = 0
 
     def drop(self) -> int:
         """The case was refused; returns how many of its slices had come in by then."""
-        self._held = []
-        return self._added
+        added, self._added, self._held = self._added, 0, []
+        return added
 
     def _of_case(self) -> IncomingCase:
         if self._case is None:
@@ -166,6 +167,13 @@ class Keeping:
         return work()
 
 
+def is_away(error: Exception) -> bool:
+    """Whether it is the database that failed, and not what was to be kept."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError)
+
+
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same may work a moment later."""
-    return error.connection_invalidated or isinstance(error, OperationalError | IntegrityError)
+    return is_away(error) or isinstance(error, IntegrityError)

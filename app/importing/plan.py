@@ -35,6 +35,7 @@ class Plan:
     names: Names
     splits: dict[str, Split]
     project: str
+    was_there: bool
     settings: ProjectSettings
     handling: Handling
 
@@ -72,6 +73,7 @@ def make_plan(
         names=names,
         splits=_splits(listing, names, options, _splits_of(database, found)),
         project=project,
+        was_there=found is not None,
         settings=settings,
         handling=Handling(
             channels=tuple(channel_order(tuple(settings.channels), listing.channels)),

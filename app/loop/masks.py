@@ -191,11 +191,6 @@ def add_imported_masks(session: Session, drawn: Mapping[int, PreparedMask]) -> N
         elect_label(session, session.get_one(Slice, slice_id))
 
 
-def add_imported_mask(session: Session, slice_: Slice, drawn: PreparedMask) -> None:
-    """Keep one mask that came with the data: see ``add_imported_masks``."""
-    add_imported_masks(session, {slice_.id: drawn})
-
-
 def _imported(slice_id: int, author: Account, drawn: PreparedMask) -> dict[str, Any]:
     return {
         "slice_id": slice_id,

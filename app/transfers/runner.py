@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.core.errors import SfumatoError
 from app.exporting import ExportOptions, ExportReport, stream_project
@@ -118,6 +118,10 @@ class TransferRunner:
             except SfumatoError as error:
                 self._ended(running, JobState.FAILED, error=str(error))
                 _forget(folder)
+                raise
+            except DBAPIError as error:
+                # Its bytes stay: once the database is back, the sweep finds it without a heartbeat.
+                _log.warning("transfer postponed", transfer=held.id, error=type(error).__name__)
                 raise
             except Exception as error:
                 self._ended(running, JobState.FAILED, error=f"it failed: {type(error).__name__}")

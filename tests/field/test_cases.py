@@ -256,11 +256,11 @@ def exported(database, tmp_path, case: str):
     """The case's image, after one of its slices was drawn on."""
     with database.writing() as session:
         from app.core.prepared import prepare_mask
-        from app.loop.masks import add_imported_mask
+        from app.loop.masks import add_imported_masks
 
         slice_ = session.scalars(select(Slice).join(Case).where(Case.name == case)).first()
         drawn = np.zeros((slice_.height, slice_.width), np.uint8)
-        add_imported_mask(session, slice_, prepare_mask(drawn))
+        add_imported_masks(session, {slice_.id: prepare_mask(drawn)})
     export_project(database, "p", tmp_path / "out", ExportOptions("nifti"))
     return nib.load(tmp_path / "out" / "images" / f"{case}.nii.gz")
 

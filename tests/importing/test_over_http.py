@@ -1,23 +1,19 @@
 """Imports over HTTP: checked, in the background, watched, cancelled, and gone on with."""
 
-import io
 import json
-import os
 import time
-import zipfile
-from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app.importing import ImportOptions, ImportStopped, Progress
 from app.loop import transfers
 from app.main import create_app
 from app.store import Case, JobState, Role, Transfer, utc_now
 from tests.api.test_archives import archive
-from tests.api.test_people import post, take
-from tests.conftest import mask, picture, problem_of
+from tests.conftest import picture, problem_of
 
 
 def pictures() -> bytes:
@@ -181,88 +177,6 @@ def test_a_project_of_an_impossible_name_is_refused_before_anything_is_read(api,
     assert not api.settings.transfers_folder.exists()
 
 
-def test_an_export_in_the_background_is_fetched_when_it_is_done(api):
-    admin = api.project()
-    ann = api.as_("ann")
-    post(ann, take(ann)[0]["slice"])
-    asked = admin.post("/projects/brain/exports", params={"format": "png", "licence": "CC0"})
-    assert asked.status_code == 202, asked.text
-    number = asked.json()["id"]
-    ended = until_ended(admin, number)
-    assert (ended["state"], ended["report"]["cases"], ended["kind"]) == ("succeeded", 1, "export")
-    with zipfile.ZipFile(io.BytesIO(admin.get(f"/transfers/{number}/archive").content)) as opened:
-        assert "brain/croissant.json" in opened.namelist()
-    unknown = admin.post("/projects/brain/exports", params={"format": "jpeg"})
-    assert unknown.status_code == 422
-    nothing = admin.post("/projects/brain/exports", params={"only": "accepted"}).json()["id"]
-    ended = until_ended(admin, nothing)
-    assert "no labelled slice of those" in ended["error"]
-    assert admin.get(f"/transfers/{nothing}/archive").status_code == 404
-    # With the project its reports and archives go.
-    assert admin.delete("/projects/brain", params={"confirm": "brain"}).status_code == 200
-    assert admin.get(f"/transfers/{number}").status_code == 404
-
-
-def test_a_case_that_is_deleted_leaves_the_reports_too(api):
-    admin = api.as_("root", Role.ADMIN)
-    admin.post("/projects/new/imports", params={"layout": "png"}, content=pictures())
-    assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
-    (listed,) = admin.get("/projects/new/transfers").json()["items"]
-    assert admin.get(f"/transfers/{listed['id']}").json()["report"]["taken"] == []
-
-
-def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
-    from app.transfers.runner import sweep
-
-    root = api.settings.transfers_folder
-    ages = {"uploading": 60, "given-up": 3600, "export": 3600, "export-old": 100_000, "exported": 9}
-    for name, age in ages.items():
-        (root / name).mkdir(parents=True)
-        file = root / name / ("archive.zip" if "export" in name else "upload.zip")
-        file.write_bytes(b"x")
-        then = time.time() - age
-        for path in (file, root / name):
-            os.utime(path, (then, then))
-    with api.database.writing() as session:
-        for name in ("export", "export-old"):
-            asked = transfers.ask(session, "export", "p", "png", {}, None, str(root / name))
-            asked.state = JobState.SUCCEEDED
-    sweep(api.database, api.settings)
-    assert {folder.name for folder in root.iterdir()} == {"uploading", "export"}
-
-
-def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
-    admin = api.as_("root", Role.ADMIN)
-    where = {"layout": "png", "filename": "a.zip"}
-    admin.post("/projects/new/imports", params=where, content=pictures())
-    made = admin.get("/projects/new/slices").json()["items"][0]["id"]
-    admin.post(f"/slices/{made}/masks", content=mask())
-    number = admin.post("/projects/new/exports", params={"format": "png"}).json()["id"]
-    until_ended(admin, number)
-    with api.database.writing() as session:
-        failed = transfers.ask(session, "import", "new", "png", {}, None)
-        failed.state = JobState.FAILED
-        failed.error = "the labels of case 'a' go up to 3: a case is left out"
-        failed.progress = {"case": "a", "cases": 0}
-        failed.report = {
-            "found": "a folder",
-            "left_out": {"a/x.png": "bad", "a.txt": "bad", "ab.png": "a file"},
-            "warnings": {"a": ["bad"], "b": ["like 'a'"]},
-        }
-    assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
-    assert admin.get(f"/transfers/{number}/archive").status_code == 404
-    kept = admin.get(f"/transfers/{failed.id}").json()
-    assert kept["report"] == {
-        "found": "a folder",
-        "left_out": {"ab.png": "a file"},
-        "warnings": {"b": ["like '(deleted)'"]},
-    }
-    assert kept["error"] == "the labels of case '(deleted)' go up to 3: a case is left out"
-    assert kept["progress"]["case"] == "(deleted)"
-    for one in admin.get("/projects/new/transfers").json()["items"]:
-        assert one["options"].get("name") in (None, "(deleted)")
-
-
 def test_a_command_that_is_cancelled_from_the_page_ends_in_words(api, tmp_path, monkeypatch):
     from app.transfers import recorded, terminal
 
@@ -285,23 +199,24 @@ def test_a_command_that_is_cancelled_from_the_page_ends_in_words(api, tmp_path, 
     assert asked["state"] == "cancelled"
 
 
-def test_what_a_command_exported_is_no_archive_to_fetch(api, tmp_path, monkeypatch):
-    (tmp_path / "archive.zip").write_bytes(b"somebody's")
-    monkeypatch.chdir(tmp_path)
+def test_a_database_that_is_away_for_long_loses_no_upload(api, monkeypatch):
+    from app.transfers import runner
+
     admin = api.as_("root", Role.ADMIN)
+    with monkeypatch.context() as patched:
+
+        def away(*arguments):
+            raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+        patched.setattr(runner, "import_folder", away)
+        where = {"layout": "png", "background": True}
+        asked = admin.post("/projects/p/imports", params=where, content=pictures()).json()
+        api.client.app.state.transfers.stop()
     with api.database.writing() as session:
-        asked = transfers.ask(session, "export", "p", "png", {}, None)
-        asked.state = JobState.SUCCEEDED
-    assert admin.get(f"/transfers/{asked.id}/archive").status_code == 404
-
-
-def test_what_nobody_has_the_bytes_of_is_given_up(api):
-    from app.transfers.runner import sweep
-
-    with api.database.writing() as session:
-        for age in (0, 2):
-            asked = transfers.ask(session, "import", "p", "png", {}, None, "/not/of/this/server")
-            asked.created_at = utc_now() - timedelta(hours=age)
-    sweep(api.database, api.settings)
-    listed = api.as_("root", Role.ADMIN).get("/projects/p/transfers").json()["items"]
-    assert [one["state"] for one in listed] == ["failed", "queued"]
+        # As it is found later: nobody shows that it goes on.
+        left = session.get_one(Transfer, asked["id"])
+        assert left.state is JobState.RUNNING
+        left.heartbeat_at = utc_now().replace(year=2020)
+    settings = api.settings.model_copy(update={"sweep_seconds": 0.1})
+    with TestClient(create_app(settings, api.database, api.dispatcher)):
+        assert until_ended(admin, asked["id"])["report"]["new_slices"] == 3

@@ -14,6 +14,7 @@ from app.core.errors import InvalidInput
 from app.core.pixels import encode
 from app.core.prepared import prepare_mask
 from app.exporting import ExportOptions, export_project, stream_project
+from app.importing import ImportStopped
 from app.loop.accounts import named_account
 from app.loop.chosen_masks import Selection
 from app.loop.masks import Making, submit_mask
@@ -153,13 +154,13 @@ def test_an_export_can_be_stopped_and_leaves_nothing(api, tmp_path):
 
     def on_case(*progress) -> None:
         told.append(progress)
+        if len(told) == 2:
+            raise ImportStopped("enough")
 
     out = tmp_path / "out"
-    report = export_project(
-        api.database, "brain", out, None, on_case, stopped=lambda: len(told) == 2
-    )
+    with pytest.raises(ImportStopped):
+        export_project(api.database, "brain", out, None, on_case)
     assert told == [(1, 3, "case-0"), (2, 3, "case-1")]
-    assert report.stopped
     assert not out.exists()
 
 

@@ -240,3 +240,16 @@ def test_an_image_says_its_uids_and_nothing_of_its_patient(tmp_path):
     assert source["study"] == source["series"] == source["frame_of_reference"]
     assert source["instances"] == [[n, uid, None] for n, uid in enumerate(uids)]
     assert source["acquisition"] == {"PixelSpacing": [0.75, 0.5], "KVP": 120}
+
+
+def test_a_deflated_file_need_not_say_where_its_elements_begin(tmp_path):
+    pixels = numbered()
+    series(tmp_path / "a", pixels)
+    for path in (tmp_path / "a").iterdir():
+        image = pydicom.dcmread(path)
+        image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        image.save_as(path, enforce_file_format=True)
+        body = path.read_bytes()
+        # Without the length of group 2, its first element.
+        path.write_bytes(body[:132] + body[144:])
+    np.testing.assert_array_equal(values(read(tmp_path)), pixels)

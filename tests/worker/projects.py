@@ -22,7 +22,7 @@ from worker.runner import Runner
 def make_project(database: Database, classes=("background", "lesion"), **query) -> Project:
     """Four pool cases and one test case, three slices each, bright squares on noise."""
     from app.core.prepared import prepare_image, prepare_mask
-    from app.loop.masks import add_imported_mask
+    from app.loop.masks import add_imported_masks
     from app.loop.slices import add_slice, ensure_case
 
     settings = ProjectSettings(
@@ -44,7 +44,7 @@ def make_project(database: Database, classes=("background", "lesion"), **query) 
                 if split is Split.TEST:
                     marks = np.zeros((32, 32), dtype=np.uint8)
                     marks[4:12, 6:14] = 1
-                    add_imported_mask(session, slice_, prepare_mask(marks))
+                    add_imported_masks(session, {slice_.id: prepare_mask(marks)})
     return project
 
 

@@ -11,7 +11,7 @@ _KEYWORDS = {
     (0x7FE0, 0x0010): "PixelData",
 }
 # Value representations whose length is written with four bytes, two bytes later.
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"})
+LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"})
 _ITEM, _END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
@@ -39,7 +39,7 @@ def extent_of(file: BinaryIO, size: int, implicit: bool, little: bool) -> Extent
         length = short
         if implicit:
             length = struct.unpack(f"{order}L", head[4:])[0]
-        elif kind in _LONG:
+        elif kind in LONG:
             wide = file.read(4)
             if len(wide) < 4:
                 return None

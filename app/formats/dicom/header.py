@@ -13,7 +13,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from app.core.errors import VolumeInvalid
-from app.formats.dicom.extent import Extent, extent_of
+from app.formats.dicom.extent import LONG, Extent, extent_of
 from app.formats.dicom.quiet import attempt
 
 _MAGIC = b"DICM"
@@ -117,9 +117,14 @@ def _deflated(path: Path, file: BinaryIO, tags: list[int]) -> Header:
 
 
 def _after_meta(body: bytes) -> int:
-    """Where the elements after group 2 begin, by the length that the group says of itself."""
-    length = int.from_bytes(body[140:144], "little")
-    return 144 + length
+    """Where the elements after group 2 begin: some files do not say how long that is."""
+    place = 132
+    while body[place : place + 2] == b"\x02\x00":
+        if body[place + 4 : place + 6] in LONG:
+            place += 12 + int.from_bytes(body[place + 8 : place + 12], "little")
+        else:
+            place += 8 + int.from_bytes(body[place + 6 : place + 8], "little")
+    return place
 
 
 def _extent(file: BinaryIO, size: int, dataset: FileDataset) -> Extent | None:
