@@ -39,7 +39,7 @@ class TransferClaim:
 
 @dataclass(frozen=True)
 class TransferView:
-    """A transfer as it is shown: see ``store.Transfer``."""
+    """A transfer as it is shown: see ``store.Transfer``. ``archive``: it has one to be fetched."""
 
     id: int
     kind: TransferKind
@@ -50,6 +50,7 @@ class TransferView:
     progress: dict[str, Any]
     report: dict[str, Any] | None
     error: str | None
+    archive: bool
     cancel_requested: bool
     created_by: str | None
     created_at: datetime
@@ -235,6 +236,9 @@ def view(session: Session, transfer: Transfer) -> TransferView:
         progress=transfer.progress,
         report=transfer.report,
         error=transfer.error,
+        archive=transfer.kind is TransferKind.EXPORT
+        and transfer.state is JobState.SUCCEEDED
+        and transfer.folder is not None,
         cancel_requested=transfer.cancel_requested,
         created_by=by.name if by else None,
         created_at=transfer.created_at,

@@ -81,8 +81,10 @@ def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
             "left_out": {"a/x.png": "bad", "a.txt": "bad", "ab.png": "a file"},
             "warnings": {"a": ["bad"], "b": ["like 'a'"]},
         }
+    assert admin.get(f"/transfers/{number}").json()["archive"]
     assert admin.delete("/projects/new/cases/a", params={"confirm": "a"}).status_code == 200
     assert admin.get(f"/transfers/{number}/archive").status_code == 404
+    assert not admin.get(f"/transfers/{number}").json()["archive"]
     kept = admin.get(f"/transfers/{failed.id}").json()
     assert kept["report"] == {
         "found": "a folder",

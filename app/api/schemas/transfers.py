@@ -70,6 +70,7 @@ class TransferOut(Reply):
         description="As `ImportOut`; in lists without the cases taken."
     )
     error: str | None
+    archive: bool = Field(description="It can be fetched, for a day after it ended.")
     cancel_requested: bool
     created_by: str | None
     created_at: datetime

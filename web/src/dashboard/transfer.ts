@@ -84,11 +84,10 @@ export function reportOf({ kind, report }: Transfer): Report | null {
 /** How long the server keeps the archive of an export. */
 const KEPT_MS = 24 * 60 * 60_000;
 
-/** Whether an export can be fetched: not one of the command line, which wrote it elsewhere. */
+/** Whether an export can still be fetched. */
 export function hasArchive(transfer: Transfer, now: number): boolean {
-  const { kind, state, created_by: by, finished_at: end } = transfer;
-  const fresh = end !== null && now - new Date(end).getTime() < KEPT_MS;
-  return kind === "export" && state === "succeeded" && by !== null && fresh;
+  const { archive, finished_at: end } = transfer;
+  return archive && end !== null && now - new Date(end).getTime() < KEPT_MS;
 }
 
 /** How far a transfer is, from 0 to 1; null where nobody knows yet. */
