@@ -71,7 +71,7 @@ def known_case(session: Session, project_id: int, name: str) -> KnownCase | None
     truths = select(Truth.slice_id, Truth.sha256).where(Truth.slice_id.in_(of_case))
     labels = select(Label.slice_id, Mask.sha256).join(Mask, Mask.id == Label.mask_id)
     labels = labels.where(Label.slice_id.in_(of_case))
-    answers = dict((*session.execute(truths).tuples(), *session.execute(labels).tuples()))
+    answers = dict((*session.execute(truths), *session.execute(labels)))
     images: dict[int, dict[int, KnownImage]] = {}
     for image in session.scalars(select(Image).where(Image.slice_id.in_(of_case))):
         known = KnownImage(image.sha256, image.upload_sha256, image.rescale)

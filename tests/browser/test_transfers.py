@@ -31,9 +31,23 @@ def dashboard(service, sign_in):
 
     def open_dashboard(name: str) -> tuple[Page, str]:
         project = service.project()
-        return sign_in(service.token(name, Role.ADMIN), project, "/dashboard").page, project
+        page = sign_in(service.token(name, Role.ADMIN), project, "/dashboard").page
+        settled(page)
+        return page, project
 
     return open_dashboard
+
+
+def settled(page: Page) -> None:
+    """Wait until the panels above have come in: one that does moves the button of a click."""
+    page.wait_for_function(
+        """() => {
+            const before = window.heightBefore;
+            window.heightBefore = document.querySelector("main.dashboard")?.scrollHeight ?? 0;
+            return before > 0 && before === window.heightBefore;
+        }""",
+        polling=500,
+    )
 
 
 def import_panel(page: Page, archive):
@@ -151,6 +165,7 @@ def test_a_deleted_project_gives_way_to_another(service, dashboard):
     page, project = dashboard("demolisher")
     panel = page.get_by_label("Delete", exact=True)
     panel.get_by_role("button", name="Show what would go").click()
+    expect(panel).to_contain_text("This would be deleted")
     panel.get_by_label(f"Type {project} to confirm").fill(project)
     panel.get_by_role("button", name=f"Delete {project} for good").click()
     expect(page.locator("option", has_text=project)).to_have_count(0)
