@@ -65,6 +65,12 @@ class Network(nn.Module, ABC):
         """Logits (N, L, H, W) of images (N, P, H, W)."""
         return self.suffix(self.prefix(image))
 
+    def passes(self, features: Features, count: int) -> Iterator[Tensor]:
+        """Logits (N, L, H, W) of ``count`` stochastic passes over what ``prefix`` gave."""
+        with active_dropout(self):
+            for _ in range(count):
+                yield self.suffix(features)
+
     def placed(self, device: torch.device) -> Self:
         """Moved to a device, in the layout that convolutions are fastest in."""
         moved: Self = self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
