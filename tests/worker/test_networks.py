@@ -11,12 +11,13 @@ from app.core.rescale import Moments, Rescale
 from tests.plugins import EXAMPLE, installed, write_package
 from worker.registry import own_measures
 from worker.segmentation import weights
+from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample, batches, frame, standardise_stored
 from worker.segmentation.network import Network
 from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision
 from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
-from worker.segmentation.training import evaluate, train
+from worker.segmentation.training import train
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision(bfloat16=False)

@@ -9,12 +9,13 @@ from worker.acquisition import query, regions, uncertainty
 from worker.segmentation import weights
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.dice import DiceMeter
+from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample, batches, frame, standardise
 from worker.segmentation.network import active_dropout, probabilities
 from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision, choose_precision
 from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
-from worker.segmentation.training import TrainingDiverged, evaluate, train
+from worker.segmentation.training import TrainingDiverged, train
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision(bfloat16=False)

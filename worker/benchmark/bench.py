@@ -16,10 +16,11 @@ from worker.benchmark.record import Record, RoundRow
 from worker.benchmark.settings import BenchmarkSettings
 from worker.benchmark.splits import Division, check_selected, divide
 from worker.segmentation import weights
+from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
 from worker.segmentation.precision import Precision
-from worker.segmentation.training import evaluate, seed_everything, train
+from worker.segmentation.training import seed_everything, train
 
 # Without gradients, more at once is faster.
 SCORING_BATCH = 16

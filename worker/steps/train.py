@@ -16,9 +16,10 @@ from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
 from worker.registry import find_strategy
 from worker.segmentation import weights
+from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
 from worker.segmentation.network import Network
-from worker.segmentation.training import Epoch, evaluate, seed_everything, train
+from worker.segmentation.training import Epoch, seed_everything, train
 from worker.steps.context import Step, noted, samples
 
 
