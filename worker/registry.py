@@ -19,6 +19,7 @@ from app.core.names import checked_name
 from worker.acquisition.measure import Measure
 from worker.acquisition.strategies import AGGREGATIONS, STRATEGIES, Strategy, strategy_of
 from worker.segmentation.network import Network
+from worker.segmentation.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,22 @@ def find_network(name: str) -> type[Network]:
     return loaded
 
 
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name."""
+    entry = catalogue.find("recipe", name)
+    loaded = catalogue.load(entry)
+    if not isinstance(loaded, Recipe):
+        raise _wrong(entry, loaded, "a sfumato.Recipe")
+    return loaded
+
+
 def report() -> list[Capability]:
     """Every measure, strategy and network of the catalogue, tried."""
     finders: dict[Kind, Callable[[str], object]] = {
         "measure": find_measure,
         "strategy": find_strategy,
         "network": find_network,
+        "recipe": find_recipe,
     }
     return [
         Capability(kind, name, _error(find, name))

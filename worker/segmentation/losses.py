@@ -4,7 +4,7 @@ from monai.losses import MaskedDiceLoss
 from torch import Tensor, nn
 
 from worker.segmentation.frames import Batch
-from worker.segmentation.training import pixel_loss
+from worker.segmentation.evaluating import pixel_loss
 
 
 class DiceAndCrossEntropy(nn.Module):

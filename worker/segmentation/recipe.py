@@ -57,6 +57,7 @@ class Recipe(ABC):
 
     stops_by_validation: ClassVar[bool] = False
     members: ClassVar[int] = 1
+    learning_rate: ClassVar[float] = 1e-4
 
     @abstractmethod
     def fit(self, model: Network, lesson: Lesson) -> Course:

@@ -6,12 +6,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from app.core.project_settings import TrainingSettings
-from worker.registry import find_network
+from worker.registry import find_network, find_recipe
+from worker.segmentation.ensemble import Ensemble
 from worker.segmentation.network import Network
 
 
 def architecture(classes: int, channels: int, settings: TrainingSettings) -> dict[str, Any]:
-    """What is needed to build the network again."""
+    """What is needed to build the network again. Raises ``UnknownName``, ``CannotLoad``."""
+    members = settings.members or find_recipe(settings.recipe).members
     return {
         "name": settings.network,
         "classes": classes,
@@ -19,6 +21,7 @@ def architecture(classes: int, channels: int, settings: TrainingSettings) -> dic
         "context": settings.context,
         "width": settings.width,
         "dropout": settings.dropout,
+        "members": members,
     }
 
 
@@ -28,18 +31,23 @@ def build(description: dict[str, Any]) -> Network:
     Raises ``UnknownName``, ``CannotLoad``.
     """
     known = completed(description)
-    return find_network(known["name"])(
-        known["classes"],
-        channels=known["channels"],
-        context=known["context"],
-        width=known["width"],
-        dropout=known["dropout"],
-    )
+    network = find_network(known["name"])
+    members = [
+        network(
+            known["classes"],
+            channels=known["channels"],
+            context=known["context"],
+            width=known["width"],
+            dropout=known["dropout"],
+        )
+        for _ in range(known["members"])
+    ]
+    return members[0] if len(members) == 1 else Ensemble(members)
 
 
 def completed(description: dict[str, Any]) -> dict[str, Any]:
     """A description with what models of earlier versions left out; to compare two of them."""
-    return {"channels": 1, "context": 0, **description}
+    return {"channels": 1, "context": 0, "members": 1, **description}
 
 
 def dump(state: dict[str, Tensor]) -> bytes:
