@@ -23,9 +23,7 @@ from app.core.names import is_safe
 from app.core.streams import STREAMS
 
 Kind = Literal["measure", "strategy", "stream", "layout", "writer", "network", "recipe"]
-KINDS: tuple[Kind, ...] = (
-    "measure", "strategy", "stream", "layout", "writer", "network", "recipe"
-)
+KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "writer", "network", "recipe")
 
 OURS = "sfumato"
 # With the longest ending of a measure's strategies it still fits where strategies are kept.

@@ -12,7 +12,7 @@ from app.core.project_settings import ProjectSettings, in_words, with_assignment
 from app.formats.layout import find_layout
 from worker.benchmark.plan import Plan, names_of, seeds_of
 from worker.benchmark.settings import PRESETS, BenchmarkSettings
-from worker.registry import find_network, find_strategy
+from worker.registry import find_network, find_recipe, find_strategy
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:
     )
     sources = {find_strategy(name).name: name for name in written}
     find_network(settings.training.network)
+    find_recipe(settings.training.recipe)
     find_layout(settings.ground.layout)
     try:
         seeds = seeds_of(asked.seeds)

@@ -8,7 +8,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class RoundRow:
     epochs: int
     seconds_train: float
     seconds_score: float
+    # Of later versions; tables of earlier ones lack them.
+    validation: int = 0
+    steps: int = 0
+    collapses: int = 0
+    held_back: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,11 @@ class Selected:
 
 @dataclass(frozen=True)
 class RoundFile:
-    """One finished round: its row, and what its model asked for next."""
+    """One finished round: its row, what its model asked for next, and the folds of its cases."""
 
     row: RoundRow
     selected: list[Selected]
+    folds: dict[str, int] = field(default_factory=dict)
 
 
 class Record:
@@ -116,7 +122,8 @@ def round_path(folder: Path, number: int) -> Path:
 
 def _read_round(path: Path) -> RoundFile:
     found = json.loads(path.read_text())
-    return RoundFile(RoundRow(**found["row"]), [Selected(**one) for one in found["selected"]])
+    selected = [Selected(**one) for one in found["selected"]]
+    return RoundFile(RoundRow(**found["row"]), selected, found.get("folds", {}))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -138,9 +145,12 @@ def read_rounds(record: Record) -> pd.DataFrame:
     if not record.rounds_file.exists():
         return pd.DataFrame(columns=columns)
     table = pd.read_csv(record.rounds_file)
-    if list(table.columns) != columns:
+    defaults = {f.name: f.default for f in fields(RoundRow) if f.default is not MISSING}
+    for name in defaults.keys() - set(table.columns):
+        table[name] = defaults[name]
+    if set(table.columns) != set(columns):
         raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
-    return table
+    return table[columns]
 
 
 def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:

@@ -35,9 +35,8 @@ class Ensemble(Network):
         return [member for member in self.members if isinstance(member, Network)]
 
     def prefix(self, image: Tensor) -> Features:
-        """Each member's features, one after the other, and last the deepest of all, (N, ΣF, h, w)."""
+        """Each member's features, one after the other; last, the deepest of all (N, ΣF, h, w)."""
         found = [member.prefix(image) for member in self.parts()]
-        self._counts = [len(features) for features in found]
         deepest = torch.cat([features[-1] for features in found], dim=1)
         return (*(one for features in found for one in features), deepest)
 
@@ -52,7 +51,7 @@ class Ensemble(Network):
         yield from self._each(features)
 
     def _each(self, features: Features) -> Iterator[Tensor]:
-        start = 0
-        for member, count in zip(self.parts(), self._counts, strict=True):
-            yield member.suffix(features[start : start + count])
-            start += count
+        parts = self.parts()
+        each = (len(features) - 1) // len(parts)
+        for number, member in enumerate(parts):
+            yield member.suffix(features[number * each : (number + 1) * each])

@@ -33,24 +33,32 @@ def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
     return losses[batch.valid].mean()
 
 
-@torch.inference_mode()
 def evaluate(
     model: Network, samples: Sequence[Sample], batch_size: int, device: torch.device
 ) -> dict[str, float | int]:
     """Loss and both forms of Dice over labelled samples, a batch at a time."""
-    model.eval()
-    meter = DiceMeter(model.classes)
+    return evaluate_each([(model, samples)], batch_size, device)
+
+
+@torch.inference_mode()
+def evaluate_each(
+    shares: Sequence[tuple[Network, Sequence[Sample]]], batch_size: int, device: torch.device
+) -> dict[str, float | int]:
+    """As ``evaluate``, over samples that are each judged by a network of their own."""
+    meter = DiceMeter(shares[0][0].classes)
     loss, pixels = 0.0, 0
-    for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
-        batch = frame(group, model.multiple_of).to(device)
-        if batch.classes is None:
-            raise ValueError("evaluation needs masks")
-        logits = model(batch.image)
-        valid = int(batch.valid.sum())
-        loss += float(pixel_loss(logits, batch)) * valid
-        pixels += valid
-        predicted = predicted_classes(probabilities(logits)) * batch.valid
-        meter.add(predicted.cpu(), batch.classes.cpu(), [s.case for s in group])
+    for model, samples in shares:
+        model.eval()
+        for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
+            batch = frame(group, model.multiple_of).to(device)
+            if batch.classes is None:
+                raise ValueError("evaluation needs masks")
+            logits = model(batch.image)
+            valid = int(batch.valid.sum())
+            loss += float(pixel_loss(logits, batch)) * valid
+            pixels += valid
+            predicted = predicted_classes(probabilities(logits)) * batch.valid
+            meter.add(predicted.cpu(), batch.classes.cpu(), [s.case for s in group])
     return {"loss": loss / max(pixels, 1), **meter.result()}
 
 

@@ -1,10 +1,10 @@
 """Losses over the valid pixels of a batch."""
 
-from monai.losses import MaskedDiceLoss
+from monai.losses.dice import MaskedDiceLoss
 from torch import Tensor, nn
 
-from worker.segmentation.frames import Batch
 from worker.segmentation.evaluating import pixel_loss
+from worker.segmentation.frames import Batch
 
 
 class DiceAndCrossEntropy(nn.Module):
@@ -34,4 +34,5 @@ class DiceAndCrossEntropy(nn.Module):
         dice = self._soft_dice(
             logits, classes.float() if self._binary else classes, batch.valid.unsqueeze(1)
         )
-        return self._dice * dice + self._cross_entropy * pixel_loss(logits, batch)
+        loss: Tensor = self._dice * dice + self._cross_entropy * pixel_loss(logits, batch)
+        return loss

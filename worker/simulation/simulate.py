@@ -110,18 +110,27 @@ def _watch(
 def _train_the_rest(client: httpx.Client, project: str, seen: dict[str, Any]) -> bool:
     """Retrain with labels that no model has seen yet; returns whether there were any."""
     curve = seen["learning_curve"]
-    trained_with = curve[-1]["labelled"] if curve else 0
+    trained_with = _labelled_pool(curve[-1]) if curve else 0
     if seen["slices"]["pool"]["labelled"] <= trained_with:
         return False
     request(client, "POST", "/jobs", json={"project": project, "kind": "retrain"})
     return True
 
 
+def _labelled_pool(point: dict[str, Any]) -> int:
+    """Labels of the pool that a model had: those of a validation split are counted with them."""
+    of_split = point["dice"]["validation"] if point["validation_kind"] == "validation" else {}
+    return int(point["labelled"]) - int(of_split.get("slices", 0))
+
+
 def _described(seen: dict[str, Any]) -> str:
     job, round_ = seen["job"], seen["round"]
     if job is not None:
-        epoch = job["progress"].get("epoch")
-        doing = f"epoch {epoch}" if epoch and job["step"] == "train" else job["step"]
+        progress = job["progress"]
+        known = [
+            f"{word} {progress[word]}" for word in ("member", "epoch", "step") if word in progress
+        ]
+        doing = ", ".join(known) if known and job["step"] == "train" else job["step"]
         return f"job {job['id']}: {doing}"
     if round_ is not None:
         return f"round {round_['number']}: {round_['labelled']} of {round_['size']} labelled"

@@ -83,6 +83,9 @@ class ModelOut(Reply):
     seconds: float
     created_at: datetime
     promoted_at: datetime | None = Field(description="When an admin made it the current model.")
+    held_back: str | None = Field(
+        description="Why it did not become the current model when it was made."
+    )
 
 
 class TrainingMaskOut(Reply):

@@ -13,7 +13,7 @@ from worker.segmentation.augmentation import Augmentation, Strength, Variation
 from worker.segmentation.frames import Batch, Sample, frame
 from worker.segmentation.losses import DiceAndCrossEntropy
 from worker.segmentation.network import Network
-from worker.segmentation.recipe import Course, Lesson, Recipe, TrainingDiverged
+from worker.segmentation.recipe import Collapsed, Course, Lesson, Recipe, finite, narrow, seed_all
 
 # Progress is told so many times a training.
 _REPORTS = 20
@@ -30,7 +30,7 @@ class Plan:
     batch_size: int = 8
     least_steps: int = 300
     passes: float = 16.0
-    averaging: float = 0.99
+    averaged_steps: float = 100.0
     with_target: float = 0.5
     dice: float = 1.0
     cross_entropy: float = 1.0
@@ -42,6 +42,7 @@ class Plan:
 class Robust(Recipe):
     """A fixed number of steps of AdamW with warm-up and cosine; the weights' moving average."""
 
+    guarded = True
     members = 3
     learning_rate = 2e-3
     plan = Plan()
@@ -49,14 +50,18 @@ class Robust(Recipe):
     def fit(self, model: Network, lesson: Lesson) -> Course:
         """Train in place; the averaged weights are left in the network, in eval mode."""
         plan, settings = self.plan, lesson.settings
-        torch.manual_seed(lesson.seed)
+        seed_all(lesson.seed)
         model.placed(lesson.device)
         size = settings.batch_size or plan.batch_size
         steps = self.steps(lesson, size)
         rate = settings.learning_rate or self.learning_rate
-        optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=plan.weight_decay, fused=True)
+        optimiser = torch.optim.AdamW(
+            model.parameters(), rate, weight_decay=plan.weight_decay, fused=True
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: self._rate(n, steps))
-        average = get_ema_multi_avg_fn(plan.averaging**_AVERAGED_EVERY)
+        # Over a fifth of a short training at most: its first weights must not weigh in its last.
+        horizon = max(1.0, min(plan.averaged_steps, steps / 5))
+        average = get_ema_multi_avg_fn((1 - 1 / horizon) ** _AVERAGED_EVERY)
         averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
         augment = self._augmentation(settings.augment)
         loss_of = DiceAndCrossEntropy(model.classes, plan.dice, plan.cross_entropy)
@@ -66,6 +71,8 @@ class Robust(Recipe):
         model.train()
         for step in range(steps):
             lesson.on_step()
+            if lesson.watched and step == steps // 2:
+                _check(model, lesson, step)
             batch = frame(next(deck), model.multiple_of).to(lesson.device)
             loss = _step(model, optimiser, loss_of, augment(batch), plan.clip)
             schedule.step()
@@ -93,7 +100,9 @@ class Robust(Recipe):
         warm_up = max(1, round(self.plan.warm_up * steps))
         if step < warm_up:
             return (step + 1) / warm_up
-        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up + 1)))
+        return 0.01 + 0.99 * 0.5 * (
+            1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up + 1))
+        )
 
     def _augmentation(self, wanted: bool) -> nn.Module:
         if not wanted:
@@ -101,14 +110,20 @@ class Robust(Recipe):
         return Augmentation() if self.plan.papers_augmentation else Variation(self.plan.strength)
 
 
+def _check(model: Network, lesson: Lesson, step: int) -> None:
+    """Half of the time is not spent on a network that will come to nothing."""
+    found = narrow(model, lesson.training, lesson.device)
+    if found is not None:
+        raise Collapsed(found, step)
+    model.train()
+
+
 def _step(
     model: Network, optimiser: torch.optim.Optimizer, loss_of: nn.Module, batch: Batch, clip: float
 ) -> float:
     optimiser.zero_grad()
     loss: Tensor = loss_of(model(batch.image), batch)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingDiverged(f"the loss is {value}: lower training.learning_rate")
+    value = finite(loss)
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimiser.step()
@@ -124,7 +139,9 @@ def draws(
     anything to learn.
     """
     holding = [
-        np.array([n for n, s in enumerate(samples) if s.classes is not None and (s.classes == c).any()])
+        np.array(
+            [n for n, s in enumerate(samples) if s.classes is not None and (s.classes == c).any()]
+        )
         for c in range(1, classes)
     ]
     targets = [_endless(indices, rng) for indices in holding if len(indices)]
