@@ -1,6 +1,7 @@
 """Several networks of one kind that answer together: the mean of their probabilities."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,14 @@ class Ensemble(Network):
     def parts(self) -> list[Network]:
         """The members."""
         return [member for member in self.members if isinstance(member, Network)]
+
+    def begin(self) -> str | None:
+        """Each member begins for itself; what the first says is said."""
+        return next(iter([member.begin() for member in self.parts()]))
+
+    def described(self) -> dict[str, Any]:
+        """What the first member says: they are of one kind."""
+        return self.parts()[0].described()
 
     def prefix(self, image: Tensor) -> Features:
         """Each member's features, one after the other; last, the deepest of all (N, ΣF, h, w)."""
