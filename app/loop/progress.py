@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.core.model_scores import without_cases
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.loop import jobs
@@ -18,11 +19,16 @@ from app.loop.stopping import Point, StoppingHint, area_under_budget_curve, stop
 from app.store import Label, ModelVersion, Project, Round, RoundState, Slice
 
 Dice = dict[str, Any]
+# Sets of cases that a model is measured on; the first that there is, it is judged by.
+MEASURED_ON = ("test", "validation", "cross_validation")
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One model on the learning curve: labels on x, and each Dice by its name."""
+    """One model on the learning curve: labels on x, and its figures by what they are of.
+
+    ``held_back``: why it did not become the project's model, if it did not.
+    """
 
     model: int
     number: int
@@ -33,6 +39,7 @@ class CurvePoint:
     seconds_score: float | None
     dice: dict[str, Dice]
     validation_kind: str | None
+    held_back: str | None
     seconds: float
     created_at: datetime
 
@@ -85,18 +92,33 @@ def progress(session: Session, project: Project) -> Progress:
 
 
 def _comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
-    """Labels and Dice of the newest models that were all measured on the same kind of cases."""
-    points: list[tuple[int, Dice]] = []
+    """Labels and Dice of the newest models that were all measured on the same kind of cases.
+
+    With the labels of a model that was held back the project still has the model before it.
+    """
+    points: list[tuple[int, Dice | None]] = []
     kind = None
     for model in reversed(models):
         scores = model.scores
-        measured = "test" if "test" in scores else "validation"
-        found = scores.get(measured), (measured, scores.get("validation_kind"))
-        if found[0] is None or scores.get("labelled") is None or kind not in (None, found[1]):
+        measured = next((on for on in MEASURED_ON if on in scores), None)
+        found = measured, scores.get("validation_kind")
+        if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break
-        kind = found[1]
-        points.append((scores["labelled"], found[0]))
-    return points[::-1]
+        kind = found
+        points.append((scores["labelled"], None if held_back(model) else scores[measured]))
+    known: list[tuple[int, Dice]] = []
+    for labelled, dice in reversed(points):
+        if dice is not None:
+            known.append((labelled, dice))
+        elif known:
+            known.append((labelled, known[-1][1]))
+    return known
+
+
+def held_back(model: ModelVersion) -> str | None:
+    """Why a model was kept without becoming the project's; None where it was not."""
+    why: str | None = getattr(model, "held_back", None)
+    return why
 
 
 def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
@@ -132,8 +154,9 @@ def curve_point(model: ModelVersion, seconds_score: float | None) -> CurvePoint:
         foreground_pixels=model.scores.get("foreground_pixels"),
         blank=model.scores.get("blank"),
         seconds_score=seconds_score,
-        dice={k: v for k, v in model.scores.items() if k in ("validation", "test")},
+        dice={k: v for k, v in without_cases(model.scores).items() if k in MEASURED_ON},
         validation_kind=model.scores.get("validation_kind"),
+        held_back=held_back(model),
         seconds=model.seconds,
         created_at=model.created_at,
     )

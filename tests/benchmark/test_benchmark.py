@@ -243,6 +243,8 @@ def test_shrinking_averages_pictures_and_takes_the_majority_of_masks(tmp_path):
     ground = read_ground(tmp_path, GroundSettings(layout="nifti", shrink=2))
     assert sorted(ground.cases[0].image.ravel().tolist()) == [0, 0, 0, 25]
     assert ground.foreground.tolist() == [1, 1, 1]
+    # Slices are as far apart as they were, pixels twice as large.
+    assert next(ground.samples([0])).spacing == (1.0, 2.0, 2.0)
 
 
 def test_the_first_batch_is_shared_and_can_be_chosen_otherwise(phantom, tmp_path):

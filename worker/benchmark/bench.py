@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ class Fit:
 
     network: Network
     state: bytes
-    dice: dict[str, float | int]
+    dice: dict[str, Any]
     validation_loss: float
     epochs: int
     seconds: float

@@ -143,7 +143,7 @@ def _assess(
 ) -> Epoch:
     if not validation:
         return Epoch(number, settings.epochs, train_loss, None, None)
-    found = evaluate(model, validation, settings.batch_size, device)
+    found = evaluate(model, validation, settings.batch_size, device, surfaces=False)
     return Epoch(number, settings.epochs, train_loss, found["loss"], found["dice_case"])
 
 
