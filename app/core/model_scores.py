@@ -5,6 +5,13 @@ from typing import Any
 Scores = dict[str, Any]
 # What is kept of each case, by its name: for comparing two models, not for looking at.
 _BY_CASE = "by_case"
+# Sets of cases that a model is measured on; the first that there is, it is judged by.
+MEASURED_ON = ("test", "validation", "cross_validation")
+
+
+def measured_on(scores: Scores) -> str | None:
+    """Which of the sets a model is judged by; None where it was measured on none."""
+    return next((name for name in MEASURED_ON if name in scores), None)
 
 
 def without_cases(scores: Scores) -> Scores:

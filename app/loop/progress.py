@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.core.model_scores import without_cases
+from app.core.model_scores import MEASURED_ON, measured_on, without_cases
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.loop import jobs
@@ -19,8 +19,6 @@ from app.loop.stopping import Point, StoppingHint, area_under_budget_curve, stop
 from app.store import Label, ModelVersion, Project, Round, RoundState, Slice
 
 Dice = dict[str, Any]
-# Sets of cases that a model is measured on; the first that there is, it is judged by.
-MEASURED_ON = ("test", "validation", "cross_validation")
 
 
 @dataclass(frozen=True)
@@ -71,17 +69,17 @@ def progress(session: Session, project: Project) -> Progress:
     active = jobs.active_job(session, project.id)
     scored = _seconds_to_score(session, project.id)
     settings = query_settings(project)
-    comparable = _comparable(models)
+    measured = comparable(models)
     return Progress(
         project=project.name,
         slices=_slice_counts(session, project.id),
         learning_curve=[curve_point(model, scored.get(model.id)) for model in models],
         area_under_budget_curve={
-            dice: area_under_budget_curve([Point(labelled, s[dice]) for labelled, s in comparable])
+            dice: area_under_budget_curve([Point(labelled, s[dice]) for labelled, s in measured])
             for dice in ("dice_case", "dice_slice")
         },
         stopping=stopping_hint(
-            [Point(labelled, s["dice_case"]) for labelled, s in comparable],
+            [Point(labelled, s["dice_case"]) for labelled, s in measured],
             settings.stop_below,
             settings.stop_rounds,
         ),
@@ -91,7 +89,7 @@ def progress(session: Session, project: Project) -> Progress:
     )
 
 
-def _comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
+def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
     """Labels and Dice of the newest models that were all measured on the same kind of cases.
 
     With the labels of a model that was held back the project still has the model before it.
@@ -100,7 +98,7 @@ def _comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
     kind = None
     for model in reversed(models):
         scores = model.scores
-        measured = next((on for on in MEASURED_ON if on in scores), None)
+        measured = measured_on(scores)
         found = measured, scores.get("validation_kind")
         if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break

@@ -33,6 +33,10 @@ class RoundOut(Reply):
     exploring: str | None = Field(
         description="Why the batch is drawn for variety instead of by the strategy, if it is."
     )
+    figures: dict[str, Any] | None = Field(
+        description="Of the model that chose the batch, on the cases named by `on`: Dice, surface "
+        "distances in mm, lesions, calibration, with 95 % intervals over cases."
+    )
     created_at: datetime
     closed_at: datetime | None
 
