@@ -9,7 +9,6 @@ from worker.acquisition import query, regions, uncertainty
 from worker.registry import find_recipe
 from worker.segmentation import weights
 from worker.segmentation.augmentation import Augmentation
-from worker.segmentation.dice import DiceMeter
 from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample, batches, frame, standardise
 from worker.segmentation.network import active_dropout, probabilities
@@ -151,19 +150,6 @@ def test_a_loss_that_is_no_number_is_an_error_with_advice():
     broken = [Sample("a", 0, np.full((1, 32, 32), np.nan, dtype=np.float32), samples(1)[0].classes)]
     with pytest.raises(TrainingDiverged, match="learning_rate"):
         PAPER.fit(seeded(), Lesson(broken, SMALL, 0, CPU))
-
-
-def test_dice_by_hand():
-    meter = DiceMeter(classes=2)
-    square, half, blank = torch.zeros(3, 1, 4, 4, dtype=torch.long)
-    square[0, :2], half[0, :1] = 1, 1
-    meter.add(half, square, ["a"])  # 2 · 4 / (4 + 8)
-    meter.add(blank, blank, ["a"])  # empty and empty: 1
-    meter.add(square, blank, ["b"])  # all wrong: 0
-    found = meter.result()
-    assert found["dice_slice"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    assert found["dice_case"] == pytest.approx((2 / 3 + 0) / 2)
-    assert (found["slices"], found["cases"]) == (3, 2)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

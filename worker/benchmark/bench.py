@@ -13,7 +13,7 @@ from app.core.seeds import derived_seed
 from app.core.variety import appearance
 from worker.acquisition.diversity import mean_nearest
 from worker.benchmark.ground import Ground
-from worker.benchmark.record import Record, RoundRow
+from worker.benchmark.record import Record, RoundRow, beyond_dice
 from worker.benchmark.settings import BenchmarkSettings
 from worker.benchmark.splits import Division, check_selected, divide
 from worker.segmentation import weights
@@ -172,6 +172,7 @@ def row_of(
         held_back=int(fit.held_back is not None),
         seconds_train=fit.seconds,
         seconds_score=seconds_score,
+        **beyond_dice(fit.dice),
     )
 
 

@@ -6,8 +6,9 @@
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ class RoundRow:
 
     ``nearest``: mean distance of a slice of the batch to the nearest other labelled slice, in
     the features of the network trained on all labels, each scaled to deviation 1.
+    From ``hd95_mm`` on, what the test came to beyond Dice (``segmentation.metrics.summary``);
+    ``dice_low`` and ``dice_high``: 95 % interval of ``dice_case`` over the test cases;
+    ``dice_by_class``: Dice per case of each foreground class where there are several, with
+    spaces between. Tables of earlier versions lack them: NaN.
     """
 
     strategy: str
@@ -48,6 +53,27 @@ class RoundRow:
     steps: int = 0
     collapses: int = 0
     held_back: int = 0
+    dice_low: float = math.nan
+    dice_high: float = math.nan
+    hd95_mm: float = math.nan
+    nsd: float = math.nan
+    lesion_sensitivity: float = math.nan
+    false_lesions: float = math.nan
+    ece: float = math.nan
+    dice_by_class: str = ""
+
+
+def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a row that are taken from the figures of a test; NaN where unknown."""
+    names = ("hd95_mm", "nsd", "lesion_sensitivity", "false_lesions", "ece")
+    low, high = figures["intervals"]["dice_case"] or (math.nan, math.nan)
+    classes = [f"{one['dice_case']:.4f}" for one in figures["classes"]]
+    return {
+        "dice_low": low,
+        "dice_high": high,
+        **{n: math.nan if figures[n] is None else float(figures[n]) for n in names},
+        "dice_by_class": " ".join(classes) if len(classes) > 1 else "",
+    }
 
 
 @dataclass(frozen=True)
@@ -140,17 +166,20 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def read_rounds(record: Record) -> pd.DataFrame:
-    """The tidy table, empty if there is none yet."""
-    columns = [f.name for f in fields(RoundRow)]
+    """The tidy table, empty if there is none yet. Raises ``ValueError`` for another table.
+
+    Columns that earlier versions did not have are filled with their defaults.
+    """
+    known = {f.name: f.default for f in fields(RoundRow)}
     if not record.rounds_file.exists():
-        return pd.DataFrame(columns=columns)
-    table = pd.read_csv(record.rounds_file)
-    defaults = {f.name: f.default for f in fields(RoundRow) if f.default is not MISSING}
-    for name in defaults.keys() - set(table.columns):
-        table[name] = defaults[name]
-    if set(table.columns) != set(columns):
+        return pd.DataFrame(columns=list(known))
+    # Of the classes of a single round pandas might make a number.
+    table = pd.read_csv(record.rounds_file, dtype={"dice_by_class": str})
+    missing = [name for name in known if name not in table.columns]
+    if set(table.columns) - set(known) or any(known[name] is MISSING for name in missing):
         raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
-    return table[columns]
+    table = table.assign(**{name: known[name] for name in missing})[list(known)]
+    return table.fillna({"dice_by_class": ""})
 
 
 def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """How good a network is on labelled slices: its loss, and what its predictions come to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from app.core.errors import InvalidInput
-from worker.segmentation.dice import DiceMeter
 from worker.segmentation.frames import Batch, Sample, batches, frame
+from worker.segmentation.metrics.meter import Meter
+from worker.segmentation.metrics.volumes import TOLERANCE_MM
 from worker.segmentation.network import Network, probabilities
 
 # Without gradients a larger batch is always faster.
@@ -34,31 +36,41 @@ def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def evaluate(
-    model: Network, samples: Sequence[Sample], batch_size: int, device: torch.device
-) -> dict[str, float | int]:
-    """Loss and both forms of Dice over labelled samples, a batch at a time."""
-    return evaluate_each([(model, samples)], batch_size, device)
+    model: Network,
+    samples: Sequence[Sample],
+    batch_size: int,
+    device: torch.device,
+    surfaces: bool = True,
+    tolerance_mm: float = TOLERANCE_MM,
+) -> dict[str, Any]:
+    """``loss`` and all that ``Meter`` tells over labelled samples, a batch at a time.
+
+    ``surfaces``: with surfaces and lesions, which is for once a round, not for every epoch;
+    ``tolerance_mm``: of the normalised surface Dice.
+    """
+    return evaluate_each([(model, samples)], batch_size, device, surfaces, tolerance_mm)
 
 
 @torch.inference_mode()
 def evaluate_each(
-    shares: Sequence[tuple[Network, Sequence[Sample]]], batch_size: int, device: torch.device
-) -> dict[str, float | int]:
+    shares: Sequence[tuple[Network, Sequence[Sample]]],
+    batch_size: int,
+    device: torch.device,
+    surfaces: bool = True,
+    tolerance_mm: float = TOLERANCE_MM,
+) -> dict[str, Any]:
     """As ``evaluate``, over samples that are each judged by a network of their own."""
-    meter = DiceMeter(shares[0][0].classes)
+    meter = Meter(shares[0][0].classes, surfaces, tolerance_mm)
     loss, pixels = 0.0, 0
     for model, samples in shares:
         model.eval()
         for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
             batch = frame(group, model.multiple_of).to(device)
-            if batch.classes is None:
-                raise ValueError("evaluation needs masks")
             logits = model(batch.image)
             valid = int(batch.valid.sum())
             loss += float(pixel_loss(logits, batch)) * valid
             pixels += valid
-            predicted = predicted_classes(probabilities(logits)) * batch.valid
-            meter.add(predicted.cpu(), batch.classes.cpu(), [s.case for s in group])
+            meter.add(probabilities(logits), group)
     return {"loss": loss / max(pixels, 1), **meter.result()}
 
 

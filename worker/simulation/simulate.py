@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
+from app.core.model_scores import measured_on
 from app.loop.accounts import create_token, revoke_token
 from app.loop.projects import find_project
 from app.loop.truths import truths
@@ -144,12 +145,12 @@ def _raise_errors(crew: list[Annotator]) -> None:
 
 
 def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
-    measured_on = "test" if "test" in point["dice"] else point["validation_kind"]
-    dice = point["dice"].get("test") or point["dice"].get("validation") or {}
+    measured = measured_on(point["dice"])
+    dice = point["dice"].get(measured, {})
     return RoundResult(
         round=round_,
         labelled=point["labelled"],
-        measured_on=measured_on,
+        measured_on=point["validation_kind"] if measured == "validation" else measured,
         dice_slice=dice.get("dice_slice", float("nan")),
         dice_case=dice.get("dice_case", float("nan")),
         seconds=seconds,

@@ -156,9 +156,8 @@ def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
     }
     if learned.judged is not None:
         scores["judged"] = learned.judged
-    if learned.cross_validation is not None and not plan.validation:
-        scores["validation"] = learned.cross_validation
-        scores["validation_kind"] = "cross-validation"
+    if learned.cross_validation is not None:
+        scores["cross_validation"] = learned.cross_validation
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()

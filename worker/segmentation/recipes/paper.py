@@ -131,7 +131,7 @@ def _assess(
     if not watched:
         return Epoch(number, epochs, train_loss, None, None)
     size = lesson.settings.batch_size or _BATCH_SIZE
-    found = evaluate(model, watched, size, lesson.device)
+    found = evaluate(model, watched, size, lesson.device, surfaces=False)
     return Epoch(number, epochs, train_loss, found["loss"], found["dice_case"])
 
 
