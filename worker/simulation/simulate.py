@@ -150,7 +150,7 @@ def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
     return RoundResult(
         round=round_,
         labelled=point["labelled"],
-        measured_on=point["validation_kind"] if measured == "validation" else measured,
+        measured_on=(point["validation_kind"] if measured == "validation" else measured) or "no",
         dice_slice=dice.get("dice_slice", float("nan")),
         dice_case=dice.get("dice_case", float("nan")),
         seconds=seconds,
