@@ -124,7 +124,7 @@ def _train(step: Step, plan: _Plan) -> _Made:
         project_id=plan.project.id,
         parent_id=plan.parent.id if plan.parent else None,
         job_id=step.claim.job_id,
-        architecture=description,
+        architecture=weights.described(description, model),
         mask_ids=plan.divided.mask_ids,
         scores=_scores(step, plan, model, trained.best, trained.epochs_run),
         seed=seed,
