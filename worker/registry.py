@@ -20,6 +20,7 @@ from app.core.network_limits import Limits, refusal
 from worker.acquisition.measure import Measure
 from worker.acquisition.strategies import AGGREGATIONS, STRATEGIES, Strategy, strategy_of
 from worker.segmentation.network import Network
+from worker.segmentation.recipe import Recipe
 from worker.segmentation.trial import fault_of, limits_of
 
 
@@ -71,6 +72,15 @@ def find_network(name: str) -> type[Network]:
     return loaded
 
 
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name."""
+    entry = catalogue.find("recipe", name)
+    loaded = catalogue.load(entry)
+    if not isinstance(loaded, Recipe):
+        raise _wrong(entry, loaded, "a sfumato.Recipe")
+    return loaded
+
+
 def try_network(name: str) -> type[Network]:
     """The network of that name, which was tried and does its part."""
     network = find_network(name)
@@ -110,6 +120,7 @@ def report() -> list[Capability]:
         "measure": find_measure,
         "strategy": find_strategy,
         "network": try_network,
+        "recipe": find_recipe,
     }
     return [
         _tried(kind, name, find) for kind, find in finders.items() for name in catalogue.names(kind)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
+from app.core.model_scores import without_cases
 from app.exporting.card import Card
 from app.formats.writer import About, Target, Writer, find_writer
 from app.loop.chosen_masks import Selection, cases_to_export, check_selection
@@ -192,7 +193,7 @@ class Export:
                 "file": WEIGHTS,
                 "number": self._model.number,
                 "architecture": self._model.architecture,
-                "scores": self._model.scores,
+                "scores": without_cases(self._model.scores),
                 "seed": self._model.seed,
             }
         return About(

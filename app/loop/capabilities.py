@@ -110,6 +110,8 @@ def check_names(
         _check(session, "strategy", settings.query.strategy)
     if before is None or settings.training.network != before.training.network:
         _check(session, "network", settings.training.network)
+    if before is None or settings.training.recipe != before.training.recipe:
+        _check(session, "recipe", settings.training.recipe)
     if before is None or _shape(settings) != _shape(before):
         _check_limits(session, settings)
 

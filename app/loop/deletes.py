@@ -104,6 +104,7 @@ def _delete_rest(session: Session, planned: Deletion) -> set[str]:
         session.execute(delete(Case).where(Case.id == planned.case_id))
         project = session.get_one(Project, planned.project_id)
         transfers.forget_case(session, project.name, planned.about["case"])
+        traces.forget_in_scores(session, planned.project_id, planned.about["case"])
     elif planned.case_id is not None:
         _forget_instances(session, planned.case_id)
     planned.emptied = True

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.core.model_scores import MEASURED_ON, measured_on, without_cases
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.loop import jobs
@@ -22,7 +23,10 @@ Dice = dict[str, Any]
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One model on the learning curve: labels on x, and each Dice by its name."""
+    """One model on the learning curve: labels on x, and its figures by what they are of.
+
+    ``held_back``: why it did not become the project's model, if it did not.
+    """
 
     model: int
     number: int
@@ -33,6 +37,7 @@ class CurvePoint:
     seconds_score: float | None
     dice: dict[str, Dice]
     validation_kind: str | None
+    held_back: str | None
     seconds: float
     created_at: datetime
 
@@ -64,17 +69,17 @@ def progress(session: Session, project: Project) -> Progress:
     active = jobs.active_job(session, project.id)
     scored = _seconds_to_score(session, project.id)
     settings = query_settings(project)
-    comparable = _comparable(models)
+    measured = comparable(models)
     return Progress(
         project=project.name,
         slices=_slice_counts(session, project.id),
         learning_curve=[curve_point(model, scored.get(model.id)) for model in models],
         area_under_budget_curve={
-            dice: area_under_budget_curve([Point(labelled, s[dice]) for labelled, s in comparable])
+            dice: area_under_budget_curve([Point(labelled, s[dice]) for labelled, s in measured])
             for dice in ("dice_case", "dice_slice")
         },
         stopping=stopping_hint(
-            [Point(labelled, s["dice_case"]) for labelled, s in comparable],
+            [Point(labelled, s["dice_case"]) for labelled, s in measured],
             settings.stop_below,
             settings.stop_rounds,
         ),
@@ -84,19 +89,28 @@ def progress(session: Session, project: Project) -> Progress:
     )
 
 
-def _comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
-    """Labels and Dice of the newest models that were all measured on the same kind of cases."""
-    points: list[tuple[int, Dice]] = []
+def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
+    """Labels and Dice of the newest models that were all measured on the same kind of cases.
+
+    With the labels of a model that was held back the project still has the model before it.
+    """
+    points: list[tuple[int, Dice | None]] = []
     kind = None
     for model in reversed(models):
         scores = model.scores
-        measured = "test" if "test" in scores else "validation"
-        found = scores.get(measured), (measured, scores.get("validation_kind"))
-        if found[0] is None or scores.get("labelled") is None or kind not in (None, found[1]):
+        measured = measured_on(scores)
+        found = measured, scores.get("validation_kind")
+        if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break
-        kind = found[1]
-        points.append((scores["labelled"], found[0]))
-    return points[::-1]
+        kind = found
+        points.append((scores["labelled"], None if model.held_back else scores[measured]))
+    known: list[tuple[int, Dice]] = []
+    for labelled, dice in reversed(points):
+        if dice is not None:
+            known.append((labelled, dice))
+        elif known:
+            known.append((labelled, known[-1][1]))
+    return known
 
 
 def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
@@ -132,8 +146,9 @@ def curve_point(model: ModelVersion, seconds_score: float | None) -> CurvePoint:
         foreground_pixels=model.scores.get("foreground_pixels"),
         blank=model.scores.get("blank"),
         seconds_score=seconds_score,
-        dice={k: v for k, v in model.scores.items() if k in ("validation", "test")},
+        dice={k: v for k, v in without_cases(model.scores).items() if k in MEASURED_ON},
         validation_kind=model.scores.get("validation_kind"),
+        held_back=model.held_back,
         seconds=model.seconds,
         created_at=model.created_at,
     )

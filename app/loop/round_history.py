@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from app.core.model_scores import measured_on, without_cases
 from app.loop.batches import batch_state
 from app.loop.paging import Page, page_of, paginate
 from app.loop.rounds import find_round
@@ -15,6 +16,7 @@ from app.store import (
     Label,
     MapPoint,
     Mask,
+    ModelVersion,
     Project,
     QueryItem,
     Round,
@@ -29,6 +31,7 @@ class RoundView:
 
     ``foreground_pixels`` and ``blank`` are of the labels of its batch, ``streams`` counts slices
     by the ranked list that asked for them; ``exploring`` says why the batch was drawn for variety.
+    ``figures``: what the model that chose it came to, on the cases named by ``on``.
     """
 
     id: int
@@ -46,6 +49,7 @@ class RoundView:
     streams: dict[str, int]
     nearest: float | None
     exploring: str | None
+    figures: dict[str, Any] | None
     created_at: datetime
     closed_at: datetime | None
 
@@ -70,9 +74,19 @@ def round_view(session: Session, round_: Round) -> RoundView:
         streams=_streams(session, round_),
         nearest=round_.nearest,
         exploring=round_.exploring,
+        figures=_figures(session, round_),
         created_at=round_.created_at,
         closed_at=round_.closed_at,
     )
+
+
+def _figures(session: Session, round_: Round) -> dict[str, Any] | None:
+    """Of the round's model, without the single cases."""
+    if round_.model_id is None:
+        return None
+    scores = without_cases(session.get_one(ModelVersion, round_.model_id).scores)
+    on = measured_on(scores)
+    return None if on is None else {"on": on, **scores[on]}
 
 
 def _spent(session: Session, round_: Round) -> tuple[int, int]:

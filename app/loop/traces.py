@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.blob import digest
+from app.core.model_scores import names_case, without_case
 from app.store import (
     Agreement,
     Base,
@@ -109,6 +110,14 @@ def delete_slices(session: Session, ids: Sequence[int]) -> set[str]:
         session.execute(delete(column.class_).where(column.in_(ids)))
     session.execute(delete(Slice).where(Slice.id.in_(ids)))
     return names
+
+
+def forget_in_scores(session: Session, project_id: int, case: str) -> None:
+    """Take a case out of what models came to case by case."""
+    of_project = select(ModelVersion).where(ModelVersion.project_id == project_id)
+    for model in session.scalars(of_project):
+        if names_case(model.scores, case):
+            model.scores = without_case(model.scores, case)
 
 
 def blob_names(session: Session, slices: Sequence[int] | Select[Any]) -> set[str]:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.core.context import context_indices
+from app.core.geometry import Geometry
 from app.core.pixels import Pixels, decode
 from app.core.project_settings import training_settings
 from app.core.rescale import Moments, Rescale
@@ -34,13 +36,17 @@ class Plane:
 
 @dataclass(frozen=True)
 class LoadedSlice:
-    """A slice with its input planes, the slice before first, and classes (H, W) or None."""
+    """A slice with its input planes, the slice before first, and classes (H, W) or None.
+
+    ``spacing``: mm between slices, rows and columns, where they are known of the case.
+    """
 
     slice_id: int
     case: str
     index: int
     planes: list[Plane]
     classes: Pixels | None = None
+    spacing: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class LabelledSlices:
     """The ids of labelled slices by use, and which validation it is.
 
     ``validation_kind`` is ``validation`` for the split of that name, ``held-out`` for a seeded
-    fifth of the labelled pool cases, ``none`` when a single case is labelled.
+    fifth of the labelled pool cases, ``none`` where nothing is held out.
     """
 
     training: list[int]
@@ -58,8 +64,11 @@ class LabelledSlices:
     validation_kind: str
 
 
-def labelled_slices(session: Session, project: Project) -> LabelledSlices:
-    """Divide what is labelled. Test slices are named apart: they touch nothing but the Dice."""
+def labelled_slices(session: Session, project: Project, hold_out: bool = False) -> LabelledSlices:
+    """Divide what is labelled. Test slices are named apart: they touch nothing but the Dice.
+
+    ``hold_out``: where the validation split has too few, a part of the pool's cases stands in.
+    """
     settings = training_settings(project)
     rows = session.execute(
         select(Slice.id, Slice.split, Case.name, Label.mask_id)
@@ -73,7 +82,8 @@ def labelled_slices(session: Session, project: Project) -> LabelledSlices:
     kind = "validation"
     held_out: set[str] = set()
     if len(validation) < settings.min_validation_slices:
-        held_out = held_out_cases({r.name for r in pool}, settings.seed)
+        if hold_out:
+            held_out = held_out_cases({r.name for r in pool}, settings.seed)
         validation = [r.id for r in pool if r.name in held_out]
         kind = "held-out" if held_out else "none"
     training = [r for r in pool if r.name not in held_out]
@@ -122,7 +132,7 @@ def _read(
     with_labels: bool,
     moments: dict[tuple[int, int], Moments],
 ) -> list[LoadedSlice]:
-    query = select(Slice, Case.name).join(Case, Case.id == Slice.case_id)
+    query = select(Slice, Case.name, Case.affine).join(Case, Case.id == Slice.case_id)
     rows = {row[0].id: row for row in session.execute(query.where(Slice.id.in_(page)))}
     labels = _labels(session, page) if with_labels else {}
     there = [one for one in page if one in rows and (one in labels or not with_labels)]
@@ -140,9 +150,18 @@ def _read(
                 for channel, pixels, rescale in images[neighbour]
             ],
             classes=labels.get(slice_id),
+            spacing=_spacing(rows[slice_id][2]),
         )
         for slice_id in there
     ]
+
+
+def _spacing(affine: list[Any] | None) -> tuple[float, float, float] | None:
+    geometry = Geometry.of_list(affine)
+    if geometry is None:
+        return None
+    found = geometry.spacing
+    return found.slice, found.row, found.column
 
 
 def _around(session: Session, slices: Sequence[Slice], context: int) -> dict[int, list[int]]:

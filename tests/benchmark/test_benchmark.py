@@ -18,7 +18,7 @@ from worker.benchmark.asked import settings_of
 from worker.benchmark.bench import make_bench
 from worker.benchmark.command import redraw
 from worker.benchmark.ground import read_ground
-from worker.benchmark.record import FULL, Record
+from worker.benchmark.record import FULL, Record, read_rounds
 from worker.benchmark.seeds import initial_slices
 from worker.benchmark.settings import PRESETS, GroundSettings
 from worker.benchmark.splits import Division, Leakage, check_apart, check_selected, divide
@@ -56,6 +56,23 @@ def test_a_row_a_round_and_all_runs_of_a_seed_start_alike(finished):
         assert asked_for["case"].nunique() == one.loc[round_ + 1, "batch_cases"]
 
 
+def test_the_test_set_is_measured_beyond_dice_and_older_tables_are_read(finished, tmp_path):
+    table = pd.read_csv(finished / "rounds.csv")
+    assert table["ece"].between(0, 1).all()
+    assert (table["hd95_mm"] > 0).all()
+    assert (table["dice_low"] <= table["dice_case"] + 1e-4).all()
+    assert (table["dice_high"] >= table["dice_case"] - 1e-4).all()
+    # A table of before these columns, as docs/results has them.
+    older = table.drop(columns=list(table.columns[table.columns.get_loc("dice_low") :]))
+    older.to_csv(tmp_path / "rounds.csv", index=False)
+    assert read_rounds(Record(tmp_path))["hd95_mm"].isna().all()
+    assert redraw(tmp_path)
+    assert "## Beyond Dice" not in (tmp_path / "report.md").read_text()
+    older.assign(mine=1).to_csv(tmp_path / "rounds.csv", index=False)
+    with pytest.raises(ValueError, match="mine"):
+        read_rounds(Record(tmp_path))
+
+
 def test_settings_versions_and_seeds_are_written_down(finished):
     found = json.loads((finished / "settings.json").read_text())
     assert found["seeds"] == [0, 1]
@@ -69,6 +86,7 @@ def test_the_report_has_its_tables_and_opens_on_its_own(finished):
         "## Dice per case by labelled slices",
         "## Ablation of entropy, Dice per slice",
         "## Area under the budget curve",
+        "## Beyond Dice",
         "## Tests on the areas, Dice per case",
         "## Pairwise penalties, Dice per case",
         "## What the labels were spent on",
@@ -243,6 +261,8 @@ def test_shrinking_averages_pictures_and_takes_the_majority_of_masks(tmp_path):
     ground = read_ground(tmp_path, GroundSettings(layout="nifti", shrink=2))
     assert sorted(ground.cases[0].image.ravel().tolist()) == [0, 0, 0, 25]
     assert ground.foreground.tolist() == [1, 1, 1]
+    # Slices are as far apart as they were, pixels twice as large.
+    assert next(ground.samples([0])).spacing == (1.0, 2.0, 2.0)
 
 
 def test_the_first_batch_is_shared_and_can_be_chosen_otherwise(phantom, tmp_path):

@@ -31,6 +31,14 @@ def rounds_of(curves: dict[str, list[list[float]]], full: float = 0.9) -> pd.Dat
             "dice_case": dice,
             "seconds_train": 1.0,
             "seconds_score": 0.5,
+            "dice_low": dice - 0.1,
+            "dice_high": dice + 0.05,
+            "hd95_mm": 10 * (1 - dice),
+            "nsd": dice,
+            "lesion_sensitivity": math.nan,
+            "false_lesions": 2.0 + seed,
+            "ece": 0.1,
+            "dice_by_class": f"{dice:.4f} {dice / 2:.4f}",
         }
         for strategy, seeds in curves.items()
         for seed, curve in enumerate(seeds)
@@ -87,6 +95,25 @@ def test_labels_to_the_baseline_or_a_slash():
     learning = tables.learning_table(table, "dice_case").set_index("strategy")
     assert learning.loc["random"].tolist() == ["0.2000", "0.6100", "0.9200", "0.9200", "30 (30.0%)"]
     assert learning.loc["entropy"].iloc[-1] == "/"
+
+
+def test_beyond_dice_is_of_the_last_round_and_of_all_labels():
+    rounds = rounds_of({"random": [[0.2, 0.6], [0.2, 0.8]]})
+    found = tables.beyond_table(rounds).set_index("strategy")
+    assert list(found.index) == ["random", FULL]
+    last = found.loc["random"]
+    assert (last["Dice per case"], last["95 % over test cases"]) == ("0.700", "0.600 to 0.750")
+    # Two seeds, 4 and 2 mm: t of one degree of freedom is 12.706, times a standard error of 1.
+    assert last["HD95, mm"] == "3.0 ± 12.7"
+    assert last["lesions found"] == "–"
+    assert last["false lesions a case"].startswith("2.50")
+    by_class = tables.class_table(rounds).set_index("strategy")
+    assert by_class.loc["random", "class 1"].startswith("0.7000")
+    assert by_class.loc["random", "class 2"].startswith("0.3500")
+    older = rounds.assign(dice_by_class="", **dict.fromkeys(("hd95_mm", "nsd", "ece"), math.nan))
+    older["false_lesions"] = math.nan
+    assert tables.beyond_table(older).empty
+    assert tables.class_table(older).empty
 
 
 def test_a_single_seed_has_means_and_no_tests():

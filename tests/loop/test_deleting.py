@@ -146,6 +146,23 @@ def test_models_that_learned_from_it_are_named_and_stay(database):
         assert entry.detail["models"] == [1]
 
 
+def test_what_a_model_came_to_on_a_case_goes_with_it(database):
+    make_project(database)
+    with database.reading() as session:
+        project = session.scalars(select(Project)).one()
+    label_batch(database, project)
+    runner(database).work()
+    with database.writing() as session:
+        model = session.scalars(select(ModelVersion)).one()
+        by_case = {"case-0": {"dice": [0.5]}, "case-1": {"dice": [0.7]}}
+        model.scores = {**model.scores, "test": {"dice_case": 0.6, "by_case": by_case}}
+    delete(database, lambda session: of_case(session, "p", "case-0"))
+    with database.reading() as session:
+        scores = session.scalars(select(ModelVersion)).one().scores
+    assert scores["test"] == {"dice_case": 0.6, "by_case": {"case-1": {"dice": [0.7]}}}
+    assert scores["labelled"] == 3
+
+
 def test_bytes_that_others_use_stay(database):
     with database.writing() as session:
         for name in ("one", "other"):

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from app.core.errors import InvalidInput
 from worker.registry import make_network
@@ -58,8 +59,11 @@ def test_where_it_began_stays_with_the_weights(folder, published):
     save_file(published, path)
     model = weights.build(ASKED)
     path.unlink()
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(5):
+        averaged.update_parameters(model)
     # Another worker, which has no such file, goes on from the model and still knows.
-    again = weights.restore(ASKED, weights.dump(model.state_dict()))
+    again = weights.restore(ASKED, weights.dump(averaged.module.state_dict()))
     assert again.described() == model.described()
     assert weights.described(ASKED, again)["encoder_weights"]
 

@@ -13,6 +13,7 @@ from app.loop.accounts import named_account
 from app.loop.progress import progress
 from app.loop.round_history import list_rounds
 from app.store import (
+    Case,
     Database,
     Job,
     JobState,
@@ -45,6 +46,10 @@ def sees_targets(monkeypatch):
 
 def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(database, sees_targets):
     project = make_project(database)
+    with database.writing() as session:
+        for case in session.scalars(select(Case)):
+            # From column, row and slice: 0.5, 0.7 and 3 mm apart.
+            case.affine = np.diag([0.5, 0.7, 3.0, 1.0]).tolist()
     label_batch(database, project)
     # Train, three shards of up to 4 of the 9 slices left, select.
     assert runner(database, shard_slices=4).work() == 5
@@ -54,7 +59,11 @@ def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(databas
         assert (model.number, model.parent_id, len(model.mask_ids)) == (1, None, 2)
         assert model.scores["labelled"] == 3
         assert model.scores["validation_kind"] == "held-out"
-        assert model.scores["test"]["cases"] == 1
+        test = model.scores["test"]
+        assert (test["cases"], test["surface_cases"], test["lesions"]) == (1, 1, 1)
+        # The farthest that two voxels of 3 slices of 32 × 32 are apart.
+        assert 0 <= test["hd95_mm"] <= np.hypot(np.hypot(31 * 0.5, 31 * 0.7), 2 * 3.0) + 1e-3
+        assert list(test["by_case"]) == ["case-4"]
         rounds = session.scalars(select(Round).order_by(Round.number)).all()
         assert [(r.number, str(r.state), r.model_id) for r in rounds] == [
             (1, "closed", None),
@@ -333,5 +342,10 @@ def test_progress_shows_what_labels_were_spent_on_and_whether_more_help(database
     assert all(1 <= r.cases <= 3 for r in rounds)
     assert rounds[0].streams == {"initial": 3}
     assert rounds[1].streams == {"target": 2, "boundary": 1}
+    assert rounds[0].figures is None
+    assert rounds[1].figures == {"on": "test", **first.dice["test"]}
+    assert len(first.dice["test"]["classes"]) == 1
+    # The single cases are for comparing models, and would make every look at the progress long.
+    assert "by_case" not in first.dice["test"]
     assert rounds[0].nearest is None
     assert rounds[1].nearest > 0

@@ -9,6 +9,10 @@ const sides: Record<string, string> = {
   I: "foot end",
 };
 
+function counted(n: number, thing: string): string {
+  return `${n} ${thing}${n === 1 ? "" : "s"}`;
+}
+
 const english = {
   product: "Sfumato",
   nav: { annotate: "Annotate", review: "Review", dashboard: "Dashboard" },
@@ -227,9 +231,15 @@ const english = {
     curveY: "Dice",
     perCase: "per case",
     perSlice: "per slice",
-    on: { test: "test cases", validation: "validation cases" } as Record<string, string>,
+    on: {
+      test: "test cases",
+      validation: "validation cases",
+      cross_validation: "cross-validation",
+    } as Record<string, string>,
     noModel: "There is no model yet: the curve begins after the first retraining.",
-    area: (value: string) => `Area under the budget curve, per case: ${value}`,
+    area: (value: string) => `Area under the budget curve, per case: ${value}.`,
+    whiskers: "Whiskers: 95 % interval over cases.",
+    hollow: "Hollow points: models that were kept but are not used.",
     stop: "More labels would improve the model little.",
     goOn: "More labels still improve the model.",
     round: "This round",
@@ -252,6 +262,8 @@ const english = {
     cancelJob: "Stop",
     jobState: (id: number, state: string, step: string) => `Job ${id}: ${state} (${step})`,
     epoch: (epoch: number, epochs: number) => `epoch ${epoch} of ${epochs}`,
+    step: (step: number, steps: number) => `step ${step} of ${steps}`,
+    member: (member: number, members: number) => `network ${member} of ${members}`,
     scored: (n: number) => `${n} slices scored`,
     jobError: "What went wrong",
     models: "Models",
@@ -297,6 +309,60 @@ const english = {
       string
     >,
     weights: "Weights",
+  },
+  figures: {
+    of: (number: number) => `Figures of model ${number}`,
+    details: "Figures",
+    none: "It was measured on no cases.",
+    class: "Class",
+    allClasses: "All classes",
+    classNumber: (n: number) => `class ${n}`,
+    notLabelled: (name: string) => `${name} (in no mask)`,
+    measuredOn: {
+      test: (cases: number, slices: number) =>
+        `Measured on the test cases: ${counted(cases, "case")}, ${counted(slices, "slice")}.`,
+      validation: (cases: number, slices: number) =>
+        `Measured on the validation cases: ${counted(cases, "case")}, ${counted(slices, "slice")}.`,
+      cross_validation: (cases: number, slices: number) =>
+        `Measured by cross-validation, each case by networks that did not learn from it: ${counted(cases, "case")}, ${counted(slices, "slice")}.`,
+    },
+    surfaces: (some: number, all: number) =>
+      `Distances and surface Dice are of ${some} of ${counted(all, "case")}: they need slices that follow each other without a gap, a known spacing, and a target in the mask or the prediction.`,
+    missed: (n: number) =>
+      `In ${counted(n, "case")} the model found nothing of a target, or saw one where there is none: the distance counts as the diagonal of the volume.`,
+    collapsed: (times: number) =>
+      times === 1
+        ? "Its training collapsed once and was begun again."
+        : `Its training collapsed ${times} times and was begun again.`,
+    notUsed: "not used",
+    interval: (low: string, high: string) => `${low} to ${high}`,
+    ofAll: (some: number, all: number) => `${some} of ${all}`,
+    otherCases: "They were measured on different cases: the difference may be due to these.",
+    names: {
+      dice_case: "Dice per case",
+      dice_slice: "Dice per slice",
+      hd95_mm: "HD95 (mm)",
+      nsd: "Surface Dice",
+      lesion_sensitivity: "Lesions found",
+      false_lesions: "False lesions a case",
+      ece: "Calibration error",
+    } as Record<string, string>,
+    meaning: "What do these figures mean?",
+    hints: {
+      dice_case: "How much mask and prediction overlap in a whole case, from 0 to 1; 1 is best.",
+      dice_slice:
+        "The same slice by slice; a blank slice that was left blank counts 1, so it is often higher.",
+      hd95_mm: "95 % of the two outlines lie no farther apart than this; 0 is best.",
+      lesion_sensitivity:
+        "Connected areas of the masks that the prediction touches, of all that there are.",
+      false_lesions: "Predicted connected areas that touch no mask, a case on average; 0 is best.",
+      ece: "How far the model's certainty is from how often it is right, where it or the mask sees a target; 0 is best.",
+    } as Record<string, string>,
+    surfaceDice: (mm: number) =>
+      `The share of the two outlines that lie within ${mm} mm of each other, from 0 to 1; 1 is best.`,
+    intervals: "The small figures",
+    intervalHint:
+      "The 95 % interval: how far the figure hangs on which cases were measured. With few cases it is wide.",
   },
   transfers: {
     title: "Imports and exports",

@@ -23,7 +23,8 @@ class GroundCase:
 
     ``indices``: (D,) of its slices in the case, rising: those that are labelled; ``rescale``: for
     each channel one way back to the file's values, or one a slice; ``moments``: for each channel,
-    of the whole case in the file's units; ``digest``: of the stored image.
+    of the whole case in the file's units; ``digest``: of the stored image; ``spacing``: mm between
+    slices, rows and columns of what is held, None where the files do not say.
     """
 
     name: str
@@ -33,6 +34,7 @@ class GroundCase:
     rescale: tuple[tuple[Rescale, ...], ...]
     moments: tuple[Moments, ...]
     digest: str
+    spacing: tuple[float, float, float] | None = None
 
     def plane(self, channel: int, slice_: int) -> npt.NDArray[np.float32]:
         """One channel of a slice of the stack (H, W), standardised by the whole case."""
@@ -93,6 +95,7 @@ class Ground:
                 case.indices[offset],
                 np.stack(planes) if len(planes) > 1 else planes[0][np.newaxis],
                 case.classes[offset] if labelled else None,
+                case.spacing,
             )
 
 
@@ -138,7 +141,16 @@ def _case(name: str, volume: CaseVolume, settings: GroundSettings) -> GroundCase
         rescale=tuple(tuple(way) if len(set(way)) > 1 else (way[0],) for way in ways),
         moments=moments,
         digest=digest.hexdigest(),
+        spacing=_spacing(volume, settings.shrink),
     )
+
+
+def _spacing(volume: CaseVolume, shrink: int) -> tuple[float, float, float] | None:
+    """Between the slices, and the rows and columns that are left after shrinking."""
+    if volume.geometry is None:
+        return None
+    found = volume.geometry.spacing
+    return found.slice, shrink * found.row, shrink * found.column
 
 
 def _moments(channel: ChannelStack, stack: npt.NDArray[np.generic]) -> Moments:

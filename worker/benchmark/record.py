@@ -6,9 +6,10 @@
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ class RoundRow:
 
     ``nearest``: mean distance of a slice of the batch to the nearest other labelled slice, in
     the features of the network trained on all labels, each scaled to deviation 1.
+    From ``hd95_mm`` on, what the test came to beyond Dice (``segmentation.metrics.summary``);
+    ``dice_low`` and ``dice_high``: 95 % interval of ``dice_case`` over the test cases;
+    ``dice_by_class``: Dice per case of each foreground class where there are several, with
+    spaces between. Tables of earlier versions lack them: NaN.
     """
 
     strategy: str
@@ -43,6 +48,32 @@ class RoundRow:
     epochs: int
     seconds_train: float
     seconds_score: float
+    # Of later versions; tables of earlier ones lack them.
+    validation: int = 0
+    steps: int = 0
+    collapses: int = 0
+    held_back: int = 0
+    dice_low: float = math.nan
+    dice_high: float = math.nan
+    hd95_mm: float = math.nan
+    nsd: float = math.nan
+    lesion_sensitivity: float = math.nan
+    false_lesions: float = math.nan
+    ece: float = math.nan
+    dice_by_class: str = ""
+
+
+def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a row that are taken from the figures of a test; NaN where unknown."""
+    names = ("hd95_mm", "nsd", "lesion_sensitivity", "false_lesions", "ece")
+    low, high = figures["intervals"]["dice_case"] or (math.nan, math.nan)
+    classes = [f"{one['dice_case']:.4f}" for one in figures["classes"]]
+    return {
+        "dice_low": low,
+        "dice_high": high,
+        **{n: math.nan if figures[n] is None else float(figures[n]) for n in names},
+        "dice_by_class": " ".join(classes) if len(classes) > 1 else "",
+    }
 
 
 @dataclass(frozen=True)
@@ -59,10 +90,11 @@ class Selected:
 
 @dataclass(frozen=True)
 class RoundFile:
-    """One finished round: its row, and what its model asked for next."""
+    """One finished round: its row, what its model asked for next, and the folds of its cases."""
 
     row: RoundRow
     selected: list[Selected]
+    folds: dict[str, int] = field(default_factory=dict)
 
 
 class Record:
@@ -116,7 +148,8 @@ def round_path(folder: Path, number: int) -> Path:
 
 def _read_round(path: Path) -> RoundFile:
     found = json.loads(path.read_text())
-    return RoundFile(RoundRow(**found["row"]), [Selected(**one) for one in found["selected"]])
+    selected = [Selected(**one) for one in found["selected"]]
+    return RoundFile(RoundRow(**found["row"]), selected, found.get("folds", {}))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -133,14 +166,20 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def read_rounds(record: Record) -> pd.DataFrame:
-    """The tidy table, empty if there is none yet."""
-    columns = [f.name for f in fields(RoundRow)]
+    """The tidy table, empty if there is none yet. Raises ``ValueError`` for another table.
+
+    Columns that earlier versions did not have are filled with their defaults.
+    """
+    known = {f.name: f.default for f in fields(RoundRow)}
     if not record.rounds_file.exists():
-        return pd.DataFrame(columns=columns)
-    table = pd.read_csv(record.rounds_file)
-    if list(table.columns) != columns:
+        return pd.DataFrame(columns=list(known))
+    # Of the classes of a single round pandas might make a number.
+    table = pd.read_csv(record.rounds_file, dtype={"dice_by_class": str})
+    missing = [name for name in known if name not in table.columns]
+    if set(table.columns) - set(known) or any(known[name] is MISSING for name in missing):
         raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
-    return table
+    table = table.assign(**{name: known[name] for name in missing})[list(known)]
+    return table.fillna({"dice_by_class": ""})
 
 
 def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:

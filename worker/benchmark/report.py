@@ -12,6 +12,7 @@ import pandas as pd
 
 from worker.benchmark import figures, statistics, tables
 from worker.benchmark.record import Record, read_rounds, replace
+from worker.segmentation.metrics.volumes import TOLERANCE_MM
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -105,6 +106,7 @@ def _parts(record: Record) -> Iterator[Part]:
         "efficiency: how fast Dice per case grows with the pixels that had to be outlined.",
         tables.area_table(rounds),
     )
+    yield from _beyond(rounds)
     for metric, name in tables.METRICS.items():
         tests = tables.test_table(rounds, metric)
         if not tests.empty:
@@ -137,6 +139,26 @@ def _parts(record: Record) -> Iterator[Part]:
     settings = _settings(record)
     settings.pop("data", None)
     yield Part("Settings", "All of them.", listing=json.dumps(settings, indent=1))
+
+
+def _beyond(rounds: pd.DataFrame) -> Iterator[Part]:
+    """What Dice does not say of the last networks; nothing for tables of earlier versions."""
+    table = tables.beyond_table(rounds)
+    if not table.empty:
+        yield Part(
+            "Beyond Dice",
+            "Networks of the last round and of all labels on the test cases, ± half of the 95 % "
+            "interval over seeds; the interval over test cases is by bootstrap, the mean of the "
+            "seeds' intervals. HD95: 95 % of the outlines lie no farther apart; a case in which "
+            "one outline is empty counts the diagonal of its volume. Surface Dice: the share of "
+            f"both outlines within {TOLERANCE_MM:g} mm of the other. Lesions found: the share "
+            "that the prediction touches; false lesions touch no mask. Calibration error: how far "
+            "the predicted probability is from the share of right pixels, over foreground.",
+            table,
+        )
+    table = tables.class_table(rounds)
+    if not table.empty:
+        yield Part("Dice per case by class", "Of the same networks, mean ± half interval.", table)
 
 
 def _summary(rounds: pd.DataFrame, runs: pd.DataFrame) -> Part:

@@ -171,6 +171,13 @@ def labels_to_baseline(rounds: pd.DataFrame, metric: str) -> dict[str, int | Non
     return found
 
 
+def at_the_end(rounds: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last round, and those of the networks of all labels."""
+    runs = runs_of(rounds)
+    last = runs[runs["round"] == runs["round"].max()]
+    return pd.concat([last, rounds[rounds["strategy"] == FULL]], ignore_index=True)
+
+
 def asked_for(rounds: pd.DataFrame) -> pd.DataFrame:
     """What each strategy spent its labels on, after the first batch: means over seeds.
 

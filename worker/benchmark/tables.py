@@ -9,6 +9,7 @@ from app.core.catalogue import PAPER_MEASURES as MEASURES
 from app.core.catalogue import own_names
 from app.core.streams import Stream
 from worker.benchmark import statistics
+from worker.benchmark.record import FULL
 
 METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
 # What others are measured against, where it was run.
@@ -122,6 +123,70 @@ def test_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
             ),
         }
     )
+
+
+# Heading, column and form of what a network came to on the test cases beyond Dice.
+_BEYOND = (
+    ("HD95, mm", "hd95_mm", "{:.1f}"),
+    ("surface Dice", "nsd", "{:.3f}"),
+    ("lesions found", "lesion_sensitivity", "{:.2f}"),
+    ("false lesions a case", "false_lesions", "{:.2f}"),
+    ("calibration error", "ece", "{:.3f}"),
+)
+
+
+def beyond_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """The last round of each strategy and all labels, mean ± half of its interval over seeds.
+
+    The interval of Dice over test cases is the mean of those of the seeds: what one division of
+    the cases can tell. Empty for tables of earlier versions.
+    """
+    rows = statistics.at_the_end(rounds)
+    if rows.empty or rows[[column for _, column, _ in _BEYOND]].isna().all(axis=None):
+        return pd.DataFrame()
+    by_strategy = rows.groupby("strategy")
+    means = by_strategy[["dice_case", "dice_low", "dice_high"]].mean()
+    names = [
+        *in_order([n for n in means.index if n != FULL]),
+        *(n for n in means.index if n == FULL),
+    ]
+    table: dict[str, list[str]] = {"strategy": names}
+    table["Dice per case"] = [f"{means.loc[name, 'dice_case']:.3f}" for name in names]
+    table["95 % over test cases"] = [
+        _range(means.loc[name, "dice_low"], means.loc[name, "dice_high"]) for name in names
+    ]
+    for title, column, form in _BEYOND:
+        values = [by_strategy.get_group(name)[column].dropna() for name in names]
+        table[title] = [_spread(one, _number(form)) for one in values]
+    return pd.DataFrame(table)
+
+
+def _range(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
+def _spread(values: "pd.Series[float]", written: Callable[[float], str]) -> str:
+    mean, half = statistics.interval(values.to_numpy())
+    return written(mean) if math.isnan(half) else f"{written(mean)} ± {written(half)}"
+
+
+def class_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Dice per case of each foreground class in the same rounds; empty for a single class."""
+    rows = statistics.at_the_end(rounds)
+    if rows.empty:
+        return rows
+    rows = rows[rows["dice_by_class"] != ""]
+    if rows.empty:
+        return pd.DataFrame()
+    by_class = rows["dice_by_class"].str.split(" ", expand=True).astype(float)
+    names = in_order([n for n in set(rows["strategy"]) if n != FULL])
+    names += [FULL] * (FULL in set(rows["strategy"]))
+    table: dict[str, list[str]] = {"strategy": names}
+    for c in by_class.columns:
+        table[f"class {c + 1}"] = [
+            _interval(by_class.loc[rows["strategy"] == name, c].dropna()) for name in names
+        ]
+    return pd.DataFrame(table)
 
 
 def spending_table(rounds: pd.DataFrame) -> pd.DataFrame:

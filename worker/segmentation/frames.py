@@ -25,13 +25,15 @@ class Sample:
     """A slice for the network: its planes, standardised, and its classes where labelled.
 
     image: (P, H, W) float32, P = (2 · context + 1) · channels: the slice before first, each
-    slice with its channels in order; classes: (H, W).
+    slice with its channels in order; classes: (H, W). ``index`` is its place in the case;
+    ``spacing``: mm between slices, rows and columns, None where the files do not say.
     """
 
     case: str
     index: int
     image: Image
     classes: Classes | None = None
+    spacing: tuple[float, float, float] | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -17,11 +17,11 @@ from worker.acquisition import uncertainty
 from worker.acquisition.query import aggregate
 from worker.acquisition.regions import boundary_region, target_region
 from worker.registry import find_measure, own_measures
+from worker.segmentation.evaluating import predicted_classes
 from worker.segmentation.frames import Sample, batches, frame
 from worker.segmentation.measuring import checked_maps
 from worker.segmentation.network import Network, probabilities
 from worker.segmentation.precision import Precision
-from worker.segmentation.training import predicted_classes
 
 Features = npt.NDArray[np.float32]
 

@@ -5,17 +5,19 @@ from typing import Any
 import structlog
 
 from app.core.project_settings import TrainingSettings
-from worker.registry import make_network
+from worker.registry import find_recipe, make_network
+from worker.segmentation.ensemble import Ensemble
 from worker.segmentation.network import Network
 from worker.segmentation.state import dump as dump
 from worker.segmentation.state import load
 
 _log = structlog.get_logger("sfumato.worker")
-_SETTINGS = ("name", "classes", "channels", "context", "width", "dropout")
+_SETTINGS = ("name", "classes", "channels", "context", "width", "dropout", "members")
 
 
 def architecture(classes: int, channels: int, settings: TrainingSettings) -> dict[str, Any]:
-    """What is needed to build the network again."""
+    """What is needed to build the network again. Raises ``UnknownName``, ``CannotLoad``."""
+    members = settings.members or find_recipe(settings.recipe).members
     return {
         "name": settings.network,
         "classes": classes,
@@ -23,6 +25,7 @@ def architecture(classes: int, channels: int, settings: TrainingSettings) -> dic
         "context": settings.context,
         "width": settings.width,
         "dropout": settings.dropout,
+        "members": members,
     }
 
 
@@ -41,7 +44,9 @@ def build(description: dict[str, Any]) -> Network:
 
 def _made(description: dict[str, Any]) -> Network:
     known = completed(description)
-    return make_network(**{name: known[name] for name in _SETTINGS})
+    count = known.pop("members")
+    members = [make_network(**known) for _ in range(count)]
+    return members[0] if count == 1 else Ensemble(members)
 
 
 def described(description: dict[str, Any], network: Network) -> dict[str, Any]:
@@ -54,7 +59,7 @@ def completed(description: dict[str, Any]) -> dict[str, Any]:
 
     What the network says of itself is not in it: it is the same network wherever it began.
     """
-    known = {"channels": 1, "context": 0, **description}
+    known = {"channels": 1, "context": 0, "members": 1, **description}
     return {name: known[name] for name in _SETTINGS}
 
 

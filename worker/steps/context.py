@@ -63,7 +63,7 @@ def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:
             ]
         )
         classes = None if one.classes is None else one.classes.astype("uint8")
-        yield Sample(one.case, one.index, image, classes)
+        yield Sample(one.case, one.index, image, classes, one.spacing)
 
 
 def noted(loaded: Iterable[LoadedSlice], seen: list[int]) -> Iterator[LoadedSlice]:

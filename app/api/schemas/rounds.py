@@ -33,6 +33,10 @@ class RoundOut(Reply):
     exploring: str | None = Field(
         description="Why the batch is drawn for variety instead of by the strategy, if it is."
     )
+    figures: dict[str, Any] | None = Field(
+        description="Of the model that chose the batch, on the cases named by `on`: Dice, surface "
+        "distances in mm, lesions, calibration, with 95 % intervals over cases."
+    )
     created_at: datetime
     closed_at: datetime | None
 
@@ -78,7 +82,13 @@ class ModelOut(Reply):
     job: int
     architecture: dict[str, Any]
     training_masks: list[int]
-    scores: dict[str, Any]
+    scores: dict[str, Any] = Field(
+        description="What training came to: `test`, `validation` and `cross_validation` hold Dice, "
+        "surface distances, lesions and calibration with 95 % intervals, by class and by case."
+    )
+    held_back: str | None = Field(
+        None, description="Why it did not become the project's model by itself, if it did not."
+    )
     seed: int
     seconds: float
     created_at: datetime
@@ -108,8 +118,13 @@ class CurvePointOut(Reply):
     seconds_score: float | None = Field(
         None, description="From the end of training to the round that the model opened."
     )
-    dice: dict[str, Any]
+    dice: dict[str, Any] = Field(
+        description="Figures on test cases, validation cases or by cross-validation."
+    )
     validation_kind: str | None
+    held_back: str | None = Field(
+        None, description="Why it did not become the project's model, if it did not."
+    )
     seconds: float
     created_at: datetime
 

@@ -1,6 +1,6 @@
 /** Charts, and the same figures as a table for those who cannot see them. */
 
-import { Chart, type ChartConfiguration, registerables } from "chart.js";
+import { Chart, type ChartConfiguration, type Plugin, registerables } from "chart.js";
 import { useEffect, useRef } from "preact/hooks";
 
 Chart.register(...registerables);
@@ -20,6 +20,41 @@ const MARKS = ["circle", "rect", "triangle", "rectRot", "cross"] as const;
 /** The mark of the n-th series, so that colour is not all that tells them apart. */
 export function markOf(place: number): (typeof MARKS)[number] {
   return MARKS[place % MARKS.length];
+}
+
+/** Draws a line from the lower to the upper end of each point's `interval`, where it has one. */
+export const WHISKERS: Plugin<"line"> = {
+  id: "whiskers",
+  beforeDatasetsDraw(chart) {
+    const { ctx, scales } = chart;
+    chart.data.datasets.forEach((dataset, place) => {
+      if (!chart.isDatasetVisible(place)) return;
+      ctx.save();
+      ctx.strokeStyle = dataset.borderColor as string;
+      ctx.globalAlpha = 0.5;
+      ctx.lineWidth = 2;
+      for (const point of dataset.data as unknown as WithInterval[]) {
+        if (!point?.interval) continue;
+        const [low, high] = point.interval.map((value) => scales.y.getPixelForValue(value));
+        const x = scales.x.getPixelForValue(point.x);
+        ctx.beginPath();
+        ctx.moveTo(x, low);
+        ctx.lineTo(x, high);
+        for (const end of [low, high]) {
+          ctx.moveTo(x - 4, end);
+          ctx.lineTo(x + 4, end);
+        }
+        ctx.stroke();
+      }
+      ctx.restore();
+    });
+  },
+};
+
+/** A point of a line; `interval` is in the y axis's unit. */
+interface WithInterval {
+  x: number;
+  interval?: [number, number] | null;
 }
 
 export function ChartView(props: { label: string; config: ChartConfiguration; tall?: boolean }) {

@@ -5,25 +5,15 @@ import { all, api, data, type Model } from "../api/client";
 import { t } from "../texts";
 import { Dialog, Failure, figure, Panel, useLoaded, words } from "../ui";
 import { Thumbnail } from "./batch";
+import { currentOf, measured, notesOf, SHOWN } from "./figures";
+import { Comparison, ModelDetails, Value } from "./model-details";
 
 const text = t.dashboard;
 
-/** The Dice that a model is judged by: on test cases where there are any. */
-function diceOf(model: Model): { dice_case?: number; dice_slice?: number } {
-  return (model.scores.test ?? model.scores.validation ?? {}) as Record<string, number>;
-}
-
-/** The model that was made or promoted last. */
-export function currentOf(models: Model[]): Model | undefined {
-  const when = (model: Model): string => model.promoted_at ?? model.created_at;
-  return models.reduce<Model | undefined>(
-    (best, model) => (!best || when(model) >= when(best) ? model : best),
-    undefined,
-  );
-}
-
 export function ModelsPanel(props: {
   project: string;
+  /** All classes of the project, background first. */
+  classes: string[];
   version: string;
   admin: boolean;
   /** Reviewers and admins may see whose masks a model was trained on. */
@@ -47,6 +37,7 @@ export function ModelsPanel(props: {
   );
   const [compared, setCompared] = useState<number[]>([]);
   const [opened, setOpened] = useState<Model | null>(null);
+  const [detailed, setDetailed] = useState<Model | null>(null);
   const [error, setError] = useState<string | null>(null);
   const promote = async (id: number) => {
     try {
@@ -96,6 +87,12 @@ export function ModelsPanel(props: {
                   </td>
                   <td>
                     {text.model(model.number)} {model.id === current?.id && <em>{text.current}</em>}
+                    {model.held_back && !model.promoted_at && <em>{t.figures.notUsed}</em>}
+                    {notesOf(model).map((note) => (
+                      <span class="note" key={note}>
+                        {note}
+                      </span>
+                    ))}
                   </td>
                   <td class="number">
                     {props.reviewer ? (
@@ -111,10 +108,22 @@ export function ModelsPanel(props: {
                       model.training_masks.length
                     )}
                   </td>
-                  <td class="number">{figure(diceOf(model).dice_case)}</td>
-                  <td class="number">{figure(diceOf(model).dice_slice)}</td>
+                  {SHOWN.slice(0, 2).map((shown) => (
+                    <td class="number" key={shown.key}>
+                      <Value figures={measured(model)?.figures ?? {}} shown={shown} />
+                    </td>
+                  ))}
                   <td class="number">{figure(model.seconds, 0)}</td>
                   <td>
+                    <button
+                      type="button"
+                      class="quiet"
+                      aria-haspopup="dialog"
+                      aria-label={t.figures.of(model.number)}
+                      onClick={() => setDetailed(model)}
+                    >
+                      {t.figures.details}
+                    </button>{" "}
                     <a href={`/models/${model.id}/weights`}>{text.weights}</a>{" "}
                     {props.admin && model.id !== current?.id && (
                       <button type="button" onClick={() => void promote(model.id)}>
@@ -128,8 +137,11 @@ export function ModelsPanel(props: {
           </table>
         </div>
       )}
-      {pair.length === 2 && <Comparison one={pair[0]!} other={pair[1]!} />}
+      {pair.length === 2 && <Comparison one={pair[0]!} other={pair[1]!} classes={props.classes} />}
       {found.length > 1 && pair.length < 2 && <p class="small">{text.compareHint}</p>}
+      {detailed && (
+        <ModelDetails model={detailed} classes={props.classes} onClose={() => setDetailed(null)} />
+      )}
       {opened && <TrainingMasks model={opened} onClose={() => setOpened(null)} />}
     </Panel>
   );
@@ -169,42 +181,5 @@ function TrainingMasks(props: { model: Model; onClose: () => void }) {
         ))}
       </div>
     </Dialog>
-  );
-}
-
-function Comparison(props: { one: Model; other: Model }) {
-  const [older, newer] = [props.one, props.other].sort((a, b) => a.number - b.number);
-  const known = new Set(older.training_masks);
-  const added = newer.training_masks.filter((mask) => !known.has(mask)).length;
-  const rows: [string, number | undefined, number | undefined][] = [
-    [text.modelColumns[2], diceOf(older).dice_case, diceOf(newer).dice_case],
-    [text.modelColumns[3], diceOf(older).dice_slice, diceOf(newer).dice_slice],
-  ];
-  return (
-    <table>
-      <caption>
-        {text.newMasks(added)} ({older.training_masks.length} → {newer.training_masks.length})
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">{text.compare}</th>
-          <th scope="col">{text.model(older.number)}</th>
-          <th scope="col">{text.model(newer.number)}</th>
-          <th scope="col">{text.difference}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([name, before, after]) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            <td class="number">{figure(before)}</td>
-            <td class="number">{figure(after)}</td>
-            <td class="number">
-              {before !== undefined && after !== undefined ? figure(after - before) : figure(null)}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

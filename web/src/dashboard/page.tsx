@@ -1,11 +1,11 @@
 /** How a project is doing; for admins, also what they can change. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api, data, type Progress, type Project, type Session } from "../api/client";
 import { t } from "../texts";
-import { Failure, figure, Panel, useLoaded, useRepeat, words } from "../ui";
+import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
 import { GalleryPanel, MapPanel } from "./batch";
-import { ChartView, markOf, PALETTE } from "./chart";
+import { CurvePanel } from "./curve";
 import { DeletePanel } from "./delete";
 import { ExportPanel } from "./export";
 import { ImportPanel } from "./import";
@@ -57,6 +57,7 @@ export function DashboardPage(props: {
       <JobsPanel project={name} active={value.job} admin={admin} onChange={progress.reload} />
       <ModelsPanel
         project={name}
+        classes={project.classes}
         version={version}
         admin={admin}
         reviewer={session.role !== "annotator"}
@@ -73,64 +74,6 @@ export function DashboardPage(props: {
       {admin && <TokensPanel />}
       {admin && <DeletePanel project={name} onDeleted={onTransfer} />}
     </main>
-  );
-}
-
-function CurvePanel(props: { progress: Progress }) {
-  const { learning_curve: curve, stopping } = props.progress;
-  const points = curve.filter((point) => point.labelled !== null);
-  const key = JSON.stringify(points.map((point) => [point.labelled, point.dice]));
-  const config = useMemo(() => {
-    const series = (["test", "validation"] as const).flatMap((on) =>
-      (["dice_case", "dice_slice"] as const).map((kind) => ({ on, kind })),
-    );
-    return {
-      type: "line" as const,
-      data: {
-        datasets: series
-          .map(({ on, kind }, place) => ({
-            label: `${kind === "dice_case" ? text.perCase : text.perSlice}, ${text.on[on]}`,
-            data: points
-              .filter((point) => point.dice[on])
-              .map((point) => ({
-                x: point.labelled!,
-                y: (point.dice[on] as Record<string, number>)[kind],
-              })),
-            borderColor: PALETTE[place],
-            backgroundColor: PALETTE[place],
-            pointStyle: markOf(place),
-            pointRadius: 5,
-            borderDash: kind === "dice_slice" ? [5, 4] : [],
-          }))
-          .filter((one) => one.data.length > 0),
-      },
-      options: {
-        scales: {
-          x: { type: "linear" as const, title: { display: true, text: text.curveX } },
-          y: { min: 0, max: 1, title: { display: true, text: text.curveY } },
-        },
-        plugins: { legend: { labels: { usePointStyle: true } } },
-      },
-    };
-  }, [key]);
-  const area = props.progress.area_under_budget_curve.dice_case;
-  return (
-    <Panel title={text.curve} wide>
-      {points.length === 0 ? (
-        <p>{text.noModel}</p>
-      ) : (
-        <>
-          <ChartView label={text.curve} config={config} />
-          <p class="hidden" data-points={points.length}>
-            {points.map((point) => `${point.labelled}: ${JSON.stringify(point.dice)}`).join("; ")}
-          </p>
-          {area !== null && area !== undefined && <p class="small">{text.area(figure(area))}</p>}
-        </>
-      )}
-      <p>
-        <strong>{stopping.stop ? text.stop : text.goOn}</strong> {stopping.reason}
-      </p>
-    </Panel>
   );
 }
 

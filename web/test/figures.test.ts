@@ -1,0 +1,93 @@
+/** What models came to, as it is written on the dashboard. */
+
+import { describe, expect, it } from "vitest";
+import type { Model } from "../src/api/client";
+import {
+  caveats,
+  currentOf,
+  intervalOf,
+  measured,
+  notesOf,
+  SHOWN,
+  shownOf,
+  written,
+} from "../src/dashboard/figures";
+
+const [DICE, , , , LESIONS] = SHOWN;
+
+function model(number: number, changes: Partial<Model> = {}): Model {
+  return {
+    id: number,
+    number,
+    parent: null,
+    job: number,
+    architecture: {},
+    training_masks: [],
+    scores: {},
+    seed: 0,
+    seconds: 1,
+    created_at: `2026-01-0${number}T00:00:00Z`,
+    promoted_at: null,
+    held_back: null,
+    ...changes,
+  };
+}
+
+describe("the current model", () => {
+  it("is not one that was held back, unless an admin made it current", () => {
+    const worse = model(2, { held_back: "kept model 1: model 2 was worse by 0.08 on 32 slices" });
+    expect(currentOf([model(1), worse])?.number).toBe(1);
+    expect(currentOf([model(1), { ...worse, promoted_at: "2026-02-01T00:00:00Z" }])?.number).toBe(
+      2,
+    );
+    expect(currentOf([])).toBeUndefined();
+  });
+
+  it("says what went otherwise than it should", () => {
+    expect(notesOf(model(1))).toEqual([]);
+    const troubled = model(5, { held_back: "kept model 4", scores: { collapses: [{}, {}] } });
+    expect(notesOf(troubled)).toEqual([
+      "Its training collapsed 2 times and was begun again.",
+      "Kept model 4",
+    ]);
+  });
+});
+
+describe("figures", () => {
+  it("are of the test cases where there are any", () => {
+    const scores = { validation: { dice_case: 0.5 }, test: { dice_case: 0.4 } };
+    expect(measured({ scores })).toEqual({ on: "test", figures: { dice_case: 0.4 } });
+    expect(measured({ scores: { cross_validation: { dice_case: 0.3 } } })?.on).toBe(
+      "cross_validation",
+    );
+    expect(measured({ scores: {} })).toBeNull();
+  });
+
+  it("are written with their interval, and lesions as so many of all", () => {
+    const figures = {
+      dice_case: 0.71234,
+      lesion_sensitivity: 0.7778,
+      lesions: 9,
+      lesions_found: 7,
+      intervals: { dice_case: [0.6, 0.8] as [number, number], lesion_sensitivity: null },
+    };
+    expect(written(figures, DICE)).toBe("0.712");
+    expect(intervalOf(figures, DICE)).toBe("0.600 to 0.800");
+    expect(written(figures, LESIONS)).toBe("7 of 9");
+    expect(intervalOf(figures, LESIONS)).toBe("");
+  });
+
+  it("leave out what models of earlier versions do not have", () => {
+    expect(shownOf([{ dice_case: 0.4, dice_slice: 0.5, hd95_mm: null }])).toEqual(
+      SHOWN.slice(0, 2),
+    );
+  });
+
+  it("say over how many cases they are", () => {
+    const figures = { cases: 12, slices: 340, surface_cases: 3, hd95_missed: 1 };
+    const [on, surfaces, missed] = caveats({ on: "test", figures });
+    expect(on).toBe("Measured on the test cases: 12 cases, 340 slices.");
+    expect(surfaces).toContain("3 of 12 cases");
+    expect(missed).toContain("In 1 case ");
+  });
+});

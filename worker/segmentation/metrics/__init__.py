@@ -1,0 +1,1 @@
+"""What predictions come to on labelled slices: overlap, surfaces, lesions, calibration."""
