@@ -7,6 +7,8 @@ from tests.plugins import EXAMPLE, installed
 
 
 def report(api, name, limits=None, **capabilities):
+    """A worker that knows these, and the recipe that a project has if it names none."""
+    capabilities = {"recipe": {"robust": None}, **capabilities}
     with api.database.writing() as session:
         report_worker(session, name, ["train"], capabilities, utc_now(), limits or {})
 

@@ -14,7 +14,12 @@ from worker.benchmark.command import benchmark
 from worker.benchmark.record import FULL
 
 # The package's network begins with a prediction; so small a rate does not unlearn it.
-GENTLE = (*TINY, "training.network=tiny", "training.learning_rate=0.0001")
+GENTLE = (
+    *TINY,
+    "training.network=tiny",
+    "training.learning_rate=0.0001",
+    "training.members=1",
+)
 
 
 @pytest.fixture(autouse=True)
