@@ -130,10 +130,8 @@ def _train(step: Step, plan: _Plan) -> _Made:
         project_id=plan.project.id,
         parent_id=plan.parent.id if plan.parent and not plan.settings.from_scratch else None,
         job_id=step.claim.job_id,
-        # What a network began from, pretrained weights for one, is its children's beginning too.
-        architecture=weights.described(description, learned.network)
-        if plan.parent is None or plan.settings.from_scratch
-        else {**plan.parent.architecture, **description},
+        # Where it began, with pretrained weights or without, is kept in the weights.
+        architecture=weights.described(description, learned.network),
         mask_ids=plan.divided.mask_ids,
         scores=_scores(step, plan, learned),
         seed=seed,
