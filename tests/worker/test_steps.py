@@ -46,8 +46,8 @@ def sees_targets(monkeypatch):
 def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(database, sees_targets):
     project = make_project(database)
     label_batch(database, project)
-    # Train, three shards of up to 4 of the 9 slices left, select.
-    assert runner(database, shard_slices=4).work() == 5
+    # Train, two shards of the 9 slices left, each of whole batches of 8, select.
+    assert runner(database, shard_slices=4).work() == 4
     assert job_of(database).state is JobState.SUCCEEDED
     with database.reading() as session:
         model = session.scalars(select(ModelVersion)).one()

@@ -169,6 +169,7 @@ def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str
         raise LookupError(f"job {step.claim.job_id} has trained no model")
     if find_strategy(_strategy(session, step)).measure is None:
         return []
-    return next_round.shards(
-        session, project.id, model_id, step.settings.shard_slices, step.claim.payload
-    )
+    # Whole batches, so that a slice's score does not hang on how the pool is cut.
+    batch = step.compute.scoring_batch
+    size = -(-step.settings.shard_slices // batch) * batch
+    return next_round.shards(session, project.id, model_id, size, step.claim.payload)
