@@ -43,10 +43,10 @@ def burning(processes: int) -> Iterator[None]:
 
 @pytest.fixture
 def round_of(sqlite_template, tmp_path):
-    """Turns the loop twice in a database of its own, and tells all that came of it."""
+    """Turns the loop in a database of its own, and tells all that came of it."""
     made = []
 
-    def turn(strategy: str = "bald-selective", tuned: Tuned | None = None, **settings):
+    def turn(strategy="bald-selective", tuned: Tuned | None = None, turns=2, **settings):
         path = tmp_path / f"{len(made)}.db"
         shutil.copy(sqlite_template, path)
         database = Database(f"sqlite:///{path}")
@@ -56,7 +56,7 @@ def round_of(sqlite_template, tmp_path):
             with database.writing() as session:
                 keep_tuned(session, kind, tuned, {})
         project = make_project(database, strategy=strategy, mc_passes=2)
-        for _ in range(2):
+        for _ in range(turns):
             label_batch(database, project)
             runner(database, **settings).work()
         return told(database)
@@ -89,11 +89,11 @@ def of_interest(found: dict[str, list]) -> dict[str, list]:
     return {name: found[name] for name in ("picks", "scores", "weights")}
 
 
-@pytest.mark.parametrize("strategy", ["entropy-selective", "bald-selective", "core-set"])
+@pytest.mark.parametrize("strategy", ["bald-selective", "core-set"])
 def test_a_machine_under_load_picks_the_same_batch(round_of, strategy):
-    idle = round_of(strategy, threads=2)
-    with burning(4):
-        busy = round_of(strategy, threads=2)
+    idle = round_of(strategy)
+    with burning(2):
+        busy = round_of(strategy)
     assert len(idle["picks"]) == 9
     assert of_interest(busy) == of_interest(idle)
 
@@ -110,13 +110,13 @@ def test_threads_and_precision_are_what_was_measured_once_else_fixed(round_of, m
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(7)  # as if the machine offered so many
-        assert {s["machine"] for s in round_of()["shards"]} == {words(2, "float32")}
+        assert {s["machine"] for s in round_of(turns=1)["shards"]} == {words(2, "float32")}
         tuned = Tuned(3, "bfloat16", "float32", 4)
-        found = round_of(tuned=tuned)["shards"]
+        found = round_of(tuned=tuned, turns=1)["shards"]
         assert {s["machine"] for s in found} == {words(3, "bfloat16")}
         assert {s["precision"] for s in found} == {"bfloat16"}
         # What the environment says goes first.
-        found = round_of(tuned=tuned, threads=1, precision="float32")["shards"]
+        found = round_of(tuned=tuned, turns=1, threads=1, precision="float32")["shards"]
         assert {s["machine"] for s in found} == {words(1, "float32")}
     finally:
         torch.set_num_threads(before)

@@ -17,6 +17,7 @@ from worker.benchmark.settings import BenchmarkSettings
 from worker.benchmark.splits import Division, check_selected, divide
 from worker.segmentation import weights
 from worker.segmentation.frames import Sample
+from worker.segmentation.machine import machine
 from worker.segmentation.network import Network
 from worker.segmentation.precision import Precision
 from worker.segmentation.training import evaluate, seed_everything, train
@@ -154,6 +155,7 @@ def row_of(
         epochs=fit.epochs,
         seconds_train=fit.seconds,
         seconds_score=seconds_score,
+        machine=str(machine(bench.device, bench.precision)),
     )
 
 

@@ -43,6 +43,8 @@ class RoundRow:
     epochs: int
     seconds_train: float
     seconds_score: float
+    # What it was computed with, in short; older tables do not say.
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,9 @@ def read_rounds(record: Record) -> pd.DataFrame:
     if not record.rounds_file.exists():
         return pd.DataFrame(columns=columns)
     table = pd.read_csv(record.rounds_file)
+    if "machine" not in table.columns:
+        table["machine"] = ""
+    table["machine"] = table["machine"].fillna("")
     if list(table.columns) != columns:
         raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
     return table
