@@ -18,8 +18,6 @@ from worker.segmentation.frames import Sample, standardise_stored
 from worker.segmentation.precision import Precision
 from worker.steps.compute import Compute
 
-# How bottleneck features are stored.
-FEATURES = "<f2"
 # Progress is for people: more often than this only costs disk writes.
 _SECONDS_BETWEEN_REPORTS = 0.5
 

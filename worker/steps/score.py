@@ -8,11 +8,12 @@ import numpy as np
 from app.core.project_settings import QuerySettings, job_query_settings
 from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
+from app.loop.pool_maps import FEATURES
 from app.store import ModelVersion, Project
 from worker.registry import find_strategy
 from worker.segmentation import weights
 from worker.segmentation.scoring import Features, RegionSums, ScoringSettings, SliceScores, score
-from worker.steps.context import FEATURES, Step, noted, samples
+from worker.steps.context import Step, noted, samples
 
 # Beyond it float16 is infinite, and a distance to infinity is no number.
 _LARGEST = float(np.finfo(FEATURES).max)

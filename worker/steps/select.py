@@ -18,6 +18,7 @@ from app.core.variety import explore, reason_to_explore
 from app.loop import models, next_round, training_set
 from app.loop.batches import selectable
 from app.loop.next_round import Chosen, Selection, model_made_after
+from app.loop.pool_maps import FEATURES
 from app.loop.variety import appearances_of
 from app.store import Project
 from worker.acquisition.diversity import mean_nearest
@@ -27,7 +28,7 @@ from worker.registry import find_measure, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.network import Network
 from worker.segmentation.scoring import Features, Maps, classes_of, pooled_features, predict
-from worker.steps.context import FEATURES, Step, noted, samples
+from worker.steps.context import Step, noted, samples
 from worker.steps.score import feature_bytes, scoring_settings
 
 # Without gradients and without a decoder, more at once is faster.
