@@ -26,8 +26,8 @@ _TRAINING_BATCH = 8
 # What is fixed without measuring stays, unless something else is faster by so much: where two are
 # alike, noise must not decide.
 _CLEARLY_FASTER = 1.15
-# A candidate that is so much slower at its first try is not tried again.
-_HOPELESS = 1.5
+# A candidate that is so much slower is not tried again: at first by more, for load may have hit it.
+_HOPELESS_AT_FIRST, _HOPELESS, _FIRST_TURNS = 4.0, 1.5, 3
 # Each is timed in turn until the least time of none has fallen by this share for some turns.
 _STILL_FALLING, _QUIET_TURNS, _MOST_TURNS = 0.02, 4, 40
 
@@ -69,6 +69,7 @@ def tune(database: Database, settings: Settings, width: int, size: int, console:
     with database.writing() as session:
         before = keep_tuned(session, kind, tuned, record)
     _show(console, measured, width, size)
+    _warn_of_load(console)
     _tell(console, kind, tuned, before, database)
     return tuned
 
@@ -174,8 +175,8 @@ class _Trial:
 def _repeat(least: dict[_Choice, float], seconds: Callable[[_Choice], float]) -> None:
     """Time each in turn, again and again, until the least times stand; load only adds to them."""
     quiet = 0
-    for _ in range(_MOST_TURNS):
-        within = _HOPELESS * min(least.values())
+    for turn in range(_MOST_TURNS):
+        within = (_HOPELESS_AT_FIRST if turn < _FIRST_TURNS else _HOPELESS) * min(least.values())
         fallen = False
         for one in [one for one, so_far in least.items() if so_far <= within]:
             found = seconds(one)
@@ -200,6 +201,17 @@ def _show(console: Console, measured: Sequence[Measured], width: int, size: int)
             table.add_row("" if number else one.what, tried, f"{1000 * seconds:.1f}", mark)
         table.add_section()
     console.print(table)
+
+
+def _warn_of_load(console: Console) -> None:
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    # One of them is this measurement itself, which may use all cores.
+    if load > 1.5 * cores:
+        console.print(
+            f"[yellow]other programs were at work (load {load:.1f} on {cores} cores): measure again "
+            "when the machine is idle[/yellow]",
+            soft_wrap=True,
+        )
 
 
 def _tell(
