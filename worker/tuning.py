@@ -208,8 +208,8 @@ def _warn_of_load(console: Console) -> None:
     # One of them is this measurement itself, which may use all cores.
     if load > 1.5 * cores:
         console.print(
-            f"[yellow]other programs were at work (load {load:.1f} on {cores} cores): measure again "
-            "when the machine is idle[/yellow]",
+            f"[yellow]other programs were at work (load {load:.1f} on {cores} cores): measure "
+            "again when the machine is idle[/yellow]",
             soft_wrap=True,
         )
 
