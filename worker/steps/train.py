@@ -124,6 +124,8 @@ def _train(step: Step, plan: _Plan) -> _Made:
         device=step.device,
         on_step=step.check,
         on_progress=step.report,
+        precision=step.compute.training_precision,
+        clock=step.clock,
     )
     learned = learn(description, lesson, parent, plan.settings.from_scratch)
     made = ModelVersion(
@@ -159,7 +161,11 @@ def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()
-            scores[name] = evaluate(learned.network, subset, _BATCH, step.device)
+            with step.clock.part(name):
+                scores[name] = evaluate(learned.network, subset, _BATCH, step.device)
+    scores["machine"] = step.compute.machine.to_dict()
+    scores["training_precision"] = str(step.compute.training_precision)
+    scores["seconds"] = step.clock.seconds
     return scores
 
 
@@ -178,6 +184,7 @@ def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str
         raise LookupError(f"job {step.claim.job_id} has trained no model")
     if find_strategy(_strategy(session, step)).measure is None:
         return []
-    return next_round.shards(
-        session, project.id, model_id, step.settings.shard_slices, step.claim.payload
-    )
+    # Whole batches, so that a slice's score does not hang on how the pool is cut.
+    batch = step.compute.scoring_batch
+    size = -(-step.settings.shard_slices // batch) * batch
+    return next_round.shards(session, project.id, model_id, size, step.claim.payload)
