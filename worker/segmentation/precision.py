@@ -30,6 +30,9 @@ class Precision:
         return "bfloat16" if self.bfloat16 else "float32"
 
 
+FLOAT32 = Precision(bfloat16=False)
+
+
 def choose_device(name: str) -> torch.device:
     """The device of that name; ``auto`` takes CUDA where it is found. Raises ``InvalidInput``."""
     if name == "auto":
