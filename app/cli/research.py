@@ -61,11 +61,12 @@ def demo(
         "sfumato-demo"
     ),
     rounds: Annotated[int, typer.Option(min=5)] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of phantom, draws and training.")] = 0,
 ) -> None:
     """The whole loop on a phantom: import, annotate over HTTP, retrain, plot."""
     from worker.simulation.demo import run_demo
 
-    run_demo(folder, rounds)
+    run_demo(folder, rounds, seed)
 
 
 def benchmark(

@@ -18,27 +18,24 @@ from worker.simulation.service import running_service
 from worker.simulation.simulate import simulate_project
 
 _MARK = "sfumato-demo"
-_CASES, _SLICES, _SIZE, _SEED = 44, 20, 64, 0
+_CASES, _SLICES, _SIZE = 44, 20, 64
 # Small enough for two cores and three minutes; the paper's own values are the defaults.
 _SETTINGS = [
     "query.size=16",
     "query.initial_size=8",
     "query.strategy=entropy-selective",
     "training.width=8",
-    "training.learning_rate=0.002",
-    "training.batch_size=8",
-    "training.epochs=20",
-    "training.patience=8",
+    "training.steps=120",
 ]
 
 
-def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
+def run_demo(folder: Path, rounds: int, seed: int = 0) -> list[RoundResult]:
     """Make a phantom, start the service, import, annotate, plot; leave nothing running."""
     console = Console()
     started = time.monotonic()
     data = _emptied(folder)
     console.print(f"[1/4] writing {_CASES} phantom cases into {folder}")
-    write_phantom(folder / "phantom", _CASES, _SLICES, _SIZE, _SEED)
+    write_phantom(folder / "phantom", _CASES, _SLICES, _SIZE, seed)
     console.print("[2/4] starting the service")
     with running_service(data, folder / "service.log") as url:
         settings = Settings(data=data)
@@ -50,7 +47,11 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
             folder / "phantom",
             "demo",
             ImportOptions(
-                masks="oracle", validation=0.07, test=0.25, seed=_SEED, assignments=_SETTINGS
+                masks="oracle",
+                validation=0.0,
+                test=0.25,
+                seed=seed,
+                assignments=[*_SETTINGS, f"query.seed={seed}", f"training.seed={seed}"],
             ),
         )
         console.print(f"[4/4] two simulated annotators over HTTP, {rounds} rounds")
@@ -63,7 +64,7 @@ def run_demo(folder: Path, rounds: int) -> list[RoundResult]:
             2,
             None,
             Behaviour(),
-            _SEED,
+            seed,
             url,
             picture,
         )
