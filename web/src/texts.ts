@@ -335,6 +335,9 @@ const english = {
     notUsed: "not used",
     interval: (low: string, high: string) => `${low} to ${high}`,
     ofAll: (some: number, all: number) => `${some} of ${all}`,
+    percent: (n: number) => `${n} %`,
+    same: "the same",
+    changed: (by: string, better: boolean) => `${by} (${better ? "better" : "worse"})`,
     otherCases: "They were measured on different cases: the difference may be due to these.",
     names: {
       dice_case: "Dice per case",

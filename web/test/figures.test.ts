@@ -5,6 +5,7 @@ import type { Model } from "../src/api/client";
 import {
   caveats,
   currentOf,
+  difference,
   intervalOf,
   measured,
   notesOf,
@@ -13,7 +14,7 @@ import {
   written,
 } from "../src/dashboard/figures";
 
-const [DICE, , , , LESIONS] = SHOWN;
+const [DICE, , HD95, , LESIONS] = SHOWN;
 
 function model(number: number, changes: Partial<Model> = {}): Model {
   return {
@@ -69,12 +70,28 @@ describe("figures", () => {
       lesion_sensitivity: 0.7778,
       lesions: 9,
       lesions_found: 7,
-      intervals: { dice_case: [0.6, 0.8] as [number, number], lesion_sensitivity: null },
+      intervals: {
+        dice_case: [0.6, 0.8] as [number, number],
+        lesion_sensitivity: [0.456, 1] as [number, number],
+      },
     };
     expect(written(figures, DICE)).toBe("0.712");
     expect(intervalOf(figures, DICE)).toBe("0.600 to 0.800");
     expect(written(figures, LESIONS)).toBe("7 of 9");
-    expect(intervalOf(figures, LESIONS)).toBe("");
+    expect(intervalOf(figures, LESIONS)).toBe("46 % to 100 %");
+    expect(intervalOf({ intervals: { dice_case: null } }, DICE)).toBe("");
+  });
+
+  it("differ for the better where distances fall or Dice rises", () => {
+    const [before, after] = [
+      { dice_case: 0.7, hd95_mm: 12.0 },
+      { dice_case: 0.75, hd95_mm: 9.5 },
+    ];
+    expect(difference(before, after, DICE)).toBe("+0.050 (better)");
+    expect(difference(before, after, HD95)).toBe("−2.5 (better)");
+    expect(difference(after, before, HD95)).toBe("+2.5 (worse)");
+    expect(difference(before, { dice_case: 0.7001 }, DICE)).toBe("the same");
+    expect(difference(before, {}, DICE)).toBe("–");
   });
 
   it("leave out what models of earlier versions do not have", () => {

@@ -66,7 +66,7 @@ export function notesOf(model: Model): string[] {
   return notes;
 }
 
-/** A figure that is shown: its name, its digits, and whether more of it is better. */
+/** A figure that is shown: its name and its digits. */
 export interface Shown {
   key:
     | "dice_case"
@@ -77,16 +77,18 @@ export interface Shown {
     | "false_lesions"
     | "ece";
   digits: number;
+  /** Less of it is better. */
+  low?: boolean;
 }
 
 export const SHOWN: Shown[] = [
   { key: "dice_case", digits: 3 },
   { key: "dice_slice", digits: 3 },
-  { key: "hd95_mm", digits: 1 },
+  { key: "hd95_mm", digits: 1, low: true },
   { key: "nsd", digits: 3 },
   { key: "lesion_sensitivity", digits: 2 },
-  { key: "false_lesions", digits: 2 },
-  { key: "ece", digits: 3 },
+  { key: "false_lesions", digits: 2, low: true },
+  { key: "ece", digits: 3, low: true },
 ];
 
 /** The figures that at least one of these has. */
@@ -101,10 +103,24 @@ export function written(figures: Figures, { key, digits }: Shown): string {
   return figure(figures[key], digits);
 }
 
-/** Its 95 % interval, or nothing where there is none. */
+/** Its 95 % interval, or nothing where there is none; of lesions that of their share. */
 export function intervalOf(figures: Figures, { key, digits }: Shown): string {
   const found = figures.intervals?.[key];
-  return found ? text.interval(figure(found[0], digits), figure(found[1], digits)) : "";
+  if (!found) return "";
+  const [low, high] = found.map((value) =>
+    key === "lesion_sensitivity" ? text.percent(Math.round(100 * value)) : figure(value, digits),
+  );
+  return text.interval(low, high);
+}
+
+/** What the newer of two figures is more or less by, and whether that is better. */
+export function difference(before: Figures, after: Figures, { key, digits, low }: Shown): string {
+  const [one, other] = [before[key], after[key]];
+  if (typeof one !== "number" || typeof other !== "number") return figure(null);
+  const written = figure(Math.abs(other - one), digits);
+  if (Number(written) === 0) return text.same;
+  const more = other > one;
+  return text.changed(more ? `+${written}` : `−${written}`, more !== Boolean(low));
 }
 
 /** What the reader should know about how the figures came about. */

@@ -2,9 +2,10 @@
 
 import type { Model } from "../api/client";
 import { t } from "../texts";
-import { Dialog, figure } from "../ui";
+import { Dialog } from "../ui";
 import {
   caveats,
+  difference,
   type Figures,
   intervalOf,
   measured,
@@ -126,9 +127,15 @@ export function Comparison(props: { one: Model; other: Model; classes: string[] 
       <thead>
         <tr>
           <th scope="col">{t.dashboard.compare}</th>
-          <th scope="col">{t.dashboard.model(older.number)}</th>
-          <th scope="col">{t.dashboard.model(newer.number)}</th>
-          <th scope="col">{t.dashboard.difference}</th>
+          {[
+            t.dashboard.model(older.number),
+            t.dashboard.model(newer.number),
+            t.dashboard.difference,
+          ].map((heading) => (
+            <th scope="col" class="number" key={heading}>
+              {heading}
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
@@ -152,8 +159,6 @@ export function Comparison(props: { one: Model; other: Model; classes: string[] 
 
 function Compared(props: { name: string; shown: Shown; before: Figures; after: Figures }) {
   const { shown, before, after } = props;
-  const [one, other] = [before[shown.key], after[shown.key]];
-  const known = typeof one === "number" && typeof other === "number";
   return (
     <tr>
       <th scope="row">{props.name}</th>
@@ -163,7 +168,7 @@ function Compared(props: { name: string; shown: Shown; before: Figures; after: F
       <td class="number">
         <Value figures={after} shown={shown} />
       </td>
-      <td class="number">{known ? figure(other - one, shown.digits) : figure(null)}</td>
+      <td class="number">{difference(before, after, shown)}</td>
     </tr>
   );
 }
