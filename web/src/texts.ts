@@ -339,6 +339,8 @@ const english = {
     same: "the same",
     changed: (by: string, better: boolean) => `${by} (${better ? "better" : "worse"})`,
     otherCases: "They were measured on different cases: the difference may be due to these.",
+    paired:
+      "Small figures: 95 % intervals over cases; those of differences are of both models on each case. One that holds 0 shows no sure difference.",
     names: {
       dice_case: "Dice per case",
       dice_slice: "Dice per slice",

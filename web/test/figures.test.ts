@@ -13,6 +13,7 @@ import {
   shownOf,
   written,
 } from "../src/dashboard/figures";
+import { pairedInterval } from "../src/dashboard/paired";
 
 const [DICE, , HD95, , LESIONS] = SHOWN;
 
@@ -106,5 +107,34 @@ describe("figures", () => {
     expect(on).toBe("Measured on the test cases: 12 cases, 340 slices.");
     expect(surfaces).toContain("3 of 12 cases");
     expect(missed).toContain("In 1 case ");
+  });
+});
+
+describe("two models case by case", () => {
+  const by = (values: (number | null)[]) => ({
+    by_case: Object.fromEntries(values.map((value, n) => [`case-${n}`, { dice: [value] }])),
+  });
+
+  it("differ surely where every case does, however hard the cases are", () => {
+    const before = by([0.1, 0.5, 0.9, 0.3]);
+    const after = by([0.15, 0.55, 0.95, 0.35]);
+    const [low, high] = pairedInterval(before, after, DICE)!;
+    expect(low).toBeCloseTo(0.05);
+    expect(high).toBeCloseTo(0.05);
+  });
+
+  it("do not where some gain what others lose", () => {
+    const [before, after] = [by([0.5, 0.5, 0.5, 0.5]), by([0.7, 0.3, 0.6, 0.4])];
+    const [low, high] = pairedInterval(before, after, DICE)!;
+    expect(low).toBeLessThan(0);
+    expect(high).toBeGreaterThan(0);
+    expect(pairedInterval(before, after, DICE)).toEqual([low, high]);
+  });
+
+  it("are not compared over other cases, or a single one", () => {
+    expect(pairedInterval(by([0.5, 0.5]), by([0.5]), DICE)).toBeNull();
+    expect(pairedInterval(by([0.5]), by([0.6]), DICE)).toBeNull();
+    expect(pairedInterval(by([0.5, null]), by([0.6, 0.7]), DICE)).toBeNull();
+    expect(pairedInterval({}, by([0.6, 0.7]), DICE)).toBeNull();
   });
 });

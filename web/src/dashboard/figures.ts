@@ -31,6 +31,14 @@ export interface Figures {
   labelled_cases?: number;
   classes?: Figures[];
   intervals?: Record<string, Interval>;
+  by_case?: Record<string, OfCase>;
+}
+
+/** What is kept of one case, by class. */
+export interface OfCase {
+  dice?: (number | null)[];
+  hd95_mm?: (number | null)[];
+  nsd?: (number | null)[];
 }
 
 export interface Measured {
@@ -120,7 +128,12 @@ export function difference(before: Figures, after: Figures, { key, digits, low }
   const written = figure(Math.abs(other - one), digits);
   if (Number(written) === 0) return text.same;
   const more = other > one;
-  return text.changed(more ? `+${written}` : `−${written}`, more !== Boolean(low));
+  return text.changed(signed(other - one, digits), more !== Boolean(low));
+}
+
+/** With its sign, a minus as long as a plus. */
+export function signed(value: number, digits: number): string {
+  return `${value < 0 ? "−" : "+"}${figure(Math.abs(value), digits)}`;
 }
 
 /** What the reader should know about how the figures came about. */
