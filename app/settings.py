@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         "auto", description="Of inference; auto measures at start."
     )
     threads: int = Field(0, ge=0, description="Of torch in each worker; 0 leaves it to torch.")
+    encoder_weights: Path | None = Field(
+        None,
+        description="Folder with pretrained encoders, such as efficientnet-b0.safetensors or "
+        "efficientnet-b0-355c32eb.pth; nothing is ever downloaded.",
+    )
 
     @cached_property
     def effective_database_url(self) -> str:

@@ -7,7 +7,7 @@ calls itself. All functions raise ``UnknownName`` or ``CannotLoad``, in words.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -16,18 +16,25 @@ from app.core import catalogue
 from app.core.catalogue import Entry, Kind
 from app.core.errors import CannotLoad, InvalidInput, SfumatoError, UnknownName
 from app.core.names import checked_name
+from app.core.network_limits import Limits, refusal
 from worker.acquisition.measure import Measure
 from worker.acquisition.strategies import AGGREGATIONS, STRATEGIES, Strategy, strategy_of
 from worker.segmentation.network import Network
+from worker.segmentation.recipe import Recipe
+from worker.segmentation.trial import fault_of, limits_of
 
 
 @dataclass(frozen=True)
 class Capability:
-    """A name of the catalogue, and why this worker cannot use it; None where it can."""
+    """A name of the catalogue, and why this worker cannot use it; None where it can.
+
+    ``limits``: what a network takes, by setting, where that is not all that a project may ask for.
+    """
 
     kind: Kind
     name: str
     error: str | None
+    limits: Limits = field(default_factory=dict)
 
 
 def find_measure(name: str) -> Measure:
@@ -65,18 +72,65 @@ def find_network(name: str) -> type[Network]:
     return loaded
 
 
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name."""
+    entry = catalogue.find("recipe", name)
+    loaded = catalogue.load(entry)
+    if not isinstance(loaded, Recipe):
+        raise _wrong(entry, loaded, "a sfumato.Recipe")
+    return loaded
+
+
+def try_network(name: str) -> type[Network]:
+    """The network of that name, which was tried and does its part."""
+    network = find_network(name)
+    fault = fault_of(network)
+    if fault is not None:
+        package = catalogue.find("network", name).package
+        raise CannotLoad(f"the network {name!r} of the package {package} cannot be used: {fault}")
+    return network
+
+
+def check_settings(name: str, asked: Mapping[str, int]) -> None:
+    """Raise ``InvalidInput`` where the network of that name does not take these settings."""
+    reason = refusal(name, limits_of(find_network(name)), asked)
+    if reason is not None:
+        raise InvalidInput(reason)
+
+
+def make_network(
+    name: str, classes: int, channels: int, context: int, width: int, dropout: float
+) -> Network:
+    """The network of that name with these settings. Raises ``InvalidInput`` too."""
+    asked = {"classes": classes, "channels": channels, "context": context, "width": width}
+    check_settings(name, asked)
+    try:
+        return find_network(name)(
+            classes, channels=channels, context=context, width=width, dropout=dropout
+        )
+    except Exception as error:  # a network of somebody else's may raise anything
+        raise CannotLoad(
+            f"the network {name!r} cannot be built with {asked}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def report() -> list[Capability]:
     """Every measure, strategy and network of the catalogue, tried."""
     finders: dict[Kind, Callable[[str], object]] = {
         "measure": find_measure,
         "strategy": find_strategy,
-        "network": find_network,
+        "network": try_network,
+        "recipe": find_recipe,
     }
     return [
-        Capability(kind, name, _error(find, name))
-        for kind, find in finders.items()
-        for name in catalogue.names(kind)
+        _tried(kind, name, find) for kind, find in finders.items() for name in catalogue.names(kind)
     ]
+
+
+def _tried(kind: Kind, name: str, find: Callable[[str], object]) -> Capability:
+    error = _error(find, name)
+    limits = limits_of(find_network(name)) if kind == "network" and error is None else {}
+    return Capability(kind, name, error, limits)
 
 
 def _error(find: Callable[[str], object], name: str) -> str | None:

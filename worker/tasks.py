@@ -80,10 +80,13 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
 def report_capabilities(database: Database, name: str, queues: tuple[str, ...]) -> None:
     """Tell the server which names of the catalogue this worker can answer for."""
     found: dict[str, dict[str, str | None]] = {}
+    limits = {}
     for one in report():
         found.setdefault(one.kind, {})[one.name] = one.error
+        if one.limits:
+            limits[one.name] = one.limits
     with database.writing() as session:
-        capabilities.report_worker(session, name, queues, found, utc_now())
+        capabilities.report_worker(session, name, queues, found, utc_now(), limits)
 
 
 def shut_broker_down(settings: Settings) -> None:

@@ -22,8 +22,8 @@ from app.core.errors import CannotLoad, UnknownName
 from app.core.names import is_safe
 from app.core.streams import STREAMS
 
-Kind = Literal["measure", "strategy", "stream", "layout", "writer", "network"]
-KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "writer", "network")
+Kind = Literal["measure", "strategy", "stream", "layout", "writer", "network", "recipe"]
+KINDS: tuple[Kind, ...] = ("measure", "strategy", "stream", "layout", "writer", "network", "recipe")
 
 OURS = "sfumato"
 # With the longest ending of a measure's strategies it still fits where strategies are kept.
@@ -34,12 +34,14 @@ _FOLDERS: dict[Kind, tuple[str, str]] = {
     "layout": ("app.formats.layouts", "LAYOUT"),
     "writer": ("app.formats.writers", "WRITER"),
     "network": ("worker.segmentation.networks", "NETWORK"),
+    "recipe": ("worker.segmentation.recipes", "RECIPE"),
 }
 _GROUPS: dict[Kind, str] = {
     "measure": "sfumato.measures",
     "strategy": "sfumato.strategies",
     "layout": "sfumato.layouts",
     "network": "sfumato.networks",
+    "recipe": "sfumato.recipes",
 }
 
 PAPER_MEASURES = ("entropy", "least-confidence", "margin", "mc-dropout", "bald")

@@ -67,10 +67,13 @@ class QuerySettings(BaseModel):
 
 
 class TrainingSettings(BaseModel):
-    """How the network is trained. The defaults are the paper's."""
+    """How the network is trained. What is None is as the recipe has it."""
 
     model_config = ConfigDict(extra="forbid")
 
+    recipe: str = Field(
+        "robust", min_length=1, max_length=64, description="A name of the catalogue."
+    )
     network: str = Field(
         "unet", min_length=1, max_length=64, description="A name of the catalogue."
     )
@@ -79,9 +82,31 @@ class TrainingSettings(BaseModel):
     )
     width: int = Field(32, ge=2, le=128, description="Channels of the first level.")
     dropout: float = Field(0.5, gt=0, lt=1)
-    learning_rate: float = Field(1e-4, gt=0, le=1)
-    batch_size: int = Field(32, ge=1, le=1024)
-    epochs: int = Field(100, ge=1, le=10_000)
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="Without it, the recipe's: 1e-4 of `paper`."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, le=1024, description="Slices a step; without it, the recipe's: 32 of `paper`."
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Times that all slices are gone through at most; without it, the recipe's: "
+        "100 of `paper`.",
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Steps of a training with `robust`; without it, as many as the slices take.",
+    )
+    members: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="Networks that are trained and averaged; without it, the recipe's.",
+    )
     min_steps: int | None = Field(
         None,
         ge=1,

@@ -87,12 +87,16 @@ def hold(session: Session, held: Claim) -> Job:
     return job
 
 
-def split(session: Session, held: Claim, shards: list[dict[str, Any]]) -> tuple[str, ...]:
+def split(
+    session: Session, held: Claim, shards: list[dict[str, Any]], **known: Any
+) -> tuple[str, ...]:
     """Turn the job's next step into one child a shard. Returns the queues to announce.
 
-    The parent waits; the last child to end wakes it for the step ``select``.
+    The parent waits; the last child to end wakes it for the step ``select``, which finds what is
+    ``known`` in its payload.
     """
     job = hold(session, held)
+    job.payload = {**job.payload, **known}
     if not shards:
         return requeue(job, STEP_SELECT)
     job.state = JobState.WAITING

@@ -17,10 +17,13 @@ from app.store import Account, Case, Mask, ModelVersion, Project, Slice, blobs, 
 
 
 def current_model(session: Session, project_id: int) -> ModelVersion | None:
-    """The project's model: the one that was made or promoted last."""
+    """The project's model: the one that was made or promoted last, and was not held back."""
     return session.scalar(
         select(ModelVersion)
-        .where(ModelVersion.project_id == project_id)
+        .where(
+            ModelVersion.project_id == project_id,
+            ModelVersion.held_back.is_(None) | ModelVersion.promoted_at.is_not(None),
+        )
         .order_by(
             func.coalesce(ModelVersion.promoted_at, ModelVersion.created_at).desc(),
             ModelVersion.number.desc(),
@@ -90,6 +93,7 @@ class ModelView:
     seconds: float
     created_at: datetime
     promoted_at: datetime | None
+    held_back: str | None
 
 
 def view_of(model: ModelVersion) -> ModelView:
@@ -106,6 +110,7 @@ def view_of(model: ModelVersion) -> ModelView:
         seconds=model.seconds,
         created_at=model.created_at,
         promoted_at=model.promoted_at,
+        held_back=model.held_back,
     )
 
 

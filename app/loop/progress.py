@@ -103,7 +103,7 @@ def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
         if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break
         kind = found
-        points.append((scores["labelled"], None if held_back(model) else scores[measured]))
+        points.append((scores["labelled"], None if model.held_back else scores[measured]))
     known: list[tuple[int, Dice]] = []
     for labelled, dice in reversed(points):
         if dice is not None:
@@ -111,12 +111,6 @@ def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
         elif known:
             known.append((labelled, known[-1][1]))
     return known
-
-
-def held_back(model: ModelVersion) -> str | None:
-    """Why a model was kept without becoming the project's; None where it was not."""
-    why: str | None = getattr(model, "held_back", None)
-    return why
 
 
 def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
@@ -154,7 +148,7 @@ def curve_point(model: ModelVersion, seconds_score: float | None) -> CurvePoint:
         seconds_score=seconds_score,
         dice={k: v for k, v in without_cases(model.scores).items() if k in MEASURED_ON},
         validation_kind=model.scores.get("validation_kind"),
-        held_back=held_back(model),
+        held_back=model.held_back,
         seconds=model.seconds,
         created_at=model.created_at,
     )

@@ -54,7 +54,7 @@ class LabelledSlices:
     """The ids of labelled slices by use, and which validation it is.
 
     ``validation_kind`` is ``validation`` for the split of that name, ``held-out`` for a seeded
-    fifth of the labelled pool cases, ``none`` when a single case is labelled.
+    fifth of the labelled pool cases, ``none`` where nothing is held out.
     """
 
     training: list[int]
@@ -64,8 +64,11 @@ class LabelledSlices:
     validation_kind: str
 
 
-def labelled_slices(session: Session, project: Project) -> LabelledSlices:
-    """Divide what is labelled. Test slices are named apart: they touch nothing but the Dice."""
+def labelled_slices(session: Session, project: Project, hold_out: bool = False) -> LabelledSlices:
+    """Divide what is labelled. Test slices are named apart: they touch nothing but the Dice.
+
+    ``hold_out``: where the validation split has too few, a part of the pool's cases stands in.
+    """
     settings = training_settings(project)
     rows = session.execute(
         select(Slice.id, Slice.split, Case.name, Label.mask_id)
@@ -79,7 +82,8 @@ def labelled_slices(session: Session, project: Project) -> LabelledSlices:
     kind = "validation"
     held_out: set[str] = set()
     if len(validation) < settings.min_validation_slices:
-        held_out = held_out_cases({r.name for r in pool}, settings.seed)
+        if hold_out:
+            held_out = held_out_cases({r.name for r in pool}, settings.seed)
         validation = [r.id for r in pool if r.name in held_out]
         kind = "held-out" if held_out else "none"
     training = [r for r in pool if r.name not in held_out]

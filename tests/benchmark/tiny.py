@@ -10,7 +10,7 @@ TINY = (
     "training.epochs=2",
     "training.batch_size=8",
     "training.learning_rate=0.01",
-    "training.min_steps=2",
+    "training.members=2",
     "query.mc_passes=2",
 )
 STRATEGIES = "random,entropy,entropy-target,entropy-selective,clasp,bald-selective-diverse"

@@ -1,6 +1,7 @@
 """Imports over HTTP: checked, in the background, watched, cancelled, and gone on with."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -203,14 +204,17 @@ def test_a_database_that_is_away_for_long_loses_no_upload(api, monkeypatch):
     from app.transfers import runner
 
     admin = api.as_("root", Role.ADMIN)
+    begun = threading.Event()
     with monkeypatch.context() as patched:
 
         def away(*arguments):
+            begun.set()
             raise OperationalError("SELECT", {}, Exception("server closed the connection"))
 
         patched.setattr(runner, "import_folder", away)
         where = {"layout": "png", "background": True}
         asked = admin.post("/projects/p/imports", params=where, content=pictures()).json()
+        assert begun.wait(20)
         api.client.app.state.transfers.stop()
     with api.database.writing() as session:
         # As it is found later: nobody shows that it goes on.

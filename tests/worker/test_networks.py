@@ -9,15 +9,15 @@ from app.core.errors import InvalidInput
 from app.core.project_settings import TrainingSettings
 from app.core.rescale import Moments, Rescale
 from tests.plugins import EXAMPLE, installed, write_package
-from worker.registry import own_measures
+from worker.registry import find_recipe, own_measures
 from worker.segmentation import weights
 from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample, batches, frame, standardise_stored
 from worker.segmentation.network import Network
 from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision
+from worker.segmentation.recipe import Lesson
 from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
-from worker.segmentation.training import train
 
 CPU = torch.device("cpu")
 FLOAT32 = Precision(bfloat16=False)
@@ -60,8 +60,8 @@ def test_every_network_trains_scores_and_compares_slices(network, channels, cont
     model = network(classes, channels=channels, context=context, width=2, dropout=0.5)
     planes = (2 * context + 1) * channels
     labelled = samples(6, planes, classes)
-    trained = train(model, labelled, labelled[:3], QUICK, 0, CPU)
-    assert trained.epochs_run == 2
+    course = find_recipe("paper").fit(model, Lesson(labelled, QUICK, 0, CPU, labelled[:3]))
+    assert course.notes["epochs"] == 2
     assert evaluate(model, labelled, 4, CPU)["slices"] == 6
     settings = ScoringSettings(mc_passes=3, batch_size=4)
     scored = list(score(model, labelled, "bald", settings, CPU, FLOAT32))

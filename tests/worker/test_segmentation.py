@@ -6,6 +6,7 @@ import torch
 
 from app.core.project_settings import TrainingSettings
 from worker.acquisition import query, regions, uncertainty
+from worker.registry import find_recipe
 from worker.segmentation import weights
 from worker.segmentation.augmentation import Augmentation
 from worker.segmentation.evaluating import evaluate
@@ -13,12 +14,13 @@ from worker.segmentation.frames import Sample, batches, frame, standardise
 from worker.segmentation.network import active_dropout, probabilities
 from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision, choose_precision
+from worker.segmentation.recipe import Lesson, TrainingDiverged
 from worker.segmentation.scoring import ScoringSettings, pooled_features, predict, score
-from worker.segmentation.training import TrainingDiverged, train
 
 CPU = torch.device("cpu")
+PAPER = find_recipe("paper")
 FLOAT32 = Precision(bfloat16=False)
-SMALL = TrainingSettings(width=2, epochs=3, batch_size=4, learning_rate=0.01)
+SMALL = TrainingSettings(recipe="paper", width=2, epochs=3, batch_size=4, learning_rate=0.01)
 
 
 def samples(count: int, size: int = 32, classes: int = 2, seed: int = 0) -> list[Sample]:
@@ -43,7 +45,7 @@ def opinionated(classes: int) -> UNet:
     """A network with some training, whose dropout matters: its passes disagree."""
     settings = SMALL.model_copy(update={"epochs": 8})
     model = seeded(classes, width=4)
-    train(model, samples(12, classes=classes), [], settings, 0, CPU)
+    PAPER.fit(model, Lesson(samples(12, classes=classes), settings, 0, CPU))
     return model
 
 
@@ -113,8 +115,8 @@ def test_training_learns_and_is_the_same_for_the_same_seed():
     for _ in range(2):
         model = seeded()
         before = evaluate(model, samples(8, seed=9), 4, CPU)["loss"]
-        trained = train(model, samples(12), samples(6, seed=1), SMALL, 7, CPU)
-        states.append(trained.state)
+        PAPER.fit(model, Lesson(samples(12), SMALL, 7, CPU, samples(6, seed=1)))
+        states.append(model.state_dict())
         assert evaluate(model, samples(8, seed=9), 4, CPU)["loss"] < before
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
@@ -123,11 +125,12 @@ def test_training_stops_early_and_keeps_the_best_weights():
     settings = SMALL.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.5})
     seen = []
     model = seeded()
-    trained = train(model, samples(8), samples(6, seed=1), settings, 0, CPU, on_epoch=seen.append)
-    assert trained.epochs_run == len(seen) < 60
-    assert trained.best.validation_loss == min(epoch.validation_loss for epoch in seen)
-    kept = evaluate(model, samples(6, seed=1), 4, CPU)["loss"]
-    assert kept == pytest.approx(trained.best.validation_loss)
+    lesson = Lesson(samples(8), settings, 0, CPU, samples(6, seed=1), on_progress=seen.append)
+    course = PAPER.fit(model, lesson)
+    assert course.notes["epochs"] == len(seen) < 60
+    best = course.notes["validation_loss"]
+    assert best == min(epoch["validation_loss"] for epoch in seen)
+    assert evaluate(model, samples(6, seed=1), 4, CPU)["loss"] == pytest.approx(best)
 
 
 def test_training_can_be_stopped_at_any_step():
@@ -135,17 +138,18 @@ def test_training_can_be_stopped_at_any_step():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(seeded(), samples(4), [], SMALL, 0, CPU, on_step=stop)
+        PAPER.fit(seeded(), Lesson(samples(4), SMALL, 0, CPU, on_step=stop))
 
 
 def test_a_single_slice_can_be_trained_on():
-    assert train(seeded(), samples(1), [], SMALL, 0, CPU).best.validation_loss is None
+    course = PAPER.fit(seeded(), Lesson(samples(1), SMALL, 0, CPU))
+    assert course.notes["validation_loss"] is None
 
 
 def test_a_loss_that_is_no_number_is_an_error_with_advice():
     broken = [Sample("a", 0, np.full((1, 32, 32), np.nan, dtype=np.float32), samples(1)[0].classes)]
     with pytest.raises(TrainingDiverged, match="learning_rate"):
-        train(seeded(), broken, [], SMALL, 0, CPU)
+        PAPER.fit(seeded(), Lesson(broken, SMALL, 0, CPU))
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -262,6 +262,8 @@ const english = {
     cancelJob: "Stop",
     jobState: (id: number, state: string, step: string) => `Job ${id}: ${state} (${step})`,
     epoch: (epoch: number, epochs: number) => `epoch ${epoch} of ${epochs}`,
+    step: (step: number, steps: number) => `step ${step} of ${steps}`,
+    member: (member: number, members: number) => `network ${member} of ${members}`,
     scored: (n: number) => `${n} slices scored`,
     jobError: "What went wrong",
     models: "Models",

@@ -12,7 +12,7 @@ from app.core.project_settings import ProjectSettings, in_words, with_assignment
 from app.formats.layout import find_layout
 from worker.benchmark.plan import Plan, names_of, seeds_of
 from worker.benchmark.settings import PRESETS, BenchmarkSettings
-from worker.registry import find_network, find_strategy
+from worker.registry import check_settings, find_recipe, find_strategy, try_network
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,10 @@ def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:
         asked.strategies, catalogue.PAPER_STRATEGIES, catalogue.own_names("strategy")
     )
     sources = {find_strategy(name).name: name for name in written}
-    find_network(settings.training.network)
+    training = settings.training
+    try_network(training.network)
+    check_settings(training.network, {"context": training.context, "width": training.width})
+    find_recipe(training.recipe)
     find_layout(settings.ground.layout)
     try:
         seeds = seeds_of(asked.seeds)

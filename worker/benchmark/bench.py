@@ -19,12 +19,14 @@ from worker.benchmark.splits import Division, check_selected, divide
 from worker.segmentation import weights
 from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
+from worker.segmentation.learning import Parent, learn
 from worker.segmentation.network import Network
 from worker.segmentation.precision import Precision
-from worker.segmentation.training import seed_everything, train
+from worker.segmentation.recipe import Lesson
 
 # Without gradients, more at once is faster.
 SCORING_BATCH = 16
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,16 @@ class Bench:
         """A seed that depends on what it is for and on nothing else."""
         return derived_seed("benchmark", self.seed, *what)
 
-    def network(self, state: bytes | None = None) -> Network:
-        """The network with these weights, or with those that a seed starts from."""
-        description = weights.architecture(
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the network is built from."""
+        return weights.architecture(
             self.ground.classes, len(self.ground.channels), self.settings.training
         )
-        if state is not None:
-            return weights.restore(description, state).placed(self.device)
-        seed_everything(self.seed_for("weights"))
-        return weights.build(description).placed(self.device)
+
+    def network(self, state: bytes) -> Network:
+        """The network with these weights."""
+        return weights.restore(self.description, state).placed(self.device)
 
     def samples(self, slices: Sequence[int], labelled: bool = False) -> Iterator[Sample]:
         """These slices as the network sees them, one at a time; with masks where ``labelled``."""
@@ -69,13 +72,18 @@ class Bench:
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained network, and what its training and its test came to."""
+    """A trained network, and what its training and its test came to.
+
+    ``folds``: for each labelled case the member that has not seen it; ``held_back``: why the
+    network before it goes on in its place, as in the service.
+    """
 
     network: Network
     state: bytes
     dice: dict[str, Any]
-    validation_loss: float
-    epochs: int
+    notes: dict[str, Any]
+    folds: dict[str, int]
+    held_back: str | None
     seconds: float
 
 
@@ -93,27 +101,31 @@ def make_bench(
     return Bench(ground, division, settings, record, seed, device, precision, check)
 
 
-def fit_network(bench: Bench, network: Network, labelled: Sequence[int], round_: int) -> Fit:
-    """Train on labelled slices, stop early by the validation cases alone, test."""
+def fit_network(
+    bench: Bench, labelled: Sequence[int], round_: int, parent: Parent | None = None
+) -> Fit:
+    """Train on labelled slices as the service does, then test."""
     check_selected(bench.division, labelled)
     started = time.monotonic()
-    trained = train(
-        network,
-        bench.load(labelled),
-        bench.load(bench.division.validation),
-        bench.settings.training,
-        bench.seed_for("train", round_),
-        bench.device,
+    settings = bench.settings.training
+    lesson = Lesson(
+        training=bench.load(labelled),
+        validation=bench.load(bench.division.validation),
+        settings=settings,
+        seed=bench.seed_for("train", round_),
+        device=bench.device,
         on_step=bench.check,
     )
+    learned = learn(bench.description, lesson, parent, settings.from_scratch)
     seconds = time.monotonic() - started
     test = bench.load(bench.division.test)
     return Fit(
-        network=network,
-        state=weights.dump(trained.state),
-        dice=evaluate(network, test, bench.settings.training.batch_size, bench.device),
-        validation_loss=_number(trained.best.validation_loss),
-        epochs=trained.epochs_run,
+        network=learned.network,
+        state=weights.dump(learned.network.state_dict()),
+        dice=evaluate(learned.network, test, _BATCH, bench.device),
+        notes=learned.notes,
+        folds=learned.folds,
+        held_back=learned.held_back,
         seconds=seconds,
     )
 
@@ -152,12 +164,22 @@ def row_of(
         nearest=_nearest(bench, labelled, batch),
         dice_slice=float(fit.dice["dice_slice"]),
         dice_case=float(fit.dice["dice_case"]),
-        validation_loss=fit.validation_loss,
-        epochs=fit.epochs,
+        validation=_looked_at(bench),
+        validation_loss=_number(fit.notes.get("validation_loss")),
+        epochs=int(fit.notes.get("epochs", 0)),
+        steps=int(fit.notes["steps"]),
+        collapses=len(fit.notes["collapses"]),
+        held_back=int(fit.held_back is not None),
         seconds_train=fit.seconds,
         seconds_score=seconds_score,
         **beyond_dice(fit.dice),
     )
+
+
+def _looked_at(bench: Bench) -> int:
+    """Validation slices whose labels the training needs."""
+    there, most = len(bench.division.validation), bench.settings.training.max_validation_slices
+    return there if most is None else min(there, most)
 
 
 def _nearest(bench: Bench, labelled: Sequence[int], batch: Sequence[int]) -> float:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class RoundRow:
     epochs: int
     seconds_train: float
     seconds_score: float
+    # Of later versions; tables of earlier ones lack them.
+    validation: int = 0
+    steps: int = 0
+    collapses: int = 0
+    held_back: int = 0
     dice_low: float = math.nan
     dice_high: float = math.nan
     hd95_mm: float = math.nan
@@ -85,10 +90,11 @@ class Selected:
 
 @dataclass(frozen=True)
 class RoundFile:
-    """One finished round: its row, and what its model asked for next."""
+    """One finished round: its row, what its model asked for next, and the folds of its cases."""
 
     row: RoundRow
     selected: list[Selected]
+    folds: dict[str, int] = field(default_factory=dict)
 
 
 class Record:
@@ -142,7 +148,8 @@ def round_path(folder: Path, number: int) -> Path:
 
 def _read_round(path: Path) -> RoundFile:
     found = json.loads(path.read_text())
-    return RoundFile(RoundRow(**found["row"]), [Selected(**one) for one in found["selected"]])
+    selected = [Selected(**one) for one in found["selected"]]
+    return RoundFile(RoundRow(**found["row"]), selected, found.get("folds", {}))
 
 
 def write_json(path: Path, value: Any) -> None:

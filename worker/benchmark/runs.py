@@ -17,6 +17,7 @@ from worker.benchmark.ground import Ground
 from worker.benchmark.record import RoundFile, Selected, replace, round_path, write_json
 from worker.benchmark.splits import check_selected
 from worker.picks import check_picks
+from worker.segmentation.learning import Parent
 from worker.segmentation.network import Network
 from worker.segmentation.scoring import ScoringSettings, SliceScores, pooled_features, score
 
@@ -30,15 +31,22 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
     for round_ in range(len(files) + 1, bench.settings.rounds + 1):
         if files and not files[-1].selected:
             return  # the pool is used up
-        fit = _fit_round(bench, folder, round_, labelled)
+        parent = _going_on(folder, files[-1]) if files else None
+        fit = _fit_round(bench, round_, labelled, parent)
+        # As in the service: a network that is worse than the one before neither selects nor is
+        # gone on from.
+        current = Parent(round_, fit.state, fit.folds)
+        if fit.held_back is not None and parent is not None:
+            current = parent
         started = time.monotonic()
-        picks = _select(bench, strategy, fit.network, round_, labelled)
+        network = fit.network if current is not parent else bench.network(current.weights)
+        picks = _select(bench, strategy, network, round_, labelled)
         seconds = time.monotonic() - started
         batch = [pick.slice for pick in files[-1].selected] if files else labelled
         row = row_of(bench, strategy.name, round_, labelled, batch, fit, seconds)
-        file = RoundFile(row, picks)
+        file = RoundFile(row, picks, dict(current.folds))
         # Weights first: a round that has its file has the weights to go on from.
-        replace(folder / f"round-{round_:02d}.safetensors", fit.state)
+        replace(folder / f"round-{round_:02d}.safetensors", current.weights)
         write_json(round_path(folder, round_), asdict(file))
         for old in folder.glob("round-*.safetensors"):
             if old.stem != f"round-{round_:02d}":
@@ -47,15 +55,20 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
         labelled = [*labelled, *(pick.slice for pick in picks)]
 
 
-def _fit_round(bench: Bench, folder: Path, round_: int, labelled: list[int]) -> Fit:
-    if round_ == 1:
-        shared = bench.record.seed_folder(bench.seed)
-        state = (shared / "first.safetensors").read_bytes()
-        fit = json.loads((shared / "first.json").read_text())["fit"]
-        return Fit(bench.network(state), state, **fit)
-    parent = (folder / f"round-{round_ - 1:02d}.safetensors").read_bytes()
-    network = bench.network(None if bench.settings.training.from_scratch else parent)
-    return fit_network(bench, network, labelled, round_)
+def _going_on(folder: Path, file: RoundFile) -> Parent:
+    """What the next round is trained from."""
+    state = (folder / f"round-{file.row.round:02d}.safetensors").read_bytes()
+    return Parent(file.row.round, state, file.folds)
+
+
+def _fit_round(bench: Bench, round_: int, labelled: list[int], parent: Parent | None) -> Fit:
+    """A round's network; the first is what all strategies of the seed share."""
+    if round_ > 1:
+        return fit_network(bench, labelled, round_, parent)
+    shared = bench.record.seed_folder(bench.seed)
+    state = (shared / "first.safetensors").read_bytes()
+    fit = json.loads((shared / "first.json").read_text())["fit"]
+    return Fit(bench.network(state), state, **fit)
 
 
 def _select(

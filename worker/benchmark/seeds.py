@@ -21,12 +21,12 @@ def prepare_seed(bench: Bench) -> None:
     folder = bench.record.seed_folder(bench.seed)
     if not (folder / "first.json").exists():
         initial = initial_slices(bench)
-        fit = fit_network(bench, bench.network(), initial, round_=1)
+        fit = fit_network(bench, initial, round_=1)
         replace(folder / "first.safetensors", fit.state)
         write_json(folder / "first.json", {"initial": initial, "fit": plain(fit)})
     if not (folder / "full.json").exists():
         pool = bench.division.pool
-        fit = fit_network(bench, bench.network(), pool, round_=0)
+        fit = fit_network(bench, pool, round_=0)
         features = pooled_features(
             fit.network, bench.samples(pool), SCORING_BATCH, bench.device, bench.precision
         )

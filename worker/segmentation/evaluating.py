@@ -35,7 +35,6 @@ def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
     return losses[batch.valid].mean()
 
 
-@torch.inference_mode()
 def evaluate(
     model: Network,
     samples: Sequence[Sample],
@@ -49,16 +48,29 @@ def evaluate(
     ``surfaces``: with surfaces and lesions, which is for once a round, not for every epoch;
     ``tolerance_mm``: of the normalised surface Dice.
     """
-    model.eval()
-    meter = Meter(model.classes, surfaces, tolerance_mm)
+    return evaluate_each([(model, samples)], batch_size, device, surfaces, tolerance_mm)
+
+
+@torch.inference_mode()
+def evaluate_each(
+    shares: Sequence[tuple[Network, Sequence[Sample]]],
+    batch_size: int,
+    device: torch.device,
+    surfaces: bool = True,
+    tolerance_mm: float = TOLERANCE_MM,
+) -> dict[str, Any]:
+    """As ``evaluate``, over samples that are each judged by a network of their own."""
+    meter = Meter(shares[0][0].classes, surfaces, tolerance_mm)
     loss, pixels = 0.0, 0
-    for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
-        batch = frame(group, model.multiple_of).to(device)
-        logits = model(batch.image)
-        valid = int(batch.valid.sum())
-        loss += float(pixel_loss(logits, batch)) * valid
-        pixels += valid
-        meter.add(probabilities(logits), group)
+    for model, samples in shares:
+        model.eval()
+        for group in batches(samples, max(batch_size, _EVALUATION_BATCH), model.multiple_of):
+            batch = frame(group, model.multiple_of).to(device)
+            logits = model(batch.image)
+            valid = int(batch.valid.sum())
+            loss += float(pixel_loss(logits, batch)) * valid
+            pixels += valid
+            meter.add(probabilities(logits), group)
     return {"loss": loss / max(pixels, 1), **meter.result()}
 
 

@@ -1,9 +1,10 @@
 """What a network is to everything else: built from a few numbers, run in two halves."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +22,17 @@ class Network(nn.Module, ABC):
     ``prefix`` runs what is the same in every stochastic pass, ``suffix`` the rest: dropout, as
     layers of torch's, belongs there. The last of the features that ``prefix`` gives, (N, F, h, w),
     is what slices are compared by. A network without such halves gives (image,) or its deepest
-    features as they are; one that has no dropout answers every pass alike.
+    features as they are; one that has no dropout answers every pass alike. ``suffix`` changes no
+    features in place: it is run several times on the same ones.
+
+    A worker tries each network when it starts (``worker.segmentation.trial``), at the least
+    settings that it accepts; what fails there can be asked for by no project.
     """
 
     multiple_of: ClassVar[int] = 1
+    # What it takes of ``classes``, ``channels``, ``context`` and ``width``, where that is not all:
+    # {"width": range(8, 129, 8)}. Other settings are refused when a project is made.
+    accepts: ClassVar[Mapping[str, range]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -53,6 +61,18 @@ class Network(nn.Module, ABC):
         """Output channels."""
         return 1 if self.classes == 2 else self.classes
 
+    def begin(self) -> str | None:
+        """Load what was trained before, if the network has such weights.
+
+        Called once when a network is made anew, never where its own weights are restored. Returns
+        words for the log. Raises ``InvalidInput`` for weights that cannot be used.
+        """
+        return None
+
+    def described(self) -> dict[str, Any]:
+        """What a model's record says of it beside its settings; plain values."""
+        return {}
+
     @abstractmethod
     def prefix(self, image: Tensor) -> Features:
         """All before the first dropout."""
@@ -64,6 +84,12 @@ class Network(nn.Module, ABC):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, L, H, W) of images (N, P, H, W)."""
         return self.suffix(self.prefix(image))
+
+    def passes(self, features: Features, count: int) -> Iterator[Tensor]:
+        """Logits (N, L, H, W) of ``count`` stochastic passes over what ``prefix`` gave."""
+        with active_dropout(self):
+            for _ in range(count):
+                yield self.suffix(features)
 
     def placed(self, device: torch.device) -> Self:
         """Moved to a device, in the layout that convolutions are fastest in."""

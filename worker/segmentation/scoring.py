@@ -20,7 +20,7 @@ from worker.registry import find_measure, own_measures
 from worker.segmentation.evaluating import predicted_classes
 from worker.segmentation.frames import Sample, batches, frame
 from worker.segmentation.measuring import checked_maps
-from worker.segmentation.network import Network, active_dropout, probabilities
+from worker.segmentation.network import Network, probabilities
 from worker.segmentation.precision import Precision
 
 Features = npt.NDArray[np.float32]
@@ -161,13 +161,12 @@ def pooled_features(
 def _stochastic_means(
     model: Network, features: tuple[Tensor, ...], passes: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean probability (N, C, H, W) and mean entropy (N, H, W) over passes with dropout."""
+    """Mean probability (N, C, H, W) and mean entropy (N, H, W) over stochastic passes."""
     mean_probability = mean_entropy = torch.zeros(())
-    with active_dropout(model):
-        for n in range(1, passes + 1):
-            probability = probabilities(model.suffix(features))
-            mean_probability = mean_probability + (probability - mean_probability) / n
-            mean_entropy = mean_entropy + (uncertainty.entropy(probability) - mean_entropy) / n
+    for n, logits in enumerate(model.passes(features, passes), start=1):
+        probability = probabilities(logits)
+        mean_probability = mean_probability + (probability - mean_probability) / n
+        mean_entropy = mean_entropy + (uncertainty.entropy(probability) - mean_entropy) / n
     return mean_probability, mean_entropy
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
+from app.core.model_scores import measured_on
 from app.loop.accounts import create_token, revoke_token
 from app.loop.projects import find_project
 from app.loop.truths import truths
@@ -110,18 +111,27 @@ def _watch(
 def _train_the_rest(client: httpx.Client, project: str, seen: dict[str, Any]) -> bool:
     """Retrain with labels that no model has seen yet; returns whether there were any."""
     curve = seen["learning_curve"]
-    trained_with = curve[-1]["labelled"] if curve else 0
+    trained_with = _labelled_pool(curve[-1]) if curve else 0
     if seen["slices"]["pool"]["labelled"] <= trained_with:
         return False
     request(client, "POST", "/jobs", json={"project": project, "kind": "retrain"})
     return True
 
 
+def _labelled_pool(point: dict[str, Any]) -> int:
+    """Labels of the pool that a model had: those of a validation split are counted with them."""
+    of_split = point["dice"]["validation"] if point["validation_kind"] == "validation" else {}
+    return int(point["labelled"]) - int(of_split.get("slices", 0))
+
+
 def _described(seen: dict[str, Any]) -> str:
     job, round_ = seen["job"], seen["round"]
     if job is not None:
-        epoch = job["progress"].get("epoch")
-        doing = f"epoch {epoch}" if epoch and job["step"] == "train" else job["step"]
+        progress = job["progress"]
+        known = [
+            f"{word} {progress[word]}" for word in ("member", "epoch", "step") if word in progress
+        ]
+        doing = ", ".join(known) if known and job["step"] == "train" else job["step"]
         return f"job {job['id']}: {doing}"
     if round_ is not None:
         return f"round {round_['number']}: {round_['labelled']} of {round_['size']} labelled"
@@ -135,12 +145,12 @@ def _raise_errors(crew: list[Annotator]) -> None:
 
 
 def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
-    measured_on = "test" if "test" in point["dice"] else point["validation_kind"]
-    dice = point["dice"].get("test") or point["dice"].get("validation") or {}
+    measured = measured_on(point["dice"])
+    dice = point["dice"].get(measured, {})
     return RoundResult(
         round=round_,
         labelled=point["labelled"],
-        measured_on=measured_on,
+        measured_on=(point["validation_kind"] if measured == "validation" else measured) or "no",
         dice_slice=dice.get("dice_slice", float("nan")),
         dice_case=dice.get("dice_case", float("nan")),
         seconds=seconds,

@@ -19,7 +19,7 @@ from app.loop import models, next_round, training_set
 from app.loop.batches import selectable
 from app.loop.next_round import Chosen, Selection, model_made_after
 from app.loop.variety import appearances_of
-from app.store import Project
+from app.store import ModelVersion, Project
 from worker.acquisition.diversity import mean_nearest
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.picks import check_picks
@@ -46,9 +46,12 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.reading() as session:
         project = session.get_one(Project, step.claim.project_id)
         settings = job_query_settings(step.claim.payload, project)
-        model = models.model_of_job(session, step.claim.job_id)
-        if model is None:
+        trained = models.model_of_job(session, step.claim.job_id)
+        if trained is None:
             raise LookupError(f"job {step.claim.job_id} has trained no model")
+        # A model that was held back neither scores nor selects: its parent does.
+        going_on = step.claim.payload.get("model", trained.id)
+        model = session.get_one(ModelVersion, going_on)
         strategy = find_strategy(settings.strategy)
         seed = derived_seed(settings.seed, "select", model.number)
         bytes_of_model = models.weights_of(session, model)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,13 +14,16 @@ from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
-from worker.registry import find_strategy
+from worker.registry import find_recipe, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
-from worker.segmentation.network import Network
-from worker.segmentation.training import Epoch, seed_everything, train
+from worker.segmentation.learning import Learned, Parent, learn
+from worker.segmentation.recipe import Lesson
 from worker.steps.context import Step, noted, samples
+
+# Without gradients a larger batch is always faster.
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,19 @@ def run(step: Step) -> tuple[str, ...]:
     with step.database.writing() as session:
         if made is not None:
             model_id = models.save_model(session, step.claim, made.model, made.weights).id
-        return claims.split(session, step.claim, _shards(session, step, model_id))
+        # The model that goes on: one that is held back neither scores nor selects.
+        current = models.current_model(session, step.claim.project_id)
+        going_on = model_id if current is None else current.id
+        shards = _shards(session, step, going_on)
+        return claims.split(session, step.claim, shards, model=going_on)
 
 
 def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
-    divided = training_set.labelled_slices(session, project)
-    last = models.current_model(session, project_id)
-    parent = None if settings.from_scratch else last
+    stops = find_recipe(settings.recipe).stops_by_validation
+    divided = training_set.labelled_slices(session, project, hold_out=stops)
+    parent = models.current_model(session, project_id)
     if parent and weights.completed(parent.architecture) != _architecture(project, settings):
         parent = None
 
@@ -105,53 +112,56 @@ def _train(step: Step, plan: _Plan) -> _Made:
     started = time.monotonic()
     seed = derived_seed(plan.settings.seed, "train", plan.number)
     description = _architecture(plan.project, plan.settings)
-    seed_everything(seed)
-    model = (
-        weights.restore(description, plan.parent_weights)
-        if plan.parent_weights
-        else weights.build(description)
-    )
-    trained = train(
-        model,
-        plan.training,
-        plan.validation,
-        plan.settings,
-        seed,
-        step.device,
+    parent = None
+    if plan.parent is not None and plan.parent_weights is not None:
+        folds = plan.parent.scores.get("folds", {})
+        parent = Parent(plan.parent.number, plan.parent_weights, folds)
+    lesson = Lesson(
+        training=plan.training,
+        validation=plan.validation,
+        settings=plan.settings,
+        seed=seed,
+        device=step.device,
         on_step=step.check,
-        on_epoch=lambda epoch: step.report(asdict(epoch)),
+        on_progress=step.report,
     )
+    learned = learn(description, lesson, parent, plan.settings.from_scratch)
     made = ModelVersion(
         project_id=plan.project.id,
-        parent_id=plan.parent.id if plan.parent else None,
+        parent_id=plan.parent.id if plan.parent and not plan.settings.from_scratch else None,
         job_id=step.claim.job_id,
-        architecture=description,
+        # What a network began from, pretrained weights for one, is its children's beginning too.
+        architecture=weights.described(description, learned.network)
+        if plan.parent is None or plan.settings.from_scratch
+        else {**plan.parent.architecture, **description},
         mask_ids=plan.divided.mask_ids,
-        scores=_scores(step, plan, model, trained.best, trained.epochs_run),
+        scores=_scores(step, plan, learned),
         seed=seed,
         seconds=time.monotonic() - started,
+        held_back=learned.held_back,
     )
-    return _Made(made, Blob.of(weights.dump(trained.state)))
+    return _Made(made, Blob.of(weights.dump(learned.network.state_dict())))
 
 
-def _scores(
-    step: Step, plan: _Plan, model: Network, best: Epoch, epochs_run: int
-) -> dict[str, Any]:
-    """Both forms of Dice on validation and test, and how training went."""
+def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
+    """How training went, and what the model comes to on what it has not learned from."""
     scores: dict[str, Any] = {
-        "labelled": len(plan.training)
-        + (len(plan.validation) if plan.divided.validation_kind == "held-out" else 0),
+        # Validation is labelled by people too.
+        "labelled": len(plan.training) + len(plan.validation),
         "validation_kind": plan.divided.validation_kind,
-        "best_epoch": best.epoch,
-        "epochs": epochs_run,
-        "train_loss": best.train_loss,
+        **learned.notes,
+        "folds": learned.folds,
         "foreground_pixels": sum(_foreground(sample) for sample in plan.training),
         "blank": sum(_foreground(sample) == 0 for sample in plan.training),
     }
+    if learned.judged is not None:
+        scores["judged"] = learned.judged
+    if learned.cross_validation is not None:
+        scores["cross_validation"] = learned.cross_validation
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()
-            scores[name] = evaluate(model, subset, plan.settings.batch_size, step.device)
+            scores[name] = evaluate(learned.network, subset, _BATCH, step.device)
     return scores
 
 

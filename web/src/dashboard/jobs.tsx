@@ -79,26 +79,47 @@ export function JobsPanel(props: {
   );
 }
 
+/** How far a training is: networks one after the other, each in epochs or in steps. */
+type TrainingProgress = {
+  member?: number;
+  members?: number;
+  epoch?: number;
+  epochs?: number;
+  step?: number;
+  steps?: number;
+};
+
+function shareOf(progress: TrainingProgress): number | null {
+  const { member = 1, members = 1, epoch, epochs, step = epoch, steps = epochs } = progress;
+  return step === undefined || !steps ? null : (member - 1 + step / steps) / members;
+}
+
+function trainingWords(progress: TrainingProgress): string {
+  const { member, members, epoch, epochs, step, steps } = progress;
+  return [
+    member !== undefined && members !== undefined && text.member(member, members),
+    epoch !== undefined && epochs !== undefined && text.epoch(epoch, epochs),
+    step !== undefined && steps !== undefined && text.step(step, steps),
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
 function JobView(props: { job: Job; onCancel: (() => void) | null }) {
   const { job } = props;
-  const {
-    epoch,
-    epochs,
-    slices_scored: scored,
-    exploring,
-  } = job.progress as {
-    epoch?: number;
-    epochs?: number;
+  const progress = job.progress as TrainingProgress & {
     slices_scored?: number;
     exploring?: string | null;
   };
+  const { slices_scored: scored, exploring } = progress;
+  const share = job.step === "train" ? shareOf(progress) : null;
   const active = ["queued", "running", "waiting"].includes(job.state);
   return (
     <article data-job={job.id} data-state={job.state}>
       <p>
         {text.jobState(job.id, job.state, job.step)}{" "}
         <span class="small">
-          {epoch !== undefined && epochs !== undefined && text.epoch(epoch, epochs)}
+          {trainingWords(progress)}
           {scored !== undefined && ` · ${text.scored(scored)}`}
         </span>{" "}
         {active && props.onCancel && (
@@ -110,9 +131,7 @@ function JobView(props: { job: Job; onCancel: (() => void) | null }) {
       {active && (
         <progress
           aria-label={text.jobState(job.id, job.state, job.step)}
-          {...(epoch !== undefined && epochs !== undefined && job.step === "train"
-            ? { max: epochs, value: epoch }
-            : {})}
+          {...(share === null ? {} : { max: 1, value: share })}
         />
       )}
       {exploring && <p class="small">{t.instruments.exploring(exploring)}</p>}

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from worker.segmentation.network import Features, Network
+from worker.segmentation.network import Features
+from worker.segmentation.networks._levels import Levels
 
 
 def _double_conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -18,12 +19,8 @@ def _double_conv(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-class UNet(Network):
-    """UNet with ``width`` × (1, 2, 4, 8, 16) channels (Ronneberger et al. 2015).
-
-    Dropout stands behind the bottleneck and in the two deepest decoder levels, so that all
-    before it, ``prefix``, is the same in every stochastic pass and need be run only once.
-    """
+class UNet(Levels):
+    """UNet with ``width`` × (1, 2, 4, 8, 16) channels (Ronneberger et al. 2015)."""
 
     # Four poolings by two.
     multiple_of = 16
@@ -48,7 +45,6 @@ class UNet(Network):
             nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in reversed(levels[:4])
         )
         self.decoder = nn.ModuleList(_double_conv(2 * c, c) for c in reversed(levels[:4]))
-        self.dropout = nn.Dropout2d(dropout)
         self.head = nn.Conv2d(width, self.logits, 1)
 
     def prefix(self, image: Tensor) -> Features:
@@ -60,15 +56,14 @@ class UNet(Network):
             image = self.pool(image)
         return (*skips, self.bottleneck(image))
 
-    def suffix(self, features: Features) -> Tensor:
-        """From the features to logits: where dropout is, if it is active."""
-        *skips, deep = features
-        deep = self.dropout(deep)
-        for depth, (up, level) in enumerate(zip(self.up, self.decoder, strict=True)):
-            deep = level(torch.cat([skips.pop(), up(deep)], dim=1))
-            if depth < 2:
-                deep = self.dropout(deep)
-        logits: Tensor = self.head(deep)
+    def rise(self, level: int, deep: Tensor, skip: Tensor) -> Tensor:
+        """Up by two, beside the skip, convolved twice."""
+        raised: Tensor = self.decoder[level](torch.cat([skip, self.up[level](deep)], dim=1))
+        return raised
+
+    def last(self, shallow: Tensor) -> Tensor:
+        """A convolution 1 × 1."""
+        logits: Tensor = self.head(shallow)
         return logits
 
 

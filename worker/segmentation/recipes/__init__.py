@@ -1,0 +1,1 @@
+"""One file a recipe, named as it is asked for; each holds a ``RECIPE``."""
