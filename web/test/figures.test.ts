@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { Model } from "../src/api/client";
 import {
+  besideParent,
   caveats,
   currentOf,
   difference,
@@ -47,11 +48,16 @@ describe("the current model", () => {
 
   it("says what went otherwise than it should", () => {
     expect(notesOf(model(1))).toEqual([]);
-    const troubled = model(5, { held_back: "kept model 4", scores: { collapses: [{}, {}] } });
+    const judged = { parent: 4, on: "validation", ours: 0.61, theirs: 0.69, slices: 32, cases: 6 };
+    const scores = { recipe: "robust", collapses: [{}, {}], judged };
+    const troubled = model(5, { held_back: "worse than model 4", scores });
     expect(notesOf(troubled)).toEqual([
-      "Its training collapsed 2 times and was begun again.",
-      "Kept model 4",
+      "Its training collapsed 2 times: it saw one class everywhere. It was begun again, more gently.",
+      "Kept model 4: model 5 was worse by 0.08 on 32 slices.",
     ]);
+    expect(besideParent(troubled)[0]).toContain("model 4, on 32 slices");
+    const paper = model(1, { scores: { recipe: "paper", collapses: [{}] } });
+    expect(notesOf(paper)).toEqual(["Its training collapsed once: it saw one class everywhere."]);
   });
 });
 

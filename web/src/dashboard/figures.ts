@@ -63,15 +63,35 @@ export function currentOf(models: Model[]): Model | undefined {
     );
 }
 
+/** A model beside its parent, on slices that neither has learned from. */
+interface Judged {
+  parent: number;
+  ours: number;
+  theirs: number;
+  slices: number;
+}
+
 /** What went otherwise than it should while a model was trained, in words. */
 export function notesOf(model: Model): string[] {
-  const collapses = model.scores.collapses;
+  const { collapses, recipe, judged } = model.scores;
   const notes = [];
-  if (Array.isArray(collapses) && collapses.length > 0)
-    notes.push(text.collapsed(collapses.length));
-  const why = model.held_back;
-  if (why) notes.push(why[0].toUpperCase() + why.slice(1));
+  if (Array.isArray(collapses) && collapses.length > 0) {
+    // The paper's recipe takes what comes.
+    const again = recipe === "paper" ? [] : [text.again];
+    notes.push([text.collapsed(collapses.length), ...again].join(" "));
+  }
+  if (model.held_back && judged) {
+    const { parent, ours, theirs, slices } = judged as Judged;
+    notes.push(text.keptOlder(parent, model.number, figure(theirs - ours, 2), slices));
+  } else if (model.held_back) notes.push(model.held_back);
   return notes;
+}
+
+/** How a model did beside its parent, where it was judged so. */
+export function besideParent(model: Model): string[] {
+  if (!model.scores.judged) return [];
+  const { parent, ours, theirs, slices } = model.scores.judged as Judged;
+  return [text.judged(parent, slices, figure(ours), figure(theirs))];
 }
 
 /** A figure that is shown: its name and its digits. */

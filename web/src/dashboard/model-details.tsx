@@ -4,6 +4,7 @@ import type { Model } from "../api/client";
 import { t } from "../texts";
 import { Dialog } from "../ui";
 import {
+  besideParent,
   caveats,
   difference,
   type Figures,
@@ -44,9 +45,11 @@ export function ModelDetails(props: { model: Model; classes: string[]; onClose: 
   const shown = shownOf([whole, ...byClass]);
   return (
     <Dialog title={text.of(model.number)} onClose={props.onClose}>
-      {[...notesOf(model), ...(found ? caveats(found) : [text.none])].map((line) => (
-        <p key={line}>{line}</p>
-      ))}
+      {[...notesOf(model), ...besideParent(model), ...(found ? caveats(found) : [text.none])].map(
+        (line) => (
+          <p key={line}>{line}</p>
+        ),
+      )}
       {found && (
         <div class="scroll">
           <table>
