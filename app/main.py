@@ -29,6 +29,7 @@ from app.api import (
 from app.api.gate import WriterGate
 from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.map_drawer import MapDrawer
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
@@ -56,6 +57,7 @@ def create_app(
         dispatcher = CeleryDispatcher(url) if url else NoDispatcher()
 
     runner = TransferRunner(database, settings, dispatcher.wake)
+    maps = MapDrawer(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +72,7 @@ def create_app(
         yield
         stop.set()
         runner.stop()
+        maps.stop()
         sweeper.join()
 
     app = FastAPI(
@@ -85,6 +88,7 @@ def create_app(
     app.state.database = database
     app.state.dispatcher = dispatcher
     app.state.transfers = runner
+    app.state.maps = maps
     app.state.metrics = Metrics()
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -63,9 +63,20 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", description="torch device: auto, cpu, cuda, cuda:1 …")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of inference; auto measures at start."
+        "auto",
+        description="Of inference; auto: what `sfumato tune` kept for this kind of machine, else "
+        "bfloat16 on CUDA devices that have it and float32 elsewhere.",
     )
-    threads: int = Field(0, ge=0, description="Of torch in each worker; 0 leaves it to torch.")
+    training_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="As `precision`, of training, for recipes that use it."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Of torch in each worker; 0: what `sfumato tune` kept for this kind of "
+        "machine, else 2. Never what the machine happens to offer: sums are cut by threads, and "
+        "so figures hang on their number.",
+    )
     encoder_weights: Path | None = Field(
         None,
         description="Folder with pretrained encoders, such as efficientnet-b0.safetensors or "
@@ -91,3 +102,22 @@ class Settings(BaseSettings):
     def server_file(self) -> Path:
         """Where a running embedded service says how it is reached."""
         return self.data / "server.json"
+
+
+class NumericLimits(BaseSettings):
+    """What torch's libraries are told by the environment, in names of their own."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=True)
+
+    aten_cpu_capability: str | None = Field(None, validation_alias="ATEN_CPU_CAPABILITY")
+    onednn_max_cpu_isa: str | None = Field(
+        None, validation_alias=AliasChoices("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+    )
+
+    def given(self) -> dict[str, str]:
+        """Those that are set, by name."""
+        found = {
+            "ATEN_CPU_CAPABILITY": self.aten_cpu_capability,
+            "ONEDNN_MAX_CPU_ISA": self.onednn_max_cpu_isa,
+        }
+        return {name: value for name, value in found.items() if value}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import SfumatoError
@@ -16,6 +15,7 @@ from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLos
 from app.settings import Settings
 from app.store import Database, utc_now
 from worker.steps import score, select, train
+from worker.steps.compute import choose_compute
 from worker.steps.context import Step
 
 _STEPS: dict[str, Callable[[Step], tuple[str, ...]]] = {
@@ -47,8 +47,6 @@ class Runner:
         self._queues = queues
         self._name = name
         self._stopping = threading.Event()
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
 
     def work(self) -> int:
         """Run jobs until none is queued; returns how many."""
@@ -71,7 +69,13 @@ class Runner:
         log.info("step started")
         try:
             with _heartbeat(self._database, claim, self._settings.heartbeat_seconds) as check:
-                step = Step(self._database, self._settings, claim, self._also_stopping(check))
+                step = Step(
+                    self._database,
+                    self._settings,
+                    claim,
+                    self._also_stopping(check),
+                    choose_compute(self._database, self._settings),
+                )
                 queues = _STEPS[claim.step](step)
         except WorkerStopping:
             log.info("step given back")

@@ -17,6 +17,7 @@ from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepar
 from app.dispatch import Dispatcher
 from app.loop.accounts import authenticate, check_csrf, find_sign_in, require_role
 from app.loop.projects import find_project
+from app.map_drawer import MapDrawer
 from app.settings import Settings
 from app.store import Account, Database, Project, Role, utc_now
 from app.transfers.runner import TransferRunner
@@ -46,9 +47,16 @@ def get_runner(request: Request) -> TransferRunner:
     return runner
 
 
+def get_maps(request: Request) -> MapDrawer:
+    """What draws maps of pools on this server."""
+    drawer: MapDrawer = request.app.state.maps
+    return drawer
+
+
 CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 Runner = Annotated[TransferRunner, Depends(get_runner)]
+Maps = Annotated[MapDrawer, Depends(get_maps)]
 Workers = Annotated[Dispatcher, Depends(get_dispatcher)]
 
 

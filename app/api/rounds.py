@@ -6,6 +6,7 @@ from app.api.dependencies import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
+    Maps,
     NamedProject,
     Reading,
     SignedIn,
@@ -14,6 +15,7 @@ from app.api.images import Id
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.rounds import MapOut, RoundItemOut, RoundOut
 from app.loop import round_history
+from app.loop.pool_maps import MapState
 
 router = APIRouter(tags=["rounds"])
 
@@ -43,9 +45,13 @@ def list_items(
 
 
 @router.get("/rounds/{round_id}/map")
-def show_map(round_id: Id, session: Reading, viewer: SignedIn) -> MapOut:
+def show_map(round_id: Id, session: Reading, viewer: SignedIn, drawer: Maps) -> MapOut:
     """The pool in the plane (t-SNE of the model's features), by state and by what asked for it.
 
-    Empty for the first round, which has no model, and for strategies that score nothing.
+    Drawn when it is asked for first, in seconds, and kept: until then it has no points and is
+    `drawing`. Empty for the first round, which has no model, and for strategies that score nothing.
     """
-    return MapOut.model_validate(round_history.round_map(session, round_id))
+    found = round_history.round_map(session, round_id)
+    if found.state is MapState.DRAWING:
+        drawer.ask(round_id)
+    return MapOut.model_validate(found)

@@ -43,6 +43,19 @@ def simulate(
     )
 
 
+def times(
+    project: Annotated[str, typer.Option()],
+    data: DataOption = None,
+) -> None:
+    """What the seconds of each retraining went to: training, scoring, selecting."""
+    from app.cli.tables import print_times
+    from app.loop.projects import find_project
+    from app.loop.round_times import round_times
+
+    with database_of(settings_of(data)).reading() as session:
+        print_times(round_times(session, find_project(session, project)))
+
+
 def demo(
     folder: Annotated[Path, typer.Option(help="Emptied first if it is a former demo's.")] = Path(
         "sfumato-demo"
@@ -104,5 +117,6 @@ def benchmark(
 def add_to(cli: typer.Typer) -> None:
     """Put these commands into the command line."""
     cli.command()(simulate)
+    cli.command()(times)
     cli.command()(demo)
     cli.command()(benchmark)

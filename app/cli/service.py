@@ -92,6 +92,20 @@ def worker(
     run_worker(settings, chosen)
 
 
+def tune(
+    width: Annotated[int, typer.Option(min=1, help="Of the network that is timed.")] = 32,
+    size: Annotated[int, typer.Option(min=16, help="Pixels along a picture's side.")] = 128,
+    data: DataOption = None,
+) -> None:
+    """Measure once how this kind of machine computes fastest; its workers keep to it."""
+    from rich.console import Console
+
+    from worker.tuning import tune as measure
+
+    settings = settings_of(data)
+    measure(database_of(settings), settings, width, size, Console())
+
+
 def migrate(data: DataOption = None) -> None:
     """Bring the database to the present schema."""
     settings = settings_of(data)
@@ -112,4 +126,5 @@ def add_to(cli: typer.Typer) -> None:
     cli.command()(openapi)
     cli.command()(check)
     cli.command()(worker)
+    cli.command()(tune)
     cli.command()(migrate)

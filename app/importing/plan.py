@@ -18,6 +18,7 @@ from app.formats.opening import Listing
 from app.formats.source import Handling
 from app.importing.naming import Names, Pseudonyms, safe_names
 from app.importing.options import ImportOptions
+from app.loop.capabilities import check_names
 from app.store import Case, Database, Project
 
 # With masks there is something to validate and to test on; without, all of it is pool.
@@ -64,6 +65,10 @@ def make_plan(
         settings = ProjectSettings.model_validate(
             {"classes": found.classes, "channels": found.channels}
         )
+    else:
+        # Now, and not once for every case: no project can be made with these.
+        with database.reading() as session:
+            check_names(session, settings)
     classes, renamed = class_order(
         settings.classes, listing.classes if options.masks and not options.merge else None
     )

@@ -19,8 +19,8 @@ from app.loop.claims import Claim
 from app.loop.rounds import close_round, open_round, start_round
 from app.loop.slices import still_there
 from app.store import (
+    Job,
     Label,
-    MapPoint,
     Mask,
     ModelVersion,
     Project,
@@ -33,19 +33,13 @@ from app.store import (
 )
 
 
-def pool_to_score(session: Session, project_id: int, first: int, last: int) -> list[int]:
-    """The ids of the unanswered pool between two ids, both included."""
-    pool = unlabelled_pool(session.get_one(Project, project_id))
-    return list(session.scalars(pool.where(Slice.id.between(first, last))))
-
-
 def shards(
     session: Session, project_id: int, model_id: int, size: int, common: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The unanswered pool cut into ranges of ids, ``size`` slices each; payloads of their jobs."""
+    """The unanswered pool in shares of ``size`` slices each: payloads of their jobs."""
     ids = list(session.scalars(unlabelled_pool(session.get_one(Project, project_id))))
     cuts = [ids[i : i + size] for i in range(0, len(ids), size)]
-    return [{"model": model_id, "first": cut[0], "last": cut[-1], **common} for cut in cuts]
+    return [{"model": model_id, "slices": cut, **common} for cut in cuts]
 
 
 def save_scores(
@@ -159,24 +153,30 @@ class Chosen:
 class Selection:
     """What a job has chosen, and what is known of it.
 
-    ``places``: where slices lie on the map of the pool, by id; ``nearest``: mean distance of the
-    batch to its nearest labelled neighbours; ``exploring``: why the batch was drawn for variety.
+    ``features``: rows of the labelled slices', for the map of the pool; ``nearest``: mean distance
+    of the batch to its nearest labelled neighbours; ``exploring``: why the batch was drawn for
+    variety.
     """
 
     seed: int
     chosen: Sequence[Chosen]
-    places: Mapping[int, tuple[float, float]]
+    features: Sequence[dict[str, Any]] = ()
     nearest: float | None = None
     exploring: str | None = None
 
 
 def open_next_round(
-    session: Session, held: Claim, model_id: int, selection: Selection
+    session: Session,
+    held: Claim,
+    model_id: int,
+    selection: Selection,
+    notes: Mapping[str, Any] | None = None,
 ) -> Round | None:
     """Close the round and open the next with its suggestions, and end the job. One transaction.
 
     Returns None when nothing was left to choose: the loop has come to its end. Slices that
-    were answered or deleted since they were chosen are left out. Raises ``ClaimLost``.
+    were answered or deleted since they were chosen are left out. ``notes`` go with the job, for
+    the record. Raises ``ClaimLost``.
     """
     job = claims.hold(session, held)
     project = session.get_one(Project, job.project_id)
@@ -190,19 +190,35 @@ def open_next_round(
         round_.nearest, round_.exploring = selection.nearest, selection.exploring
         _add_chosen(session, round_, model_id, chosen)
         ask_again(session, round_)
-        there = still_there(session, selection.places.keys())
-        session.add_all(
-            MapPoint(round_id=round_.id, slice_id=slice_id, x=x, y=y)
-            for slice_id, (x, y) in selection.places.items()
-            if slice_id in there
-        )
+        _add_features(session, model_id, selection.features)
     elif not anything_to_ask(session, project) or selectable(session, project):
         close_round(session, last)
     _forget_features(session, project.id, model_id)
     claims.finish(
-        session, held, round=round_.number if round_ else None, exploring=selection.exploring
+        session,
+        held,
+        **(notes or {}),
+        machines=_machines(session, held.job_id),
+        round=round_.number if round_ else None,
+        exploring=selection.exploring,
     )
     return round_
+
+
+def _add_features(session: Session, model_id: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep features of labelled slices; those answered since the scoring began have theirs."""
+    of_model = select(SliceFeatures.slice_id).where(SliceFeatures.model_id == model_id)
+    known = set(session.scalars(of_model))
+    there = still_there(session, {row["slice_id"] for row in rows}) - known
+    fresh = [{**row, "foreground_pixels": None} for row in rows if row["slice_id"] in there]
+    if fresh:
+        session.execute(insert(SliceFeatures), fresh)
+
+
+def _machines(session: Session, job_id: int) -> list[str]:
+    """What scored the pool: more than one word where workers compute in different ways."""
+    shards = session.scalars(select(Job.progress).where(Job.parent_id == job_id))
+    return sorted({shard["machine"] for shard in shards if "machine" in shard})
 
 
 def _forget_features(session: Session, project_id: int, but: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core.model_scores import measured_on, without_cases
 from app.loop.batches import batch_state
 from app.loop.paging import Page, page_of, paginate
+from app.loop.pool_maps import MapState, map_state
 from app.loop.rounds import find_round
 from app.store import (
     Case,
@@ -22,6 +23,7 @@ from app.store import (
     Round,
     RoundState,
     Slice,
+    utc_now,
 )
 
 
@@ -192,9 +194,11 @@ class PoolPoint:
 
 @dataclass(frozen=True)
 class PoolMap:
-    """The pool as a round's model sees it, in the plane."""
+    """The pool as a round's model sees it, in the plane; ``error``: why it could not be drawn."""
 
     round: int
+    state: MapState
+    error: str | None
     points: list[PoolPoint]
 
 
@@ -224,7 +228,7 @@ def round_map(session: Session, round_id: int) -> PoolMap:
     points = []
     for point, case_name, index, mask_id in rows:
         stream, number = asked.get(point.slice_id, (None, None))
-        state: Literal["pool", "batch", "labelled"] = "labelled" if mask_id else "pool"
+        of_slice: Literal["pool", "batch", "labelled"] = "labelled" if mask_id else "pool"
         points.append(
             PoolPoint(
                 slice=point.slice_id,
@@ -232,9 +236,10 @@ def round_map(session: Session, round_id: int) -> PoolMap:
                 index=index,
                 x=point.x,
                 y=point.y,
-                state="batch" if number == round_.number else state,
+                state="batch" if number == round_.number else of_slice,
                 stream=stream,
                 round=number,
             )
         )
-    return PoolMap(round_.number, points)
+    state = map_state(session, round_, utc_now())
+    return PoolMap(round_.number, state, round_.map_error, points)

@@ -10,6 +10,7 @@ from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
 from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState
 from app.store.session import Database
 from app.store.transfers import Transfer, TransferKind
+from app.store.tunings import Tuning
 
 __all__ = [
     "ACTIVE_STATES",
@@ -49,6 +50,7 @@ __all__ = [
     "Transfer",
     "TransferKind",
     "Truth",
+    "Tuning",
     "Worker",
     "utc_now",
 ]

@@ -58,14 +58,15 @@ class Score(Base):
 class SliceFeatures(Base):
     """What a model sees in a slice: predicted foreground pixels, and its bottleneck features.
 
-    ``features``: little-endian float16 (F,). Kept of a project's newest model alone.
+    ``features``: little-endian float16 (F,). Kept of a project's newest model alone: of the pool
+    that it scored, and of the slices that were labelled then, whose ``foreground_pixels`` are None.
     """
 
     __tablename__ = "slice_features"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
     slice_id: Mapped[int] = mapped_column(ForeignKey("slices.id"), primary_key=True, index=True)
-    foreground_pixels: Mapped[int]
+    foreground_pixels: Mapped[int | None]
     features: Mapped[bytes] = mapped_column(LargeBinary)
 
 

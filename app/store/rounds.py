@@ -52,6 +52,9 @@ class Round(Base):
     nearest: Mapped[float | None]
     # Why the batch is drawn for variety instead of by the strategy; None where it is not.
     exploring: Mapped[str | None] = mapped_column(Text)
+    # A server draws the map of the pool when somebody looks: since when, and why it could not.
+    map_begun_at: Mapped[datetime | None]
+    map_error: Mapped[str | None] = mapped_column(Text)
     state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     closed_at: Mapped[datetime | None]

@@ -6,9 +6,11 @@ from tests.conftest import problem_of
 from tests.plugins import EXAMPLE, installed
 
 
-def report(api, name, **capabilities):
+def report(api, name, limits=None, **capabilities):
+    """A worker that knows these, and the recipe that a project has if it names none."""
+    capabilities = {"recipe": {"robust": None}, **capabilities}
     with api.database.writing() as session:
-        report_worker(session, name, ["train"], capabilities, utc_now())
+        report_worker(session, name, ["train"], capabilities, utc_now(), limits or {})
 
 
 def ask_for(admin, name="p", **settings):
@@ -71,3 +73,29 @@ def test_a_name_that_only_workers_know_is_accepted_and_other_settings_can_still_
     # Its package is gone, and the project can still be looked at and changed otherwise.
     assert admin.patch("/projects/p", json={"query": {"size": 7}}).status_code == 200
     assert admin.patch("/projects/p", json={"query": {"strategy": "mine-too"}}).status_code == 422
+
+
+def test_settings_that_a_network_does_not_take_are_refused_wherever_they_come_from(api):
+    admin = api.as_("root", Role.ADMIN)
+    known = {"strategy": {"entropy-selective": None}, "network": {"unet": None, "mine": None}}
+    report(api, "w1", {"mine": {"width": range(8, 65, 8), "channels": range(1, 3)}}, **known)
+    eighths = {"network": "mine", "width": 16}
+    for settings, words in (
+        ({"training": {**eighths, "width": 12}}, "takes 8, 16, 24 … 64 for training.width, not 12"),
+        ({"training": eighths, "channels": ["t1", "t2", "flair"]}, "1 or 2 for the number of ch"),
+    ):
+        refused = ask_for(admin, **settings)
+        assert refused.status_code == 422
+        assert words in problem_of(refused)["detail"]
+    assert ask_for(admin, training=eighths).status_code == 201
+    change = admin.patch("/projects/p", json={"training": {"width": 20}})
+    assert change.status_code == 422
+    assert "not 20" in problem_of(change)["detail"]
+    # Whatever else is changed, the network is as it was; another network has no such limits.
+    assert admin.patch("/projects/p", json={"training": {"epochs": 7}}).status_code == 200
+    other = {"network": "unet", "width": 20}
+    assert admin.patch("/projects/p", json={"training": other}).status_code == 200
+    # One worker whose network takes them is enough.
+    report(api, "w2", **known)
+    again = {"network": "mine", "width": 20}
+    assert admin.patch("/projects/p", json={"training": again}).status_code == 200

@@ -7,14 +7,19 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from app.core.errors import CannotLoad, UnknownName
+from app.core.errors import InvalidInput, UnknownName
 from tests.benchmark.tiny import TINY, asked
 from tests.plugins import EXAMPLE, installed, write_package
 from worker.benchmark.command import benchmark
 from worker.benchmark.record import FULL
 
 # The package's network begins with a prediction; so small a rate does not unlearn it.
-GENTLE = (*TINY, "training.network=tiny", "training.learning_rate=0.0001")
+GENTLE = (
+    *TINY,
+    "training.network=tiny",
+    "training.learning_rate=0.0001",
+    "training.members=1",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -86,12 +91,22 @@ def test_names_are_refused_before_anything_is_run(phantom, tmp_path):
             run(phantom, out, strategies, **changes)
     write_package(
         tmp_path,
-        {"broken": "import a_library_that_is_missing\n"},
-        "[sfumato.networks]\nbroken = broken:NETWORK\n",
+        {
+            "broken": "import a_library_that_is_missing\n",
+            "picky": "from sfumato_example.tiny import Tiny\n"
+            "class Picky(Tiny):\n"
+            "    accepts = {'width': range(8, 129, 8)}\n"
+            "class Halved(Tiny):\n"
+            "    def suffix(self, features): return super().suffix(features)[:, :, ::2]\n",
+        },
+        "[sfumato.networks]\nbroken = broken:NETWORK\npicky = picky:Picky\nhalved = picky:Halved\n",
     )
-    with (
-        installed(tmp_path),
-        pytest.raises(CannotLoad, match="a_library_that_is_missing"),
-    ):
-        run(phantom, out, "random", (*TINY, "training.network=broken"))
+    with installed(tmp_path):
+        for network, message in (
+            ("broken", "a_library_that_is_missing"),
+            ("picky", "takes 8, 16, 24 … 128 for training.width, not 2"),
+            ("halved", "it gives logits of"),
+        ):
+            with pytest.raises(InvalidInput, match=message):
+                run(phantom, out, "random", (*TINY, f"training.network={network}"))
     assert not out.exists()

@@ -135,7 +135,9 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=150_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)
     expect(page.get_by_text("Round 2, chosen by entropy-selective")).to_be_visible()
-    expect(page.locator(".map[data-points]")).to_be_visible()
+    # The map is drawn for whoever looks at it, and not before.
+    page.get_by_role("heading", name="Map of the pool").scroll_into_view_if_needed()
+    expect(page.locator(".map[data-points]")).to_be_visible(timeout=30_000)
     page.locator(".gallery").scroll_into_view_if_needed()
     expect(page.locator(".gallery canvas").first).to_be_visible()
     # A second model, then back to the first.

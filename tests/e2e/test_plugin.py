@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from app.core.errors import InvalidInput
 from app.importing import ImportOptions
 from app.loop import capabilities
 from app.loop.projects import find_project
@@ -117,3 +118,37 @@ def test_a_package_that_cannot_be_loaded_is_shown_and_refused_with_its_reason(ap
     with api.database.writing() as session:
         capabilities.forget_worker(session, "worker-1")
     assert "broken" not in {e["name"] for e in admin.get("/catalogue").json()["strategies"]}
+
+
+def test_a_network_that_cannot_do_its_part_is_refused_for_a_project_and_an_import(
+    api, pairs, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("package")
+    code = (
+        "from torch import nn\n"
+        "from sfumato import Network\n"
+        "class Eighths(Network):\n"
+        "    accepts = {'width': range(8, 129, 8)}\n"
+        "    def __init__(self, classes, **options):\n"
+        "        super().__init__(classes, **options)\n"
+        "        self.layer = nn.Conv2d(self.planes, self.logits, 3, padding=1)\n"
+        "    def prefix(self, image): return (image,)\n"
+        "    def suffix(self, features): return self.layer(features[-1])\n"
+        "class Halved(Eighths):\n"
+        "    def suffix(self, features): return super().suffix(features)[:, :, ::2]\n"
+    )
+    points = "[sfumato.networks]\neighths = eighths:Eighths\nhalved = eighths:Halved\n"
+    write_package(folder, {"eighths": code}, points)
+    options = {"masks": "oracle", "validation": 0.0, "test": 0.0}
+    with installed(EXAMPLE), installed(folder):
+        report_capabilities(api.database, "worker-1", ("train",))
+        for network, words in (("halved", "it gives logits of"), ("eighths", "8, 16, 24 … 128")):
+            training = {"network": network, "width": 12}
+            admin = api.as_("root", Role.ADMIN)
+            refused = admin.post("/projects", json={"name": "p", "training": training})
+            assert refused.status_code == 422
+            assert words in refused.json()["detail"]
+            assignments = [f"training.network={network}", "training.width=12"]
+            asked = ImportOptions(**options, assignments=assignments)
+            with pytest.raises(InvalidInput, match=words):
+                import_data_set(api.database, "npy-pairs", pairs, "p", asked)

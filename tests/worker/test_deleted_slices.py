@@ -87,7 +87,7 @@ def test_a_training_of_which_all_goes_is_cancelled(database, monkeypatch):
         (score_step, "score"),
         (score_step, "samples"),
         (select_step, "predict"),
-        (select_step, "_places"),
+        (select_step, "_nearest"),
     ],
 )
 def test_scoring_and_selecting_go_on_without_what_went(database, monkeypatch, step, name):

@@ -85,7 +85,7 @@ def test_planes_keep_their_order_and_padding_is_the_network_s():
 
 def test_a_model_of_before_there_were_channels_is_built_as_it_was():
     old = {"name": "unet", "classes": 3, "width": 2, "dropout": 0.5}
-    new = weights.architecture(3, 1, QUICK)
+    new = weights.architecture(3, 1, QUICK.model_copy(update={"members": 1}))
     assert weights.completed(old) == weights.completed(new)
     model = weights.restore(old, weights.dump(UNet(3, width=2).state_dict()))
     assert (model.planes, model.logits) == (1, 3)

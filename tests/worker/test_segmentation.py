@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from app.core.project_settings import TrainingSettings
+from app.core.seeds import derived_seed
 from worker.acquisition import query, regions, uncertainty
 from worker.registry import find_recipe
 from worker.segmentation import weights
@@ -164,7 +165,6 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
     assert all(found.total > 0.01 for one in streamed for found in one.measures)
     encoder = pooled_features(model, pool, 2, CPU, FLOAT32)
     assert np.allclose(np.stack([one.features for one in streamed]), encoder, rtol=1e-4, atol=1e-6)
-    torch.manual_seed(5)
     for group, start in zip(batches(pool, 3, 16), (0, 3, 6), strict=True):
         image = frame(group, 16).image
         with torch.inference_mode():
@@ -172,6 +172,7 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
             plain = probabilities(model.suffix(features))
             passes = plain[None]
             if measure == "bald":
+                torch.manual_seed(derived_seed(5, group[0].case, group[0].index))
                 with active_dropout(model):
                     passes = torch.stack([probabilities(model.suffix(features)) for _ in range(4)])
         crop = (..., slice(30), slice(30))
@@ -202,6 +203,25 @@ def test_streamed_sums_equal_those_of_whole_maps(classes, measure):
                 assert found.by_class == pytest.approx(by_class, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("measure", ["entropy", "bald"])
+def test_a_pool_that_is_cut_between_batches_scores_as_the_whole(measure):
+    model = opinionated(2)
+    # Sizes change in the middle of batches.
+    pool = [*samples(9), *samples(6, size=48, seed=1), *samples(8, seed=2)]
+    settings = ScoringSettings(mc_passes=3, batch_size=4, seed=5)
+
+    def scored(part):
+        return list(score(model, part, measure, settings, CPU, FLOAT32))
+
+    whole = scored(pool)
+    for cut in (4, 8, 12):
+        parts = [scored(pool[start : start + cut]) for start in range(0, len(pool), cut)]
+        found = [one for part in parts for one in part]
+        assert [one.measures for one in found] == [one.measures for one in whole]
+        for one, other in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(one.features, other.features)
+
+
 def test_scoring_holds_one_batch_at_a_time():
     taken = []
 
@@ -215,6 +235,10 @@ def test_scoring_holds_one_batch_at_a_time():
     assert len(taken) <= 3
 
 
-def test_precision_is_measured_once_or_taken_by_name():
+def test_precision_is_taken_by_name_or_fixed_by_device_never_by_a_stopwatch(monkeypatch):
     assert str(choose_precision("bfloat16", CPU)) == "bfloat16"
-    assert choose_precision("auto", CPU) is choose_precision("auto", CPU)
+    assert str(choose_precision("auto", CPU)) == "float32"
+    cuda = torch.device("cuda")
+    for capability, expected in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
+        assert str(choose_precision("auto", cuda)) == expected

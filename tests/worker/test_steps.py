@@ -1,5 +1,7 @@
 """A retraining from its row to the next round, on both databases, without a broker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import select
@@ -8,11 +10,12 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.pixels import decode
 from app.core.splits import Split, held_out_cases
 from app.core.streams import Stream
-from app.loop import claims, jobs, next_round, training_set
+from app.loop import claims, jobs, models, next_round, training_set
 from app.loop.accounts import named_account
 from app.loop.progress import progress
 from app.loop.round_history import list_rounds
 from app.store import (
+    Account,
     Case,
     Database,
     Job,
@@ -51,14 +54,15 @@ def test_a_labelled_batch_becomes_a_model_scores_suggestions_and_a_round(databas
             # From column, row and slice: 0.5, 0.7 and 3 mm apart.
             case.affine = np.diag([0.5, 0.7, 3.0, 1.0]).tolist()
     label_batch(database, project)
-    # Train, three shards of up to 4 of the 9 slices left, select.
-    assert runner(database, shard_slices=4).work() == 5
+    # Train, two shards of the 9 slices left, each of whole batches of 8, select.
+    assert runner(database, shard_slices=4).work() == 4
     assert job_of(database).state is JobState.SUCCEEDED
     with database.reading() as session:
         model = session.scalars(select(ModelVersion)).one()
-        assert (model.number, model.parent_id, len(model.mask_ids)) == (1, None, 2)
+        assert (model.number, model.parent_id, len(model.mask_ids)) == (1, None, 3)
         assert model.scores["labelled"] == 3
-        assert model.scores["validation_kind"] == "held-out"
+        assert model.scores["validation_kind"] == "none"
+        assert model.scores["recipe"] == "robust"
         test = model.scores["test"]
         assert (test["cases"], test["surface_cases"], test["lesions"]) == (1, 1, 1)
         # The farthest that two voxels of 3 slices of 32 × 32 are apart.
@@ -289,6 +293,53 @@ def test_test_cases_never_train_validate_or_enter_the_pool(database):
         assert set(divided.test) == test
         assert not test & set(divided.training + divided.validation)
         assert not test & set(next_round.selectable(session, project))
+
+
+def test_a_recipe_that_stops_by_validation_holds_cases_out(database, sees_targets):
+    project = make_project(database)
+    with database.writing() as session:
+        project = session.get_one(Project, project.id)
+        project.training = {**project.training, "recipe": "paper", "members": 1}
+    label_batch(database, project)
+    runner(database).work()
+    with database.reading() as session:
+        model = session.scalars(select(ModelVersion)).one()
+        assert model.scores["labelled"] == 3
+        assert len(model.mask_ids) < 3
+        assert model.scores["validation_kind"] == "held-out"
+        assert model.scores["best_epoch"] in (1, 2)
+
+
+def test_a_model_that_is_held_back_neither_scores_nor_is_gone_on_from(
+    database, sees_targets, monkeypatch
+):
+    project = make_project(database)
+    label_batch(database, project)
+    runner(database).work()
+    learned = train_step.learn
+
+    def worse(*arguments):
+        return replace(learned(*arguments), held_back="worse than model 1 by 0.20")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_step, "learn", worse)
+        label_batch(database, project)
+        runner(database).work()
+    with database.reading() as session:
+        first, second = session.scalars(select(ModelVersion).order_by(ModelVersion.number))
+        assert (first.held_back, second.held_back) == (None, "worse than model 1 by 0.20")
+        assert models.current_model(session, project.id).id == first.id
+        rounds = session.scalars(select(Round).order_by(Round.number)).all()
+        # Both rounds were chosen by the model that goes on.
+        assert [round_.model_id for round_ in rounds] == [None, first.id, first.id]
+    label_batch(database, project)
+    runner(database).work()
+    with database.writing() as session:
+        third = session.scalars(select(ModelVersion).where(ModelVersion.number == 3)).one()
+        assert third.parent_id == first.id
+        admin = session.scalars(select(Account)).first()
+        models.promote(session, second.id, admin)
+        assert models.current_model(session, project.id).id == second.id
 
 
 def test_the_validation_split_is_used_once_it_holds_enough(database):

@@ -280,6 +280,8 @@ const english = {
     galleryHint: "Outline: what the model suggests. Click to see it large.",
     map: "Map of the pool",
     mapHint: "Slices that look alike to the model lie close together (t-SNE).",
+    mapDrawing: "Drawing the map: a few seconds …",
+    mapFailed: (why: string) => `The map could not be drawn: ${why}. Look again in some minutes.`,
     noMap: "The map appears from the second round on, for strategies that score the pool.",
     mapStates: { pool: "not asked for", batch: "in this batch", labelled: "labelled" } as Record<
       string,

@@ -20,6 +20,7 @@ from worker.segmentation import weights
 from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
 from worker.segmentation.learning import Parent, learn
+from worker.segmentation.machine import machine
 from worker.segmentation.network import Network
 from worker.segmentation.precision import Precision
 from worker.segmentation.recipe import Lesson
@@ -173,6 +174,7 @@ def row_of(
         seconds_train=fit.seconds,
         seconds_score=seconds_score,
         **beyond_dice(fit.dice),
+        machine=str(machine(bench.device, bench.precision)),
     )
 
 

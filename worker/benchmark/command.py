@@ -22,7 +22,7 @@ from worker.benchmark.ground import read_ground
 from worker.benchmark.plan import Plan, left_to_do
 from worker.benchmark.progress import Shown
 from worker.benchmark.record import Record, collect, read_rounds, write_json
-from worker.benchmark.report import write_report
+from worker.benchmark.report import machines_differ, write_report
 from worker.benchmark.settings import BenchmarkSettings, surroundings
 from worker.benchmark.splits import divide
 
@@ -59,6 +59,9 @@ def benchmark(
         console.print(f"[red]{name} failed:[/red] {error.strip().splitlines()[-1]}", soft_wrap=True)
     if stopped:
         console.print("stopped; finished rounds are kept: the same command goes on from there")
+    words = machines_differ(read_rounds(record))
+    if words is not None:
+        console.print(f"[yellow]{words}[/yellow]", soft_wrap=True)
     if not read_rounds(record).empty:
         console.print(f"the report is in {redraw(out)}", soft_wrap=True)
     return not errors and not stopped

@@ -61,6 +61,8 @@ class RoundRow:
     false_lesions: float = math.nan
     ece: float = math.nan
     dice_by_class: str = ""
+    # What it was computed with, in short.
+    machine: str = ""
 
 
 def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,12 +176,12 @@ def read_rounds(record: Record) -> pd.DataFrame:
     if not record.rounds_file.exists():
         return pd.DataFrame(columns=list(known))
     # Of the classes of a single round pandas might make a number.
-    table = pd.read_csv(record.rounds_file, dtype={"dice_by_class": str})
+    table = pd.read_csv(record.rounds_file, dtype={"dice_by_class": str, "machine": str})
     missing = [name for name in known if name not in table.columns]
     if set(table.columns) - set(known) or any(known[name] is MISSING for name in missing):
         raise ValueError(f"{record.rounds_file} has the columns {list(table.columns)}")
     table = table.assign(**{name: known[name] for name in missing})[list(known)]
-    return table.fillna({"dice_by_class": ""})
+    return table.fillna({"dice_by_class": "", "machine": ""})
 
 
 def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:

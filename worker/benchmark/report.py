@@ -136,6 +136,9 @@ def _parts(record: Record) -> Iterator[Part]:
     )
     yield from _explored(record)
     yield from _map(record)
+    words = machines_differ(rounds)
+    if words is not None:
+        yield Part("Computed on different machines", words)
     settings = _settings(record)
     settings.pop("data", None)
     yield Part("Settings", "All of them.", listing=json.dumps(settings, indent=1))
@@ -176,6 +179,20 @@ def _summary(rounds: pd.DataFrame, runs: pd.DataFrame) -> Part:
         f"curve, Dice per case: {order}. Dice per slice counts a blank prediction of a blank "
         "slice as 1; Dice per case is of the whole volume. Runs of one seed share cases, first "
         "slices and first weights.",
+    )
+
+
+def machines_differ(rounds: pd.DataFrame) -> str | None:
+    """What to say of a table whose rows come from different instruction sets; else None."""
+    # Of what a row says, the instruction set and, before it, a GPU's name; threads go after it.
+    found = rounds["machine"].str.replace(r"/\d+ threads/.*", "", regex=True)
+    counts = found[found != ""].value_counts()
+    if len(counts) < 2:
+        return None
+    of_each = ", ".join(f"{name} ({count} rows)" for name, count in counts.items())
+    return (
+        f"Rows of the table were computed with different instructions: {of_each}. The same seed "
+        "gives other networks with each, so runs of one seed are paired only within one of them."
     )
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from app.core.pool_map import spread
 from app.core.variety import k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
 from worker.benchmark.record import FULL, replace, write_json
-from worker.segmentation.pool_map import spread
 from worker.segmentation.scoring import Features, pooled_features
 
 

@@ -3,13 +3,14 @@
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.project_settings import QuerySettings, TrainingSettings
+from worker.segmentation.machine import machine
+from worker.segmentation.precision import Precision
 
 _LIBRARIES = ("sfumato", "torch", "numpy", "scipy", "kornia", "statsmodels", "scikit-learn")
 
@@ -146,19 +147,14 @@ PRESETS: dict[str, BenchmarkSettings] = {
 
 def surroundings() -> dict[str, Any]:
     """Versions and machine, for the record."""
+    here = machine(torch.device("cpu"), Precision(False))
     return {
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": here.processor,
+        "instructions": " ".join([here.instruction_set, *here.extensions]),
+        "limits": here.limits,
         "cores": os.cpu_count(),
         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "unknown")

@@ -106,14 +106,14 @@ def frame(samples: Sequence[Sample], multiple_of: int) -> Batch:
 def batches(samples: Iterable[Sample], size: int, multiple_of: int) -> Iterator[list[Sample]]:
     """Up to ``size`` neighbours at a time, all of one padded size: nothing is held but a batch.
 
-    One size a batch, so that padding depends on the slice alone and a slice's score does not
-    depend on its neighbours.
+    One size a batch, so that padding depends on the slice alone. A batch ends at every multiple
+    of ``size`` in the stream too: a stream that is cut there gives the same batches as the whole.
     """
     pending: list[Sample] = []
     shape = (0, 0)
-    for sample in samples:
+    for position, sample in enumerate(samples):
         padded = _padded(sample, multiple_of)
-        if pending and (len(pending) == size or padded != shape):
+        if pending and (position % size == 0 or padded != shape):
             yield pending
             pending = []
         shape = padded

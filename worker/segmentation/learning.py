@@ -90,10 +90,11 @@ def learn(
         "collapses": collapses,
         **courses[0].notes,
     }
-    learned = Learned(network, notes, folds, _cross_validated(network, lesson, folds))
-    if parent is None or not recipe.guarded:
-        return learned
-    return _judged(learned, weights.restore(description, parent.weights), parent, lesson)
+    with lesson.clock.part("validation"):
+        learned = Learned(network, notes, folds, _cross_validated(network, lesson, folds))
+        if parent is None or not recipe.guarded:
+            return learned
+        return _judged(learned, weights.restore(description, parent.weights), parent, lesson)
 
 
 def _tell(lesson: Lesson, told: dict[str, Any], progress: dict[str, Any]) -> None:

@@ -1,18 +1,17 @@
-"""Which precision and batch the machine at hand is fast with: measured, not guessed."""
+"""The device, and the precision on it: chosen by name, or fixed by kind of device.
 
-import time
+No stopwatch decides here: what is fast is measured once, on request, by ``sfumato tune``.
+"""
+
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 
-from worker.segmentation.network import Network
-from worker.segmentation.networks.unet import UNet
+from app.core.errors import InvalidInput
 
-# A clear win only: on a machine where both are as fast, noise must not decide, or the same
-# seed would not give the same batch twice.
-_CLEARLY_FASTER = 1.3
+# Compute capability from which on CUDA devices have bfloat16 (Ampere).
+_WITH_BFLOAT16 = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -31,34 +30,34 @@ class Precision:
         return "bfloat16" if self.bfloat16 else "float32"
 
 
+FLOAT32 = Precision(bfloat16=False)
+
+
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` takes CUDA where it is found."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device of that name; ``auto`` takes CUDA where it is found. Raises ``InvalidInput``."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InvalidInput(
+            f"there is no device {name!r}: write auto, cpu, cuda or cuda:1"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InvalidInput(
+            f"the device {name!r} is not there: torch finds {torch.cuda.device_count()} CUDA "
+            "devices; write auto or cpu"
+        )
+    return device
 
 
-@lru_cache(maxsize=8)
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision of that name; ``auto`` measures a small network, once a process."""
+    """The precision of that name.
+
+    ``auto`` is float32 on a processor, and bfloat16 on a CUDA device that computes with it.
+    """
     if name != "auto":
         return Precision(name == "bfloat16")
-    model = UNet(classes=2, width=16).placed(device).eval()
-    image = torch.zeros(4, 1, 64, 64, device=device).to(memory_format=torch.channels_last)
-    plain, half = (_seconds(model, image, Precision(b), device) for b in (False, True))
-    return Precision(plain > _CLEARLY_FASTER * half)
-
-
-@torch.inference_mode()
-def _seconds(
-    model: Network, image: torch.Tensor, precision: Precision, device: torch.device
-) -> float:
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        with precision.autocast(device):
-            model(image)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
+    return Precision(
+        device.type == "cuda" and torch.cuda.get_device_capability(device) >= _WITH_BFLOAT16
+    )

@@ -4,7 +4,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from app.core.project_settings import TrainingSettings
+from worker.segmentation.clock import Clock
 from worker.segmentation.evaluating import predicted_classes
 from worker.segmentation.frames import Sample, batches, frame
 from worker.segmentation.network import Network, probabilities
+from worker.segmentation.precision import FLOAT32, Precision
 
 # Labelled slices that a collapse is looked for on.
 _LOOKED_AT = 32
@@ -65,8 +67,10 @@ class Lesson:
     """What a network learns from, and how.
 
     ``validation``: slices to stop by, for recipes that do; ``watched``: whether a collapse is to
-    be raised as soon as it is seen. ``on_step`` is called before each step and may raise to stop;
-    ``on_progress`` is told now and then how far the training is, in plain values.
+    be raised as soon as it is seen; ``precision``: of forward passes, where a recipe uses it;
+    ``clock``: told of the seconds spent on training steps. ``on_step`` is called before each step
+    and may raise to stop; ``on_progress`` is told now and then how far the training is, in plain
+    values.
     """
 
     training: Sequence[Sample]
@@ -75,6 +79,8 @@ class Lesson:
     device: torch.device
     validation: Sequence[Sample] = ()
     watched: bool = False
+    precision: Precision = FLOAT32
+    clock: Clock = field(default_factory=Clock)
     on_step: Callable[[], None] = _nothing
     on_progress: Callable[[dict[str, Any]], None] = _nothing
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from app.core.seeds import derived_seed
 from worker.acquisition import uncertainty
 from worker.acquisition.query import aggregate
 from worker.acquisition.regions import boundary_region, target_region
@@ -113,7 +114,6 @@ def predict(
     wanted = {**own_measures(), measure: find_measure(measure)}
     of_one_pass = {name: m for name, m in wanted.items() if not m.stochastic}
     of_passes = {name: m for name, m in wanted.items() if m.stochastic}
-    torch.manual_seed(settings.seed)
     for group in batches(samples, settings.batch_size, model.multiple_of):
         batch = frame(group, model.multiple_of).to(device)
         with precision.autocast(device):
@@ -122,6 +122,8 @@ def predict(
         measures = {name: one.of(probability) for name, one in of_one_pass.items()}
         mean = None
         if wanted[measure].stochastic:
+            # By what is in the batch: it must not count how the pool is shared among workers.
+            torch.manual_seed(derived_seed(settings.seed, group[0].case, group[0].index))
             with precision.autocast(device):
                 means = _stochastic_means(model, features, settings.mc_passes)
             measures |= {name: one.of(*means) for name, one in of_passes.items()}

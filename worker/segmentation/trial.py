@@ -17,6 +17,7 @@ from worker.segmentation.state import dump, load
 
 # Larger ones would pad every picture to many times its size.
 _MOST_MULTIPLE = 512
+_LEAST_SIDE = 8
 
 
 class _Fault(Exception):
@@ -68,15 +69,14 @@ def _try(network: type[Network], asked: dict[str, int], *, wholly: bool) -> None
     doing = "built"
     try:
         model = _built(network, asked)
+        model.begin()
+        doing = "run"
+        _predict(model)
         if wholly:
-            model.begin()
             doing = "trained"
             _learn(model)
-        doing = "run"
-        logits = _predict(model)
-        if wholly:
             doing = "kept and restored"
-            _keep(model, _built(network, asked), logits)
+            _keep(model, _built(network, asked))
     except _Fault as fault:
         raise _Fault(f"{fault} (tried with {said})") from fault
     except SfumatoError as error:
@@ -93,7 +93,8 @@ def _built(network: type[Network], asked: dict[str, int]) -> Network:
     return network(asked["classes"], **options, dropout=0.5)
 
 
-def _keep(model: Network, other: Network, logits: Tensor) -> None:
+def _keep(model: Network, other: Network) -> None:
+    logits = _predict(model)
     other.load_state_dict(load(dump(model.state_dict())))
     if not torch.allclose(logits, _predict(other), rtol=1e-4, atol=1e-5):
         raise _Fault(
@@ -102,15 +103,19 @@ def _keep(model: Network, other: Network, logits: Tensor) -> None:
         )
 
 
-def _picture(model: Network, count: int, height: int, width: int) -> Tensor:
+def _picture(model: Network, count: int, times: int) -> Tensor:
+    """Pictures (N, P, H, W) of the least size that is worth trying; so many times as wide."""
     side = model.multiple_of
-    return torch.randn(count, model.planes, height * side, width * side)
+    # An odd multiple: a network that halves more often than it says is found out.
+    while side < _LEAST_SIDE:
+        side += 2 * model.multiple_of
+    return torch.randn(count, model.planes, side, times * side)
 
 
 def _learn(model: Network) -> None:
-    """One step on the smallest pictures that there can be."""
+    """One step."""
     model.train()
-    image = _picture(model, 2, 1, 1)
+    image = _picture(model, 2, 1)
     logits = _checked(model, model(image), image)
     binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
     if not any(one.grad is not None and one.grad.abs().sum() > 0 for one in model.parameters()):
@@ -123,7 +128,7 @@ def _predict(model: Network) -> Tensor:
     """Logits of a picture that is wider than high; the same for every trial."""
     model.eval()
     torch.manual_seed(0)
-    image = _picture(model, 1, 1, 3)
+    image = _picture(model, 1, 3)
     features = _deepest_checked(model.prefix(image))
     logits = _checked(model, model.suffix(features), image)
     if not torch.allclose(logits, model.suffix(features), rtol=1e-4, atol=1e-5):

@@ -13,34 +13,39 @@ from app.loop.claims import Claim
 from app.loop.training_set import LoadedSlice
 from app.settings import Settings
 from app.store import Database
+from worker.segmentation.clock import Clock
 from worker.segmentation.frames import Sample, standardise_stored
-from worker.segmentation.precision import Precision, choose_device, choose_precision
+from worker.segmentation.precision import Precision
+from worker.steps.compute import Compute
 
-# How bottleneck features are stored.
-FEATURES = "<f2"
 # Progress is for people: more often than this only costs disk writes.
 _SECONDS_BETWEEN_REPORTS = 0.5
 
 
 @dataclass
 class Step:
-    """One claimed step: the database, the claim, and whether the claim still holds."""
+    """One claimed step: the database, the claim, whether the claim still holds, how to compute.
+
+    ``clock``: what the step's seconds are spent on, for the record.
+    """
 
     database: Database
     settings: Settings
     claim: Claim
     check: Callable[[], None]
+    compute: Compute
+    clock: Clock = field(default_factory=Clock)
     _reported_at: float = field(default=0.0)
 
     @property
     def device(self) -> torch.device:
         """The device that this worker computes on."""
-        return choose_device(self.settings.device)
+        return self.compute.device
 
     @property
     def precision(self) -> Precision:
         """The precision of inference on that device."""
-        return choose_precision(self.settings.precision, self.device)
+        return self.compute.precision
 
     def report(self, progress: dict[str, Any]) -> None:
         """Show progress to watchers, now and then. Raises ``ClaimLost``."""

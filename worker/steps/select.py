@@ -18,6 +18,7 @@ from app.core.variety import explore, reason_to_explore
 from app.loop import models, next_round, training_set
 from app.loop.batches import selectable
 from app.loop.next_round import Chosen, Selection, model_made_after
+from app.loop.pool_maps import FEATURES
 from app.loop.variety import appearances_of
 from app.store import ModelVersion, Project
 from worker.acquisition.diversity import mean_nearest
@@ -26,15 +27,12 @@ from worker.picks import check_picks
 from worker.registry import find_measure, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.network import Network
-from worker.segmentation.pool_map import spread
-from worker.segmentation.scoring import Maps, classes_of, pooled_features, predict
-from worker.steps.context import FEATURES, Step, noted, samples
-from worker.steps.score import scoring_settings
+from worker.segmentation.scoring import Features, Maps, classes_of, pooled_features, predict
+from worker.steps.context import Step, noted, samples
+from worker.steps.score import feature_bytes, scoring_settings
 
 # Without gradients and without a decoder, more at once is faster.
 _FEATURE_BATCH = 16
-# Slices on the map: t-SNE of so many takes seconds, and more dots cannot be told apart.
-_MAP_POOL, _MAP_LABELLED = 500, 200
 # Slices that a draw for variety looks at: of more, a seeded draw is as varied.
 _EXPLORED = 10_000
 # What suggestions are shaded by where the strategy has no measure of its own.
@@ -43,7 +41,7 @@ _DEFAULT_MEASURE = "entropy"
 
 def run(step: Step) -> tuple[str, ...]:
     """Open the next round, or end the loop when the pool is used up."""
-    with step.database.reading() as session:
+    with step.database.reading() as session, step.clock.part("selecting"):
         project = session.get_one(Project, step.claim.project_id)
         settings = job_query_settings(step.claim.payload, project)
         trained = models.model_of_job(session, step.claim.job_id)
@@ -65,11 +63,12 @@ def run(step: Step) -> tuple[str, ...]:
         network,
         samples(loaded),
         measure,
-        scoring_settings(settings, model.number),
+        scoring_settings(settings, model.number, step.compute.scoring_batch),
         step.device,
         step.precision,
     )
-    drawings = [drawing for maps in streamed for drawing in _draw(maps, measure)]
+    with step.clock.part("suggestions"):
+        drawings = [drawing for maps in streamed for drawing in _draw(maps, measure)]
     # What was deleted since it was picked has no drawing.
     drawn = {one.slice_id: drawing for one, drawing in zip(loaded, drawings, strict=True)}
     selection = Selection(
@@ -79,18 +78,23 @@ def run(step: Step) -> tuple[str, ...]:
             for slice_id, pick in zip(ids, picks, strict=True)
             if slice_id in drawn
         ],
-        places=_places(offered, picks, seed),
+        features=[
+            {"model_id": model.id, "slice_id": slice_id, "features": feature_bytes(row)}
+            for slice_id, row in zip(offered.labelled, offered.seen, strict=True)
+        ],
         nearest=_nearest(offered.pool, picks),
         exploring=offered.exploring,
     )
+    notes = {"machine": str(step.compute.machine), "seconds": step.clock.seconds}
     with step.database.writing() as session:
-        next_round.open_next_round(session, step.claim, model.id, selection)
+        next_round.open_next_round(session, step.claim, model.id, selection, notes)
     return ()
 
 
 @dataclass(frozen=True)
 class _Offered:
-    """The slices that may be asked for and what is known of them; and those that are labelled.
+    """The slices that may be asked for and what is known of them; and those that are labelled,
+    with their features ``seen`` (M, F).
 
     ``exploring``: why no uncertainty can choose among them.
     """
@@ -98,6 +102,7 @@ class _Offered:
     ids: list[int]
     pool: PoolScores
     labelled: list[int]
+    seen: Features
     exploring: str | None = None
 
 
@@ -115,7 +120,8 @@ def _offered(
     progress = next_round.share_labelled(session, project.id)
     if strategy.measure is None:
         nothing = torch.zeros(len(ids))
-        return _Offered(ids, PoolScores(nothing, nothing, nothing, progress=progress), [])
+        scores = PoolScores(nothing, nothing, nothing, progress=progress)
+        return _Offered(ids, scores, [], np.zeros((0, 0), dtype=np.float32))
     scored = next_round.scores_of(session, model_id, strategy.measure, ids)
     if ids and not scored and model_made_after(session, model_id, ids):
         raise NothingScored(
@@ -125,13 +131,14 @@ def _offered(
         )
     labelled = training_set.labelled_slices(session, project).training if scored else []
     shown: list[int] = []
-    seen = pooled_features(
-        network,
-        samples(noted(training_set.load_slices(session, labelled, network.context), shown)),
-        _FEATURE_BATCH,
-        step.device,
-        step.precision,
-    )
+    with step.clock.part("features of labelled slices"):
+        seen = pooled_features(
+            network,
+            samples(noted(training_set.load_slices(session, labelled, network.context), shown)),
+            _FEATURE_BATCH,
+            step.device,
+            step.precision,
+        )
     vectors = [np.frombuffer(one.features, FEATURES) for one in scored if one.features is not None]
     whole = bool(vectors) and len(vectors) == len(scored)
     pool = pool_scores(
@@ -149,7 +156,7 @@ def _offered(
             next_round.labelled_foreground(session, project.id),
             sum(one.foreground_pixels or 0 for one in scored),
         )
-    return _Offered([one.score.slice_id for one in scored], pool, shown, exploring)
+    return _Offered([one.score.slice_id for one in scored], pool, shown, seen, exploring)
 
 
 def _picks(
@@ -172,21 +179,6 @@ def _picks(
     taken = [at[slice_id] for slice_id in given if slice_id in at]
     picked = explore(seen.thumbnails, seen.cases, seen.places, k, rng, taken)
     return [Pick(index[seen.ids[one]], Stream.EXPLORE, None) for one in picked]
-
-
-def _places(offered: _Offered, picks: Sequence[Pick], seed: int) -> dict[int, tuple[float, float]]:
-    """Where the batch, the labelled slices and a draw of the rest lie on the map of the pool."""
-    features, seen = offered.pool.features, offered.pool.labelled_features
-    if features is None or seen is None:
-        return {}
-    rng = np.random.default_rng(seed)
-    batch = [pick.index for pick in picks]
-    rest = rng.permutation(np.setdiff1d(np.arange(len(offered.ids)), batch)).tolist()
-    shown = [*batch, *rest][:_MAP_POOL]
-    labelled = rng.permutation(len(offered.labelled))[:_MAP_LABELLED].tolist()
-    points = spread(torch.cat([features[shown], seen[labelled]]).numpy(), seed)
-    ids = [*(offered.ids[i] for i in shown), *(offered.labelled[i] for i in labelled)]
-    return {one: (float(x), float(y)) for one, (x, y) in zip(ids, points, strict=False)}
 
 
 def _nearest(pool: PoolScores, picks: Sequence[Pick]) -> float | None:

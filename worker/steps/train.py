@@ -124,16 +124,16 @@ def _train(step: Step, plan: _Plan) -> _Made:
         device=step.device,
         on_step=step.check,
         on_progress=step.report,
+        precision=step.compute.training_precision,
+        clock=step.clock,
     )
     learned = learn(description, lesson, parent, plan.settings.from_scratch)
     made = ModelVersion(
         project_id=plan.project.id,
         parent_id=plan.parent.id if plan.parent and not plan.settings.from_scratch else None,
         job_id=step.claim.job_id,
-        # What a network began from, pretrained weights for one, is its children's beginning too.
-        architecture=weights.described(description, learned.network)
-        if plan.parent is None or plan.settings.from_scratch
-        else {**plan.parent.architecture, **description},
+        # Where it began, with pretrained weights or without, is kept in the weights.
+        architecture=weights.described(description, learned.network),
         mask_ids=plan.divided.mask_ids,
         scores=_scores(step, plan, learned),
         seed=seed,
@@ -161,7 +161,11 @@ def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
     for name, subset in (("validation", plan.validation), ("test", plan.test)):
         if subset:
             step.check()
-            scores[name] = evaluate(learned.network, subset, _BATCH, step.device)
+            with step.clock.part(name):
+                scores[name] = evaluate(learned.network, subset, _BATCH, step.device)
+    scores["machine"] = step.compute.machine.to_dict()
+    scores["training_precision"] = str(step.compute.training_precision)
+    scores["seconds"] = step.clock.seconds
     return scores
 
 
@@ -180,6 +184,7 @@ def _shards(session: Session, step: Step, model_id: int | None) -> list[dict[str
         raise LookupError(f"job {step.claim.job_id} has trained no model")
     if find_strategy(_strategy(session, step)).measure is None:
         return []
-    return next_round.shards(
-        session, project.id, model_id, step.settings.shard_slices, step.claim.payload
-    )
+    # Whole batches, so that a slice's score does not hang on how the pool is cut.
+    batch = step.compute.scoring_batch
+    size = -(-step.settings.shard_slices // batch) * batch
+    return next_round.shards(session, project.id, model_id, size, step.claim.payload)

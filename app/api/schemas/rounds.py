@@ -70,6 +70,12 @@ class MapOut(Reply):
     """The pool as a model sees it, spread into a plane by t-SNE."""
 
     round: int
+    state: Literal["drawn", "drawing", "failed", "none"] = Field(
+        description="A map is drawn when somebody asks for it first: ask again in a second while "
+        "it is `drawing`. `none`: the round has no model that scored the pool, or a newer model "
+        "came before anybody looked."
+    )
+    error: str | None = Field(description="Why it could not be drawn; minutes later it is tried.")
     points: list[MapPointOut]
 
 

@@ -1,5 +1,6 @@
 /** The current batch as pictures, and the pool as a map. */
 
+import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { all, api, bytes, data, type PoolMap, type Round, type RoundItem } from "../api/client";
 import { aspectOf } from "../api/slices";
@@ -9,7 +10,7 @@ import { outline } from "../draw/tools";
 import { PRESETS } from "../draw/window";
 import { reason } from "../instruments/slice-facts";
 import { t } from "../texts";
-import { Dialog, Failure, figure, Panel, useLoaded } from "../ui";
+import { Dialog, Failure, figure, Panel, useLoaded, useRepeat } from "../ui";
 import { ChartView, markOf, PALETTE } from "./chart";
 
 const text = t.dashboard;
@@ -43,6 +44,22 @@ async function compose(
   const { canvas } = new Composer(picture, map, 64, edge, null, display);
   canvas.style.aspectRatio = `${width} / ${height * aspectOf(facts)}`;
   return canvas;
+}
+
+/** Whether an element has ever been in view, and what to hang on it. */
+function useSeen<T extends Element>(): [RefObject<T>, boolean] {
+  const host = useRef<T>(null);
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    const watcher = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      watcher.disconnect();
+      setSeen(true);
+    });
+    watcher.observe(host.current!);
+    return () => watcher.disconnect();
+  }, []);
+  return [host, seen];
 }
 
 /** A slice with its overlays; loaded when it comes into view. */
@@ -143,11 +160,21 @@ export function GalleryPanel(props: { round: Round; version: string }) {
 }
 
 export function MapPanel(props: { round: Round; version: string }) {
-  const map = useLoaded(
-    () =>
-      data(api.GET("/rounds/{round_id}/map", { params: { path: { round_id: props.round.id } } })),
-    props.version,
+  // The server draws the map when it is first asked for: only for those who look at it.
+  const [host, seen] = useSeen<HTMLDivElement>();
+  const map = useLoaded<PoolMap | null>(
+    async () =>
+      seen
+        ? data(
+            api.GET("/rounds/{round_id}/map", { params: { path: { round_id: props.round.id } } }),
+          )
+        : null,
+    `${props.version}/${seen}`,
   );
+  const drawing = map.value?.state === "drawing";
+  useRepeat(() => {
+    if (drawing) void map.reload();
+  }, 1);
   const [hovered, setHovered] = useState<PoolMap["points"][number] | null>(null);
   const points = map.value?.points ?? [];
   const config = useMemo(() => {
@@ -195,8 +222,11 @@ export function MapPanel(props: { round: Round; version: string }) {
   }, [map.value]);
   return (
     <Panel title={text.map} wide>
+      <div ref={host} />
       {map.error && <Failure error={map.error} retry={() => void map.reload()} />}
-      {map.value && points.length === 0 && <p>{text.noMap}</p>}
+      {drawing && <p role="status">{text.mapDrawing}</p>}
+      {map.value?.state === "failed" && <p>{text.mapFailed(map.value.error ?? "")}</p>}
+      {map.value?.state === "none" && <p>{text.noMap}</p>}
       {points.length > 0 && (
         <>
           <p class="small">{text.mapHint}</p>

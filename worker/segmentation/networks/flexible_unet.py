@@ -13,7 +13,8 @@ from worker.segmentation.networks._levels import Levels
 
 # What an EfficientNet classifies with and an encoder never runs.
 _CLASSIFIER = ("_conv_head_padding", "_conv_head", "_bn1", "_avg_pooling", "_dropout", "_fc")
-_DIGEST = 32
+# Bits of a SHA-256.
+_DIGEST = 256
 
 
 class FlexibleUNetNetwork(Levels):
@@ -53,8 +54,9 @@ class FlexibleUNetNetwork(Levels):
         *deeper, self.shallowest = net.decoder.blocks
         self.decoder = nn.ModuleList(deeper)
         self.head = net.segmentation_head
-        # Kept with the weights, so that every model that comes of them can say where they began.
-        self.register_buffer("encoder_digest", torch.zeros(_DIGEST, dtype=torch.uint8))
+        # Kept with the weights, so that every model that comes of them can say where they began;
+        # as bits, because the mean of several steps' numbers would be rounded.
+        self.register_buffer("encoder_digest", torch.zeros(_DIGEST, dtype=torch.bool))
 
     def begin(self) -> str:
         """Load the encoder's weights, if there is a file of them."""
@@ -65,14 +67,15 @@ class FlexibleUNetNetwork(Levels):
                 f"{folder} holds no weights of it" if folder else "no SFUMATO_ENCODER_WEIGHTS"
             )
         self.encoder.load_state_dict(pretrained.fitting(path, self.encoder, self.planes))
-        digest = bytes.fromhex(pretrained.sha256(path))
-        self.encoder_digest.copy_(torch.tensor(list(digest), dtype=torch.uint8))
+        bits = f"{int(pretrained.sha256(path), 16):0{_DIGEST}b}"
+        self.encoder_digest.copy_(torch.tensor([bit == "1" for bit in bits]))
         return f"the encoder {self.backbone} starts from {path.name}"
 
     def described(self) -> dict[str, Any]:
         """Which encoder, and the SHA-256 of the pretrained weights it began with, if any."""
-        digest = bytes(self.encoder_digest.tolist())
-        return {"encoder": self.backbone, "encoder_weights": digest.hex() if any(digest) else None}
+        digest = int("".join("01"[bit] for bit in self.encoder_digest.tolist()), 2)
+        told = f"{digest:0{_DIGEST // 4}x}" if digest else None
+        return {"encoder": self.backbone, "encoder_weights": told}
 
     def prefix(self, image: Tensor) -> Features:
         """The encoder's five outputs, shallow to deep."""

@@ -60,7 +60,10 @@ class Paper(Recipe):
             losses = []
             for batch in _shuffled(lesson.training, settings, order, model.multiple_of):
                 lesson.on_step()
-                losses.append(_step(model, optimiser, augment(batch.to(lesson.device))))
+                with lesson.clock.part("batches"):
+                    changed = augment(batch.to(lesson.device))
+                with lesson.clock.part("training steps"):
+                    losses.append(_step(model, optimiser, changed))
             steps += len(losses)
             epoch = _assess(model, watched, number, epochs, sum(losses) / len(losses), lesson)
             lesson.on_progress(asdict(epoch))
@@ -131,7 +134,8 @@ def _assess(
     if not watched:
         return Epoch(number, epochs, train_loss, None, None)
     size = lesson.settings.batch_size or _BATCH_SIZE
-    found = evaluate(model, watched, size, lesson.device, surfaces=False)
+    with lesson.clock.part("validation"):
+        found = evaluate(model, watched, size, lesson.device, surfaces=False)
     return Epoch(number, epochs, train_loss, found["loss"], found["dice_case"])
 
 

@@ -13,6 +13,7 @@ from worker.segmentation.augmentation import Augmentation, Strength, Variation
 from worker.segmentation.frames import Batch, Sample, frame
 from worker.segmentation.losses import DiceAndCrossEntropy
 from worker.segmentation.network import Network
+from worker.segmentation.precision import Precision
 from worker.segmentation.recipe import Collapsed, Course, Lesson, Recipe, finite, narrow, seed_all
 
 # Progress is told so many times a training.
@@ -73,11 +74,13 @@ class Robust(Recipe):
             lesson.on_step()
             if lesson.watched and step == steps // 2:
                 _check(model, lesson, step)
-            batch = frame(next(deck), model.multiple_of).to(lesson.device)
-            loss = _step(model, optimiser, loss_of, augment(batch), plan.clip)
-            schedule.step()
-            if step % _AVERAGED_EVERY == 0 or step == steps - 1:
-                averaged.update_parameters(model)
+            with lesson.clock.part("batches"):
+                batch = augment(frame(next(deck), model.multiple_of).to(lesson.device))
+            with lesson.clock.part("training steps"):
+                loss = _step(model, optimiser, loss_of, batch, plan.clip, lesson.precision)
+                schedule.step()
+                if step % _AVERAGED_EVERY == 0 or step == steps - 1:
+                    averaged.update_parameters(model)
             recent = loss if step == 0 else 0.95 * recent + 0.05 * loss
             if (step + 1) % max(1, steps // _REPORTS) == 0:
                 lesson.on_progress({"step": step + 1, "steps": steps, "train_loss": recent})
@@ -119,10 +122,17 @@ def _check(model: Network, lesson: Lesson, step: int) -> None:
 
 
 def _step(
-    model: Network, optimiser: torch.optim.Optimizer, loss_of: nn.Module, batch: Batch, clip: float
+    model: Network,
+    optimiser: torch.optim.Optimizer,
+    loss_of: nn.Module,
+    batch: Batch,
+    clip: float,
+    precision: Precision,
 ) -> float:
     optimiser.zero_grad()
-    loss: Tensor = loss_of(model(batch.image), batch)
+    with precision.autocast(batch.image.device):
+        logits = model(batch.image)
+    loss: Tensor = loss_of(logits.float(), batch)
     value = finite(loss)
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), clip)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 # Fewer points have no neighbours to be near to.
 _FEWEST = 3
-# Annotators wait for it: the map of some hundred points hardly changes after these.
+# Somebody waits for it: the map of some hundred points hardly changes after these.
 _ITERATIONS = 500
 
 
@@ -17,15 +17,19 @@ def spread(features: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float
     count = len(features)
     if count < _FEWEST:
         return np.zeros((0, 2), dtype=np.float32)
-    # Loaded here: only this step of a retraining needs it.
+    # Loaded here: a server needs it in the process that draws alone.
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     scale = features.std(axis=0)
     scaled = features / np.where(scale > 0, scale, 1)
-    places = TSNE(
+    drawn = TSNE(
         perplexity=min(30.0, max(1.0, (count - 1) / 3)),
         init="random" if scaled.shape[1] < 2 else "pca",
         max_iter=_ITERATIONS,
         random_state=seed % 2**31,
-    ).fit_transform(scaled)
+    )
+    # More threads wait for each other where others compute, and sum up in another order.
+    with threadpool_limits(1):
+        places = drawn.fit_transform(scaled)
     return np.asarray(places, dtype=np.float32)
