@@ -1,10 +1,12 @@
-"""A model's scores: what it came to on sets of cases, of which ``by_case`` names each."""
+"""A model's scores: what it came to on sets of cases, and what of it is kept case by case."""
 
 from typing import Any
 
 Scores = dict[str, Any]
-# What is kept of each case, by its name: for comparing two models, not for looking at.
+# In each set of cases: what is kept of each, by its name, for comparing two models.
 _BY_CASE = "by_case"
+# Beside the sets: which member of an ensemble has not seen a case.
+_FOLDS = "folds"
 # Sets of cases that a model is measured on; the first that there is, it is judged by.
 MEASURED_ON = ("test", "validation", "cross_validation")
 
@@ -15,25 +17,29 @@ def measured_on(scores: Scores) -> str | None:
 
 
 def without_cases(scores: Scores) -> Scores:
-    """The same without what is kept of each case."""
+    """The same without anything that is kept by the names of cases."""
     return {
-        name: {k: v for k, v in part.items() if k != _BY_CASE} if isinstance(part, dict) else part
+        name: {k: v for k, v in part.items() if k != _BY_CASE} if name in MEASURED_ON else part
         for name, part in scores.items()
+        if name != _FOLDS
     }
 
 
 def names_case(scores: Scores, case: str) -> bool:
     """Whether something is kept of that case."""
-    parts = [part.get(_BY_CASE) for part in scores.values() if isinstance(part, dict)]
-    return any(case in part for part in parts if part)
+    return without_case(scores, case) != scores
 
 
 def without_case(scores: Scores, case: str) -> Scores:
     """The same without what is kept of one case; the means over cases stay."""
 
-    def kept(part: Any) -> Any:
-        if not isinstance(part, dict) or _BY_CASE not in part:
-            return part
-        return {**part, _BY_CASE: {k: v for k, v in part[_BY_CASE].items() if k != case}}
+    def others(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if name != case}
 
-    return {name: kept(part) for name, part in scores.items()}
+    kept = {
+        name: {**part, _BY_CASE: others(part[_BY_CASE])}
+        if name in MEASURED_ON and _BY_CASE in part
+        else part
+        for name, part in scores.items()
+    }
+    return {**kept, _FOLDS: others(scores[_FOLDS])} if _FOLDS in scores else kept

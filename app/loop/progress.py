@@ -103,7 +103,7 @@ def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
         if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break
         kind = found
-        points.append((scores["labelled"], None if model.held_back else scores[measured]))
+        points.append((scores["labelled"], None if _unused(model) else scores[measured]))
     known: list[tuple[int, Dice]] = []
     for labelled, dice in reversed(points):
         if dice is not None:
@@ -111,6 +111,11 @@ def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
         elif known:
             known.append((labelled, known[-1][1]))
     return known
+
+
+def _unused(model: ModelVersion) -> str | None:
+    """Why a model was held back, unless an admin has made it the current one all the same."""
+    return model.held_back if model.promoted_at is None else None
 
 
 def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
@@ -148,7 +153,7 @@ def curve_point(model: ModelVersion, seconds_score: float | None) -> CurvePoint:
         seconds_score=seconds_score,
         dice={k: v for k, v in without_cases(model.scores).items() if k in MEASURED_ON},
         validation_kind=model.scores.get("validation_kind"),
-        held_back=model.held_back,
+        held_back=_unused(model),
         seconds=model.seconds,
         created_at=model.created_at,
     )

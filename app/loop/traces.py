@@ -113,7 +113,7 @@ def delete_slices(session: Session, ids: Sequence[int]) -> set[str]:
 
 
 def forget_in_scores(session: Session, project_id: int, case: str) -> None:
-    """Take a case out of what models came to case by case."""
+    """Take a case out of what is kept of it with models."""
     of_project = select(ModelVersion).where(ModelVersion.project_id == project_id)
     for model in session.scalars(of_project):
         if names_case(model.scores, case):

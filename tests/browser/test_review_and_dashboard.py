@@ -131,7 +131,7 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     page.get_by_role("button", name="Retrain now").click()
     running = page.locator('[data-job][data-state="running"]')
     running.wait_for(timeout=30_000)
-    expect(running).to_contain_text(re.compile(r"epoch \d+ of 40"), timeout=30_000)
+    expect(running).to_contain_text(re.compile(r"(epoch|step) \d+ of \d+"), timeout=30_000)
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=150_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)
     expect(page.get_by_text("Round 2, chosen by entropy-selective")).to_be_visible()
@@ -157,14 +157,6 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     for number in (1, 2):
         page.get_by_label(f"Compare: Model {number}").check()
     expect(page.get_by_text(re.compile(r"\d+ masks more"))).to_be_visible()
-    compared = page.get_by_label("Models", exact=True).get_by_role("table").last
-    expect(compared.get_by_role("row", name="Calibration error")).to_be_visible()
-    first.get_by_role("button", name="Figures of model 1").click()
-    figures = page.get_by_role("dialog", name="Figures of model 1")
-    expect(figures.get_by_role("columnheader", name="Dice per case")).to_be_visible()
-    expect(figures.get_by_text(re.compile(r"^Measured .*: \d+ case"))).to_be_visible()
-    figures.get_by_text("What do these figures mean?").click()
-    expect(figures.get_by_text("0 is best").first).to_be_visible()
 
 
 def test_an_admin_changes_the_next_round_and_makes_and_revokes_tokens(service, sign_in):

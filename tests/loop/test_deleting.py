@@ -155,12 +155,18 @@ def test_what_a_model_came_to_on_a_case_goes_with_it(database):
     with database.writing() as session:
         model = session.scalars(select(ModelVersion)).one()
         by_case = {"case-0": {"dice": [0.5]}, "case-1": {"dice": [0.7]}}
-        model.scores = {**model.scores, "test": {"dice_case": 0.6, "by_case": by_case}}
+        model.scores = {
+            **model.scores,
+            "folds": {"case-0": 0, "case-2": 1},
+            "test": {"dice_case": 0.6, "by_case": by_case},
+        }
     delete(database, lambda session: of_case(session, "p", "case-0"))
     with database.reading() as session:
         scores = session.scalars(select(ModelVersion)).one().scores
     assert scores["test"] == {"dice_case": 0.6, "by_case": {"case-1": {"dice": [0.7]}}}
+    assert scores["folds"] == {"case-2": 1}
     assert scores["labelled"] == 3
+    assert "case-0" not in json.dumps(scores)
 
 
 def test_bytes_that_others_use_stay(database):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from app.loop.progress import comparable
 
 
-def model(labelled: int, dice: float, held_back: str | None = None, on: str = "test"):
+def model(labelled: int, dice: float, on: str = "test", held_back=None, promoted_at=None):
     scores = {"labelled": labelled, on: {"dice_case": dice}}
-    return SimpleNamespace(scores=scores, held_back=held_back)
+    return SimpleNamespace(scores=scores, held_back=held_back, promoted_at=promoted_at)
 
 
 def dice_of(models) -> list[tuple[int, float]]:
@@ -17,6 +17,9 @@ def dice_of(models) -> list[tuple[int, float]]:
 def test_with_a_model_that_was_held_back_the_project_has_the_one_before():
     models = [model(10, 0.5), model(20, 0.3, held_back="worse by 0.2"), model(30, 0.6)]
     assert dice_of(models) == [(10, 0.5), (20, 0.5), (30, 0.6)]
+    # Unless an admin has made it the current one.
+    models[1].promoted_at = "later"
+    assert dice_of(models) == [(10, 0.5), (20, 0.3), (30, 0.6)]
 
 
 def test_only_models_of_the_same_kind_of_cases_are_compared():

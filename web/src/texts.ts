@@ -333,13 +333,21 @@ const english = {
     missed: (n: number) =>
       `In ${counted(n, "case")} the model found nothing of a target, or saw one where there is none: the distance counts as the diagonal of the volume.`,
     collapsed: (times: number) =>
-      times === 1
-        ? "Its training collapsed once and was begun again."
-        : `Its training collapsed ${times} times and was begun again.`,
+      `Its training collapsed ${times === 1 ? "once" : `${times} times`}: it saw one class everywhere.`,
+    again: "It was begun again, more gently.",
+    keptOlder: (older: number, number: number, by: string, slices: number) =>
+      `Kept model ${older}: model ${number} was worse by ${by} on ${counted(slices, "slice")}.`,
+    judged: (older: number, slices: number, ours: string, theirs: string) =>
+      `Beside model ${older}, on ${counted(slices, "slice")} that neither had learned from: Dice per case ${ours}, before ${theirs}.`,
     notUsed: "not used",
     interval: (low: string, high: string) => `${low} to ${high}`,
     ofAll: (some: number, all: number) => `${some} of ${all}`,
+    percent: (n: number) => `${n} %`,
+    same: "the same",
+    changed: (by: string, better: boolean) => `${by} (${better ? "better" : "worse"})`,
     otherCases: "They were measured on different cases: the difference may be due to these.",
+    paired:
+      "Small figures: 95 % intervals over cases; those of differences are of both models on each case. One that holds 0 shows no sure difference.",
     names: {
       dice_case: "Dice per case",
       dice_slice: "Dice per slice",

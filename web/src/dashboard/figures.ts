@@ -31,6 +31,14 @@ export interface Figures {
   labelled_cases?: number;
   classes?: Figures[];
   intervals?: Record<string, Interval>;
+  by_case?: Record<string, OfCase>;
+}
+
+/** What is kept of one case, by class. */
+export interface OfCase {
+  dice?: (number | null)[];
+  hd95_mm?: (number | null)[];
+  nsd?: (number | null)[];
 }
 
 export interface Measured {
@@ -55,18 +63,38 @@ export function currentOf(models: Model[]): Model | undefined {
     );
 }
 
+/** A model beside its parent, on slices that neither has learned from. */
+interface Judged {
+  parent: number;
+  ours: number;
+  theirs: number;
+  slices: number;
+}
+
 /** What went otherwise than it should while a model was trained, in words. */
 export function notesOf(model: Model): string[] {
-  const collapses = model.scores.collapses;
+  const { collapses, recipe, judged } = model.scores;
   const notes = [];
-  if (Array.isArray(collapses) && collapses.length > 0)
-    notes.push(text.collapsed(collapses.length));
-  const why = model.held_back;
-  if (why) notes.push(why[0].toUpperCase() + why.slice(1));
+  if (Array.isArray(collapses) && collapses.length > 0) {
+    // The paper's recipe takes what comes.
+    const again = recipe === "paper" ? [] : [text.again];
+    notes.push([text.collapsed(collapses.length), ...again].join(" "));
+  }
+  if (model.held_back && judged) {
+    const { parent, ours, theirs, slices } = judged as Judged;
+    notes.push(text.keptOlder(parent, model.number, figure(theirs - ours, 2), slices));
+  } else if (model.held_back) notes.push(model.held_back);
   return notes;
 }
 
-/** A figure that is shown: its name, its digits, and whether more of it is better. */
+/** How a model did beside its parent, where it was judged so. */
+export function besideParent(model: Model): string[] {
+  if (!model.scores.judged) return [];
+  const { parent, ours, theirs, slices } = model.scores.judged as Judged;
+  return [text.judged(parent, slices, figure(ours), figure(theirs))];
+}
+
+/** A figure that is shown: its name and its digits. */
 export interface Shown {
   key:
     | "dice_case"
@@ -77,16 +105,18 @@ export interface Shown {
     | "false_lesions"
     | "ece";
   digits: number;
+  /** Less of it is better. */
+  low?: boolean;
 }
 
 export const SHOWN: Shown[] = [
   { key: "dice_case", digits: 3 },
   { key: "dice_slice", digits: 3 },
-  { key: "hd95_mm", digits: 1 },
+  { key: "hd95_mm", digits: 1, low: true },
   { key: "nsd", digits: 3 },
   { key: "lesion_sensitivity", digits: 2 },
-  { key: "false_lesions", digits: 2 },
-  { key: "ece", digits: 3 },
+  { key: "false_lesions", digits: 2, low: true },
+  { key: "ece", digits: 3, low: true },
 ];
 
 /** The figures that at least one of these has. */
@@ -101,10 +131,29 @@ export function written(figures: Figures, { key, digits }: Shown): string {
   return figure(figures[key], digits);
 }
 
-/** Its 95 % interval, or nothing where there is none. */
+/** Its 95 % interval, or nothing where there is none; of lesions that of their share. */
 export function intervalOf(figures: Figures, { key, digits }: Shown): string {
   const found = figures.intervals?.[key];
-  return found ? text.interval(figure(found[0], digits), figure(found[1], digits)) : "";
+  if (!found) return "";
+  const [low, high] = found.map((value) =>
+    key === "lesion_sensitivity" ? text.percent(Math.round(100 * value)) : figure(value, digits),
+  );
+  return text.interval(low, high);
+}
+
+/** What the newer of two figures is more or less by, and whether that is better. */
+export function difference(before: Figures, after: Figures, { key, digits, low }: Shown): string {
+  const [one, other] = [before[key], after[key]];
+  if (typeof one !== "number" || typeof other !== "number") return figure(null);
+  const written = figure(Math.abs(other - one), digits);
+  if (Number(written) === 0) return text.same;
+  const more = other > one;
+  return text.changed(signed(other - one, digits), more !== Boolean(low));
+}
+
+/** With its sign, a minus as long as a plus. */
+export function signed(value: number, digits: number): string {
+  return `${value < 0 ? "−" : "+"}${figure(Math.abs(value), digits)}`;
 }
 
 /** What the reader should know about how the figures came about. */

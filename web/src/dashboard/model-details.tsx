@@ -2,17 +2,22 @@
 
 import type { Model } from "../api/client";
 import { t } from "../texts";
-import { Dialog, figure } from "../ui";
+import { Dialog } from "../ui";
 import {
+  besideParent,
   caveats,
+  difference,
   type Figures,
   intervalOf,
   measured,
   notesOf,
+  SHOWN,
   type Shown,
   shownOf,
+  signed,
   written,
 } from "./figures";
+import { pairedInterval } from "./paired";
 
 const text = t.figures;
 
@@ -40,9 +45,11 @@ export function ModelDetails(props: { model: Model; classes: string[]; onClose: 
   const shown = shownOf([whole, ...byClass]);
   return (
     <Dialog title={text.of(model.number)} onClose={props.onClose}>
-      {[...notesOf(model), ...(found ? caveats(found) : [text.none])].map((line) => (
-        <p key={line}>{line}</p>
-      ))}
+      {[...notesOf(model), ...besideParent(model), ...(found ? caveats(found) : [text.none])].map(
+        (line) => (
+          <p key={line}>{line}</p>
+        ),
+      )}
       {found && (
         <div class="scroll">
           <table>
@@ -108,13 +115,7 @@ export function Comparison(props: { one: Model; other: Model; classes: string[] 
   const added = newer.training_masks.filter((mask) => !known.has(mask)).length;
   const [before, after] = [measured(older), measured(newer)];
   const [theirs, ours] = [before?.figures ?? {}, after?.figures ?? {}];
-  const rows: [string, Shown, Figures, Figures][] = shownOf([theirs, ours]).map((shown) => [
-    text.names[shown.key],
-    shown,
-    theirs,
-    ours,
-  ]);
-  const dice = rows.find(([, { key }]) => key === "dice_case")?.[1];
+  const shown = shownOf([theirs, ours]);
   const classes = Math.max(theirs.classes?.length ?? 0, ours.classes?.length ?? 0);
   const byClass = Array.from({ length: classes > 1 ? classes : 0 }, (_, n) => n);
   return (
@@ -122,29 +123,41 @@ export function Comparison(props: { one: Model; other: Model; classes: string[] 
       <caption>
         {t.dashboard.newMasks(added)} ({older.training_masks.length} → {newer.training_masks.length}
         ){before && after && before.on !== after.on && <> {text.otherCases}</>}
+        {before && after && <span class="note">{text.paired}</span>}
       </caption>
       <thead>
         <tr>
           <th scope="col">{t.dashboard.compare}</th>
-          <th scope="col">{t.dashboard.model(older.number)}</th>
-          <th scope="col">{t.dashboard.model(newer.number)}</th>
-          <th scope="col">{t.dashboard.difference}</th>
+          {[
+            t.dashboard.model(older.number),
+            t.dashboard.model(newer.number),
+            t.dashboard.difference,
+          ].map((heading) => (
+            <th scope="col" class="number" key={heading}>
+              {heading}
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
-        {rows.map(([name, shown, one, other]) => (
-          <Compared key={name} name={name} shown={shown} before={one} after={other} />
+        {shown.map((one) => (
+          <Compared
+            key={one.key}
+            name={text.names[one.key]}
+            shown={one}
+            before={theirs}
+            after={ours}
+          />
         ))}
-        {dice &&
-          byClass.map((n) => (
-            <Compared
-              key={n}
-              name={`${text.names.dice_case}, ${rowOf(props.classes, n, {})[0]}`}
-              shown={dice}
-              before={theirs.classes?.[n] ?? {}}
-              after={ours.classes?.[n] ?? {}}
-            />
-          ))}
+        {byClass.map((n) => (
+          <Compared
+            key={n}
+            name={`${text.names.dice_case}, ${rowOf(props.classes, n, {})[0]}`}
+            shown={SHOWN[0]}
+            before={theirs.classes?.[n] ?? {}}
+            after={ours.classes?.[n] ?? {}}
+          />
+        ))}
       </tbody>
     </table>
   );
@@ -152,8 +165,7 @@ export function Comparison(props: { one: Model; other: Model; classes: string[] 
 
 function Compared(props: { name: string; shown: Shown; before: Figures; after: Figures }) {
   const { shown, before, after } = props;
-  const [one, other] = [before[shown.key], after[shown.key]];
-  const known = typeof one === "number" && typeof other === "number";
+  const paired = pairedInterval(before, after, shown);
   return (
     <tr>
       <th scope="row">{props.name}</th>
@@ -163,7 +175,14 @@ function Compared(props: { name: string; shown: Shown; before: Figures; after: F
       <td class="number">
         <Value figures={after} shown={shown} />
       </td>
-      <td class="number">{known ? figure(other - one, shown.digits) : figure(null)}</td>
+      <td class="number">
+        {difference(before, after, shown)}
+        {paired && (
+          <span class="interval">
+            {text.interval(signed(paired[0], shown.digits), signed(paired[1], shown.digits))}
+          </span>
+        )}
+      </td>
     </tr>
   );
 }

@@ -31,7 +31,7 @@ Mask = npt.NDArray[np.bool_]
 # Millimetres between slices, rows and columns.
 Spacing = tuple[float, float, float]
 
-# Within what two people who outline the same target differ; Nikolov et al. (2018) have 1 to 3 mm.
+# Within what two people who outline the same target differ; Nikolov et al. (2018) found 1 to 3 mm.
 TOLERANCE_MM = 2.0
 _PERCENTILE = 95
 
