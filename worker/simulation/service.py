@@ -12,12 +12,19 @@ from app.core.errors import SfumatoError
 
 
 @contextmanager
-def running_service(data: Path, log: Path, *options: str) -> Iterator[str]:
-    """`sfumato up` on a free port; yields its address, and ends it. Raises ``SfumatoError``."""
+def running_service(
+    data: Path, log: Path, *options: str, threads: int | None = None
+) -> Iterator[str]:
+    """`sfumato up` on a free port; yields its address, and ends it. Raises ``SfumatoError``.
+
+    ``threads``: of torch in its worker, where it is not to be the usual number.
+    """
     # The service watches us: it ends with this process, however this process ends.
     ours = ["--data", str(data), "--port", "0", "--parent", str(os.getpid()), *options]
     # What the caller's environment says of other installations is not for this one.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
+    if threads is not None:
+        environment["SFUMATO_THREADS"] = str(threads)
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "up", *ours],
