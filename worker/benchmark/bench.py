@@ -1,5 +1,6 @@
 """One seed of a benchmark: its data and settings, how it trains and tests, a row of its table."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,11 @@ def make_bench(
 
 
 def fit_network(
-    bench: Bench, labelled: Sequence[int], round_: int, parent: Parent | None = None
+    bench: Bench,
+    labelled: Sequence[int],
+    round_: int,
+    parent: Parent | None = None,
+    least_steps: int = 0,
 ) -> Fit:
     """Train on labelled slices as the service does, then test."""
     check_selected(bench.division, labelled)
@@ -116,6 +121,7 @@ def fit_network(
         seed=bench.seed_for("train", round_),
         device=bench.device,
         on_step=bench.check,
+        least_steps=least_steps,
     )
     learned = learn(bench.description, lesson, parent, settings.from_scratch)
     seconds = time.monotonic() - started
@@ -185,8 +191,14 @@ def _looked_at(bench: Bench) -> int:
 
 
 def _nearest(bench: Bench, labelled: Sequence[int], batch: Sequence[int]) -> float:
-    """Mean distance of a batch's slices to their nearest labelled neighbours, scaled features."""
-    features = np.load(bench.record.seed_folder(bench.seed) / "features.npy")
+    """Mean distance of a batch's slices to their nearest labelled neighbours, scaled features.
+
+    NaN where the network of all labels was not trained.
+    """
+    path = bench.record.seed_folder(bench.seed) / "features.npy"
+    if not path.exists():
+        return math.nan
+    features = np.load(path)
     position = {number: i for i, number in enumerate(bench.division.pool)}
     rows = torch.from_numpy(features.astype(np.float32))
     before = set(labelled) - set(batch)

@@ -23,7 +23,7 @@ from worker.benchmark.plan import Plan, left_to_do
 from worker.benchmark.progress import Shown
 from worker.benchmark.record import Record, collect, read_rounds, write_json
 from worker.benchmark.report import machines_differ, write_report
-from worker.benchmark.settings import BenchmarkSettings, surroundings
+from worker.benchmark.settings import BenchmarkSettings, settings_kept, surroundings
 from worker.benchmark.splits import divide
 
 _POLL_SECONDS = 1.0
@@ -96,8 +96,7 @@ def _remember(record: Record, plan: Plan, data: Path) -> Plan:
     sources, seeds = plan.sources, list(plan.seeds)
     if record.settings_file.exists():
         found = json.loads(record.settings_file.read_text())
-        # Read as settings: what a later version added has its default.
-        before = BenchmarkSettings.model_validate(found["settings"]).model_dump(mode="json")
+        before = settings_kept(found["settings"]).model_dump(mode="json")
         if before != settings:
             raise InvalidInput(
                 f"{record.folder} holds a benchmark with other settings "

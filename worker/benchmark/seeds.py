@@ -9,6 +9,7 @@ from app.core.pool_map import spread
 from app.core.variety import k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
 from worker.benchmark.record import FULL, replace, write_json
+from worker.registry import find_recipe
 from worker.segmentation.scoring import Features, pooled_features
 
 
@@ -18,15 +19,12 @@ def prepare_seed(bench: Bench) -> None:
     The first round's network, from the same first slices and weights; and the network of all
     labels, whose Dice is the supervised baseline and whose features measure redundancy.
     """
+    prepare_first(bench)
     folder = bench.record.seed_folder(bench.seed)
-    if not (folder / "first.json").exists():
-        initial = initial_slices(bench)
-        fit = fit_network(bench, initial, round_=1)
-        replace(folder / "first.safetensors", fit.state)
-        write_json(folder / "first.json", {"initial": initial, "fit": plain(fit)})
     if not (folder / "full.json").exists():
         pool = bench.division.pool
-        fit = fit_network(bench, pool, round_=0)
+        # Else a run of many rounds would have learned for longer than what it is measured by.
+        fit = fit_network(bench, pool, round_=0, least_steps=_steps_of_a_run(bench))
         features = pooled_features(
             fit.network, bench.samples(pool), SCORING_BATCH, bench.device, bench.precision
         )
@@ -35,6 +33,24 @@ def prepare_seed(bench: Bench) -> None:
         _save_map(bench, folder / "map.json", scaled)
         row = row_of(bench, FULL, 0, pool, pool, fit, seconds_score=0.0)
         write_json(folder / "full.json", asdict(row))
+
+
+def _steps_of_a_run(bench: Bench) -> int:
+    """Steps that a network takes over all rounds of a run, where the recipe counts in steps."""
+    settings = bench.settings
+    recipe = find_recipe(settings.training.recipe)
+    budgets = [settings.labelled(round_) for round_ in range(1, settings.rounds + 1)]
+    return sum(recipe.expected_steps(budget, settings.training) for budget in budgets)
+
+
+def prepare_first(bench: Bench) -> None:
+    """The first round's network, unless it is there."""
+    folder = bench.record.seed_folder(bench.seed)
+    if not (folder / "first.json").exists():
+        initial = initial_slices(bench)
+        fit = fit_network(bench, initial, round_=1)
+        replace(folder / "first.safetensors", fit.state)
+        write_json(folder / "first.json", {"initial": initial, "fit": plain(fit)})
 
 
 def initial_slices(bench: Bench) -> list[int]:

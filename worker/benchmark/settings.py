@@ -85,6 +85,15 @@ class BenchmarkSettings(BaseModel):
         return self.initial + (round_ - 1) * self.query.size
 
 
+def settings_kept(found: dict[str, Any]) -> BenchmarkSettings:
+    """Settings as a folder keeps them; what a later version added has its default.
+
+    Before there were recipes all networks were trained as the paper does.
+    """
+    training = {"recipe": "paper", **found.get("training", {})}
+    return BenchmarkSettings.model_validate({**found, "training": training})
+
+
 def _small(
     ground: GroundSettings,
     initial: int,

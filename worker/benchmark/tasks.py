@@ -14,7 +14,7 @@ from worker.benchmark.ground import Ground, read_ground
 from worker.benchmark.record import Record
 from worker.benchmark.runs import run_strategy
 from worker.benchmark.seeds import prepare_seed
-from worker.benchmark.settings import BenchmarkSettings, GroundSettings
+from worker.benchmark.settings import GroundSettings, settings_kept
 from worker.registry import find_strategy
 from worker.segmentation.precision import choose_device, choose_precision
 
@@ -40,7 +40,7 @@ def work(
     """
     record = Record(folder)
     asked = json.loads(record.settings_file.read_text())
-    settings = BenchmarkSettings.model_validate(asked["settings"])
+    settings = settings_kept(asked["settings"])
     chosen = choose_device(device)
     error_file = (
         record.run_folder(strategy, seed) if strategy else record.seed_folder(seed)

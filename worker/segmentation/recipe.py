@@ -67,7 +67,8 @@ class Lesson:
     """What a network learns from, and how.
 
     ``validation``: slices to stop by, for recipes that do; ``watched``: whether a collapse is to
-    be raised as soon as it is seen; ``precision``: of forward passes, where a recipe uses it;
+    be raised as soon as it is seen; ``least_steps``: of each network, where a recipe counts in
+    steps; ``precision``: of forward passes, where a recipe uses it;
     ``clock``: told of the seconds spent on training steps. ``on_step`` is called before each step
     and may raise to stop; ``on_progress`` is told now and then how far the training is, in plain
     values.
@@ -79,6 +80,7 @@ class Lesson:
     device: torch.device
     validation: Sequence[Sample] = ()
     watched: bool = False
+    least_steps: int = 0
     precision: Precision = FLOAT32
     clock: Clock = field(default_factory=Clock)
     on_step: Callable[[], None] = _nothing
@@ -106,6 +108,10 @@ class Recipe(ABC):
     guarded: ClassVar[bool] = False
     members: ClassVar[int] = 1
     learning_rate: ClassVar[float] = 1e-4
+
+    def expected_steps(self, slices: int, settings: TrainingSettings) -> int:
+        """Steps that a network takes to learn from so many slices; 0 where nobody can know."""
+        return 0
 
     @abstractmethod
     def fit(self, model: Network, lesson: Lesson) -> Course:

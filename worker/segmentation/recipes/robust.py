@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation, Strength, Variation
 from worker.segmentation.frames import Batch, Sample, frame
 from worker.segmentation.losses import DiceAndCrossEntropy
@@ -54,7 +55,7 @@ class Robust(Recipe):
         seed_all(lesson.seed)
         model.placed(lesson.device)
         size = settings.batch_size or plan.batch_size
-        steps = self.steps(lesson, size)
+        steps = max(self.expected_steps(len(lesson.training), settings), lesson.least_steps)
         rate = settings.learning_rate or self.learning_rate
         optimiser = torch.optim.AdamW(
             model.parameters(), rate, weight_decay=plan.weight_decay, fused=True
@@ -88,14 +89,14 @@ class Robust(Recipe):
         model.eval()
         return Course(steps, recent, {})
 
-    def steps(self, lesson: Lesson, batch_size: int) -> int:
+    def expected_steps(self, slices: int, settings: TrainingSettings) -> int:
         """As the settings say, or so many that each slice is seen often enough."""
-        settings, count = lesson.settings, len(lesson.training)
         if settings.steps is not None:
             return settings.steps
-        steps = max(self.plan.least_steps, math.ceil(self.plan.passes * count / batch_size))
+        size = settings.batch_size or self.plan.batch_size
+        steps = max(self.plan.least_steps, math.ceil(self.plan.passes * slices / size))
         if settings.epochs is not None:
-            steps = min(steps, settings.epochs * math.ceil(count / batch_size))
+            steps = min(steps, settings.epochs * math.ceil(slices / size))
         return steps
 
     def _rate(self, step: int, steps: int) -> float:
