@@ -1,7 +1,8 @@
 """What other packages import of Sfumato, and nothing else. Each name is loaded when it is used.
 
-A measure, strategy, layout or network of one's own is named by an entry point of the group
-``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` or ``sfumato.networks``.
+A measure, strategy, layout, network or recipe of one's own is named by an entry point of the group
+``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts``, ``sfumato.networks`` or
+``sfumato.recipes``.
 """
 
 from importlib import import_module
@@ -23,20 +24,26 @@ if TYPE_CHECKING:
     from worker.acquisition.pool import PoolScores as PoolScores
     from worker.acquisition.pool import Strategy as Strategy
     from worker.segmentation.network import Network as Network
+    from worker.segmentation.recipe import Course as Course
+    from worker.segmentation.recipe import Lesson as Lesson
+    from worker.segmentation.recipe import Recipe as Recipe
 
 _HOMES = {
     "CaseFiles": "app.formats.layout",
     "CaseVolume": "app.formats.case",
     "ChannelStack": "app.formats.case",
+    "Course": "worker.segmentation.recipe",
     "Detected": "app.formats.layout",
     "DataSet": "app.formats.layout",
     "Geometry": "app.core.geometry",
     "Layout": "app.formats.layout",
+    "Lesson": "worker.segmentation.recipe",
     "Measure": "worker.acquisition.measure",
     "Network": "worker.segmentation.network",
     "Pick": "worker.acquisition.pool",
     "PoolScores": "worker.acquisition.pool",
     "ReadOptions": "app.formats.layout",
+    "Recipe": "worker.segmentation.recipe",
     "Rescale": "app.core.rescale",
     "Strategy": "worker.acquisition.pool",
     "VolumeInvalid": "app.core.errors",

@@ -9,7 +9,8 @@ import pytest
 
 from app.core import catalogue
 
-# Brings the measure tsallis, the strategy one-a-case, the layout npy-pairs and the network tiny.
+# Brings the measure tsallis, the strategy one-a-case, the layout npy-pairs, the network tiny and
+# the recipe plain.
 EXAMPLE = Path(__file__).parent / "plugin"
 
 

@@ -114,16 +114,18 @@ def make_network(
         ) from error
 
 
+TRIED: dict[Kind, Callable[[str], object]] = {
+    "measure": find_measure,
+    "strategy": find_strategy,
+    "network": try_network,
+    "recipe": find_recipe,
+}
+
+
 def report() -> list[Capability]:
-    """Every measure, strategy and network of the catalogue, tried."""
-    finders: dict[Kind, Callable[[str], object]] = {
-        "measure": find_measure,
-        "strategy": find_strategy,
-        "network": try_network,
-        "recipe": find_recipe,
-    }
+    """Every measure, strategy, network and recipe of the catalogue, tried."""
     return [
-        _tried(kind, name, find) for kind, find in finders.items() for name in catalogue.names(kind)
+        _tried(kind, name, find) for kind, find in TRIED.items() for name in catalogue.names(kind)
     ]
 
 

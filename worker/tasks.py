@@ -19,8 +19,8 @@ from app.loop import capabilities
 from app.settings import Settings
 from app.store import Database, utc_now
 from app.sweep import sweep_until
-from worker.registry import report
 from worker.runner import Runner
+from worker.tried import capabilities as tried
 
 
 def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
@@ -43,14 +43,14 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
         with database.writing() as session:
             known = capabilities.see_worker(session, name, utc_now())
         if not known:
-            report_capabilities(database, name, queues)
+            report_capabilities(database, name, queues, settings)
 
     sweeper = threading.Thread(
         target=sweep_until, args=(stop, database, dispatcher, settings, show), daemon=True
     )
 
     def ready(**_: Any) -> None:
-        report_capabilities(database, name, queues)
+        report_capabilities(database, name, queues, settings)
         sweeper.start()
         # What was queued while no worker lived is found at once.
         dispatcher.wake(queues)
@@ -77,11 +77,13 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     )
 
 
-def report_capabilities(database: Database, name: str, queues: tuple[str, ...]) -> None:
+def report_capabilities(
+    database: Database, name: str, queues: tuple[str, ...], settings: Settings
+) -> None:
     """Tell the server which names of the catalogue this worker can answer for."""
     found: dict[str, dict[str, str | None]] = {}
     limits = {}
-    for one in report():
+    for one in tried(settings):
         found.setdefault(one.kind, {})[one.name] = one.error
         if one.limits:
             limits[one.name] = one.limits

@@ -1,9 +1,9 @@
 """The names that people may ask for, one entry a name: ours and those of installed packages.
 
-Measures, strategies, streams, layouts, writers and networks are looked up here wherever a name
-enters. Nothing is imported to know a name: ours are files of a folder, others' are entry points of
-the groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts`` and
-``sfumato.networks``; writers are ours alone.
+Measures, strategies, streams, layouts, writers, networks and recipes are looked up here wherever a
+name enters. Nothing is imported to know a name: ours are files of a folder, others' are entry
+points of the groups ``sfumato.measures``, ``sfumato.strategies``, ``sfumato.layouts``,
+``sfumato.networks`` and ``sfumato.recipes``; writers are ours alone.
 So the server knows what may be asked for without torch; a worker loads what is used.
 """
 

@@ -42,7 +42,7 @@ def test_a_measure_a_strategy_a_layout_and_a_network_work_in_the_service(
     api, pairs, strategy, streams
 ):
     with installed(EXAMPLE):
-        report_capabilities(api.database, "worker-1", ("train", "score"))
+        report_capabilities(api.database, "worker-1", ("train", "score"), api.settings)
         options = ImportOptions(
             masks="oracle",
             validation=0.0,
@@ -108,7 +108,7 @@ def test_a_package_that_cannot_be_loaded_is_shown_and_refused_with_its_reason(ap
     )
     admin = api.as_("root", Role.ADMIN)
     with installed(tmp_path):
-        report_capabilities(api.database, "worker-1", ("train",))
+        report_capabilities(api.database, "worker-1", ("train",), api.settings)
         entries = {e["name"]: e for e in admin.get("/catalogue").json()["strategies"]}
         assert "a_library_that_is_not_there" in entries["broken"]["error"]
         assert entries["entropy-selective"]["error"] is None
@@ -141,7 +141,7 @@ def test_a_network_that_cannot_do_its_part_is_refused_for_a_project_and_an_impor
     write_package(folder, {"eighths": code}, points)
     options = {"masks": "oracle", "validation": 0.0, "test": 0.0}
     with installed(EXAMPLE), installed(folder):
-        report_capabilities(api.database, "worker-1", ("train",))
+        report_capabilities(api.database, "worker-1", ("train",), api.settings)
         for network, words in (("halved", "it gives logits of"), ("eighths", "8, 16, 24 … 128")):
             training = {"network": network, "width": 12}
             admin = api.as_("root", Role.ADMIN)

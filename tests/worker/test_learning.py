@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from app.core import catalogue
+from app.core.errors import UnknownName
 from app.core.project_settings import TrainingSettings
+from tests.plugins import EXAMPLE, installed
 from tests.worker.test_segmentation import samples
 from worker.acquisition import uncertainty
+from worker.registry import find_recipe
 from worker.segmentation import learning, weights
 from worker.segmentation.augmentation import Strength, Variation
 from worker.segmentation.ensemble import Ensemble
@@ -263,3 +266,14 @@ def test_a_picture_moves_with_its_mask_and_padding_stays_blank():
     assert moved.image[:, 0][~moved.valid].abs().max() == 0
     none = Strength(0, 0, 1, 0, 0, 0, 0, 0)
     torch.testing.assert_close(Variation(none)(batch).image, batch.image, atol=1e-4, rtol=1e-3)
+
+
+def test_a_recipe_of_another_package_trains_and_is_judged_as_ours_are():
+    with installed(EXAMPLE):
+        settings = QUICK.model_copy(update={"recipe": "plain", "steps": 20})
+        learned = learn(described(settings), lesson(12, settings), None)
+        assert learned.notes["recipe"] == "plain"
+        assert learned.notes["steps"] == 20
+        assert learned.held_back is None
+    with pytest.raises(UnknownName, match="choose one of paper, robust"):
+        find_recipe("plain")
