@@ -40,9 +40,9 @@ def test_a_row_a_round_and_all_runs_of_a_seed_start_alike(finished):
     assert len(runs) == 6 * 2 * 3
     assert (runs.groupby("round")["labelled"].unique().map(list)).tolist() == [[4], [8], [12]]
     first = runs[runs["round"] == 1]
-    for column in ("dice_case", "dice_slice", "foreground_pixels", "validation_loss"):
+    for column in ("dice_case", "dice_slice", "foreground_pixels", "steps"):
         assert (first.groupby("seed")[column].nunique() == 1).all()
-    assert table[table["strategy"] == FULL]["labelled"].tolist() == [30, 30]
+    assert table[table["strategy"] == FULL]["labelled"].tolist() == [42, 42]
     assert runs["dice_slice"].between(0, 1).all()
     # Each batch is 4 of the pool, so the sums of foreground can be checked against the picks.
     picks = pd.read_csv(finished / "selected.csv")

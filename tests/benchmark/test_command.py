@@ -61,7 +61,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(phantom, tmp
         ({"strategies": "entropi"}, "entropy-selective"),
         ({"seeds": "three"}, "100-104"),
         ({"preset": "large"}, "lgg-flair-small"),
-        ({"rounds": 30}, "the pool has 30"),
+        ({"rounds": 30}, "the pool has 42"),
         ({"assignments": ("training.depth=3",)}, "training.NAME"),
         ({"init": "guess"}, "init"),
     ],
@@ -102,8 +102,8 @@ def test_without_a_target_batches_are_drawn_for_variety_until_one_is_found(tmp_p
     raising = replace(find_strategy("entropy"), name="raising", select=lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_strategy(bench, raising)
-    # Cases that have given nothing come first: soon all five of the pool have given.
-    assert record.round_files("entropy-selective", 0)[1].row.labelled_cases == 5
+    # Cases that have given nothing come first: soon all seven of the pool have given.
+    assert record.round_files("entropy-selective", 0)[1].row.labelled_cases == 7
 
 
 def test_the_phantom_preset_makes_its_own_data(tmp_path):

@@ -76,28 +76,28 @@ def wait_for(condition, log: Path, seconds: float = 120):
     pytest.fail(f"not within {seconds} s; the log says:\n{log.read_text()[-4000:]}")
 
 
-def long_training(database: Database, epochs: int) -> None:
+def long_training(database: Database, steps: int) -> None:
     with database.writing() as session:
         project = session.scalars(select(Project)).one()
-        project.training = {**project.training, "epochs": epochs, "patience": epochs}
+        project.training = {**project.training, "steps": steps}
 
 
 def in_training(database: Database, worker: subprocess.Popen) -> bool:
-    """Whether that worker has come past its first epoch."""
+    """Whether that worker has come past its first steps."""
     job = job_of(database)
     ours = (job.worker or "").endswith(f":{worker.pid}")
-    return ours and job.state is JobState.RUNNING and job.progress.get("epoch", 0) >= 1
+    return ours and job.state is JobState.RUNNING and job.progress.get("step", 0) >= 1
 
 
 def test_a_killed_workers_job_finishes_once_on_another(database, database_url, valkey_url, workers):
     project = make_project(database)
-    long_training(database, epochs=300)
+    long_training(database, steps=2000)
     label_batch(database, project)
     first = workers.start()
     wait_for(lambda: in_training(database, first), workers.log)
     second = workers.start()
     os.kill(first.pid, signal.SIGKILL)
-    long_training(database, epochs=3)
+    long_training(database, steps=3)
     wait_for(lambda: job_of(database).state is JobState.SUCCEEDED, workers.log)
     job = job_of(database)
     assert job.lost == 1
@@ -111,7 +111,7 @@ def test_a_killed_workers_job_finishes_once_on_another(database, database_url, v
 @on_postgresql
 def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     project = make_project(database)
-    long_training(database, epochs=10_000)
+    long_training(database, steps=10_000)
     label_batch(database, project)
     worker = workers.start()
     wait_for(lambda: in_training(database, worker), workers.log)
@@ -127,7 +127,7 @@ def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
 @on_postgresql
 def test_a_worker_that_is_told_to_end_gives_its_job_to_another(database, workers):
     project = make_project(database)
-    long_training(database, epochs=10_000)
+    long_training(database, steps=10_000)
     label_batch(database, project)
     first = workers.start()
     wait_for(lambda: in_training(database, first), workers.log)

@@ -8,6 +8,7 @@ from app.core.splits import Split
 from app.loop import deletes
 from app.loop.accounts import named_account
 from app.loop.deletions import Deletion
+from app.loop.pool_maps import keep_map
 from app.loop.reviews import review_mask
 from app.loop.truths import add_truths
 from app.store import (
@@ -18,6 +19,7 @@ from app.store import (
     Project,
     ReviewState,
     Role,
+    Round,
     Slice,
     StoredBlob,
     utc_now,
@@ -58,6 +60,10 @@ def full_project(database) -> Project:
         add_truths(session, dict.fromkeys(session.scalars(select(Slice.id)), drawn))
     runner(database).work()
     ask(database, project, one, 2, utc_now())
+    with database.writing() as session:
+        # As if somebody had looked at the map.
+        newest = session.scalars(select(Round.id).order_by(Round.id.desc())).first()
+        keep_map(session, newest, dict.fromkeys(session.scalars(select(Slice.id)), (0.0, 1.0)))
     return project
 
 

@@ -55,7 +55,7 @@ def test_a_training_that_has_read_what_goes_begins_again_without_it(database, mo
     once(
         monkeypatch,
         train_step,
-        "train",
+        "learn",
         lambda: found.append(delete(database, lambda session: of_slice(session, gone))),
     )
     runner(database).work()
@@ -75,7 +75,7 @@ def test_a_training_of_which_all_goes_is_cancelled(database, monkeypatch):
         for slice_id in labelled(database):
             delete(database, lambda session, one=slice_id: of_slice(session, one))
 
-    once(monkeypatch, train_step, "train", act)
+    once(monkeypatch, train_step, "learn", act)
     runner(database).work()
     assert job_of(database).state is JobState.CANCELLED
     assert count(database, ModelVersion) == 0
@@ -137,7 +137,7 @@ def test_between_two_queries_of_one_reading(database, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("step", "name"), [(train_step, "train"), (score_step, "score"), (select_step, "predict")]
+    ("step", "name"), [(train_step, "learn"), (score_step, "score"), (select_step, "predict")]
 )
 def test_a_project_that_goes_takes_its_jobs_along(database, monkeypatch, step, name):
     label_batch(database, make_project(database))

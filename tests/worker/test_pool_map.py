@@ -60,9 +60,9 @@ def test_a_retraining_draws_no_map_and_whoever_looks_has_it_drawn(database, scor
             time.sleep(0.1)
             found = look()
         assert (found["state"], found["error"]) == ("drawn", None)
-        # Two slices trained; one of the three that are labelled is held out.
+        # The batch, the three that trained, and the rest of the twelve.
         states = [point["state"] for point in found["points"]]
-        assert (states.count("batch"), states.count("labelled"), len(states)) == (3, 2, 11)
+        assert (states.count("batch"), states.count("labelled"), len(states)) == (3, 3, 12)
         assert look() == found
         first = look(scored - 1)
         assert (first["state"], first["points"]) == ("none", [])

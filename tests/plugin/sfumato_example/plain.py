@@ -12,7 +12,7 @@ class Plain(Recipe):
     def fit(self, model: Network, lesson: Lesson) -> Course:
         """Train in place."""
         torch.manual_seed(lesson.seed)
-        image = torch.stack([torch.from_numpy(one.image) for one in lesson.training])
+        image = torch.stack([torch.from_numpy(one.image).float() for one in lesson.training])
         classes = torch.stack([torch.from_numpy(one.classes).long() for one in lesson.training])
         descent = optim.SGD(model.parameters(), lesson.settings.learning_rate or 0.1)
         model.train()
