@@ -273,7 +273,7 @@ def test_a_recipe_of_another_package_trains_and_is_judged_as_ours_are():
         settings = QUICK.model_copy(update={"recipe": "plain", "steps": 20})
         learned = learn(described(settings), lesson(12, settings), None)
         assert learned.notes["recipe"] == "plain"
-        assert learned.notes["steps"] == 20
+        assert learned.notes["steps"] == 2 * 20
         assert learned.held_back is None
     with pytest.raises(UnknownName, match="choose one of paper, robust"):
         find_recipe("plain")
