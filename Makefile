@@ -9,7 +9,7 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test test-cpus fuzz bench format clean
+.PHONY: help install dev web up demo test test-cpus fuzz evidence bench format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -73,6 +73,9 @@ test-cpus: dev  ## Run the numeric tests as three processors would
 
 fuzz: dev  ## Damage the headers of 2,000 NIfTI and 2,000 DICOM files: no traceback, no case lost
 	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py tests/importing/test_damaged.py
+
+evidence: install  ## Hold the committed tables to the recipe's goals, and train one of their networks anew
+	$(BIN)/python -m worker.benchmark.evidence docs/results/robust
 
 bench: dev web  ## Time imports, and the drawing of slices against NiiVue and Cornerstone3D
 	$(BIN)/python bench/imports.py

@@ -23,7 +23,7 @@ from worker.benchmark.ground import read_ground
 from worker.benchmark.record import Record, collect
 from worker.benchmark.runs import run_strategy
 from worker.benchmark.seeds import prepare_seed
-from worker.benchmark.settings import PRESETS
+from worker.benchmark.settings import PRESETS, settings_kept
 from worker.benchmark.tables import explored_table
 from worker.registry import find_strategy
 from worker.segmentation.precision import Precision
@@ -112,3 +112,11 @@ def test_the_phantom_preset_makes_its_own_data(tmp_path):
     assert PRESETS["phantom-small"].phantom is not None
     with pytest.raises(InvalidInput, match="name the folder"):
         benchmark(asked(None, preset="lgg-flair-small"), tmp_path, "local", 1, 1, "cpu")
+
+
+def test_a_folder_of_before_there_were_recipes_was_trained_as_the_paper_does():
+    old = {"preset": "lgg-flair-small", "training": {"width": 8, "patience": 3}}
+    kept = settings_kept(old)
+    assert (kept.training.recipe, kept.preset) == ("paper", "lgg-flair-small-paper")
+    new = PRESETS["lgg-flair-small"].model_copy(update={"preset": "lgg-flair-small"})
+    assert settings_kept(new.model_dump(mode="json")) == new

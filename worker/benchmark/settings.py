@@ -88,10 +88,14 @@ class BenchmarkSettings(BaseModel):
 def settings_kept(found: dict[str, Any]) -> BenchmarkSettings:
     """Settings as a folder keeps them; what a later version added has its default.
 
-    Before there were recipes all networks were trained as the paper does.
+    Before there were recipes all networks were trained as the paper does; what the presets were
+    then is named after it now.
     """
-    training = {"recipe": "paper", **found.get("training", {})}
-    return BenchmarkSettings.model_validate({**found, "training": training})
+    training, preset = found.get("training", {}), found.get("preset")
+    if "recipe" not in training:
+        preset = f"{preset}-paper" if f"{preset}-paper" in PRESETS else preset
+    training = {"recipe": "paper", **training}
+    return BenchmarkSettings.model_validate({**found, "preset": preset, "training": training})
 
 
 def _small(
