@@ -1,4 +1,7 @@
-"""The demo on five seeds, as a table: .venv/bin/python docs/results/robust/demo.py demo.csv"""
+"""The demo on five seeds, as a table.
+
+.venv/bin/python docs/results/robust/demo.py demo.csv
+"""
 
 import sys
 import tempfile
