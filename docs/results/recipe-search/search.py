@@ -47,6 +47,11 @@ WILD = Strength(
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[], None] | None]] = {
     "robust": ({}, {}, None),
     "one network": ({}, {"members": 1}, None),
+    "one network of three times the steps": (
+        {"least_steps": 900, "passes": 48.0},
+        {"members": 1},
+        None,
+    ),
     "five networks": ({}, {"members": 5}, None),
     "no folds: every network sees all": ({}, {}, lambda: _without_folds()),
     "from scratch each round": ({}, {"from_scratch": True}, None),
