@@ -19,7 +19,7 @@ from worker.simulation.simulate import simulate_project
 
 _MARK = "sfumato-demo"
 _CASES, _SLICES, _SIZE = 44, 20, 64
-# Small enough for two cores and three minutes; the paper's own values are the defaults.
+# Small enough for two cores and a minute and a half.
 _SETTINGS = [
     "query.size=24",
     "query.initial_size=16",
