@@ -158,7 +158,7 @@ def _fit(
 
 
 def _cross_validated(
-    network: Network, lesson: Lesson, folds: Mapping[str, int]
+    network: Network, lesson: Lesson, folds: Mapping[str, int], surfaces: bool = True
 ) -> dict[str, Any] | None:
     """What the members came to on the labelled slices that they have not learned from."""
     if not folds:
@@ -170,6 +170,7 @@ def _cross_validated(
         ],
         _BATCH,
         lesson.device,
+        surfaces,
     )
 
 
@@ -178,12 +179,14 @@ def _judged(learned: Learned, theirs: Network, parent: Parent, lesson: Lesson) -
     theirs.placed(lesson.device).eval()
     if lesson.validation:
         on = "validation"
-        ours = evaluate(learned.network, lesson.validation, _BATCH, lesson.device)
-        before = evaluate(theirs, lesson.validation, _BATCH, lesson.device)
+        ours, before = (
+            evaluate(network, lesson.validation, _BATCH, lesson.device, surfaces=False)
+            for network in (learned.network, theirs)
+        )
     elif learned.cross_validation is not None and parent.folds:
         # Slices labelled since are new to all of the parent's members, whatever their fold.
         on, ours = "cross-validation", learned.cross_validation
-        before = _cross_validated(theirs, lesson, learned.folds) or {}
+        before = _cross_validated(theirs, lesson, learned.folds, surfaces=False) or {}
     else:
         return learned
     loss = float(before["dice_case"] - ours["dice_case"])
