@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from app.store import Role
 from tests.conftest import mask
@@ -182,6 +182,31 @@ def test_an_admin_changes_the_next_round_and_makes_and_revokes_tokens(service, s
     panel.get_by_role("row", name=name).get_by_role("button", name="Revoke").click()
     expect(panel.get_by_role("row", name=name).get_by_text("revoked")).to_be_visible()
     assert service.admin.get("/projects", headers=headers).status_code == 401
+
+
+def test_what_is_typed_while_settings_are_saved_stays(service, sign_in):
+    project = service.project()
+    page = sign_in(service.token("root", Role.ADMIN), project, "/dashboard").page
+    threshold = page.locator('input[name="query.target_threshold"]')
+    save = page.get_by_role("button", name="Save")
+    held: list[Route] = []
+    page.route(
+        f"**/projects/{project}",
+        lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_(),
+    )
+    threshold.fill("0.3")
+    with page.expect_request(lambda request: request.method == "PATCH"):
+        save.click()
+    threshold.fill("0.4")
+    held.pop().continue_()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(threshold).to_have_value("0.4")
+    with page.expect_request(lambda request: request.method == "PATCH"):
+        save.click()
+    with page.expect_response(lambda reply: reply.request.method == "PATCH"):
+        held.pop().continue_()
+    assert service.admin.get(f"/projects/{project}").json()["query"]["target_threshold"] == 0.4
+    expect(save).to_be_disabled()
 
 
 def test_annotators_see_no_levers_and_no_review(service, sign_in):

@@ -67,7 +67,7 @@ export function DashboardPage(props: {
       )}
       {value.round && <MapPanel round={value.round} version={version} />}
       <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
-      {admin && <SettingsPanel project={project} />}
+      {admin && <SettingsPanel key={name} project={project} />}
       {admin && <ImportPanel project={name} onDone={onTransfer} />}
       {admin && <ExportPanel project={name} onDone={onTransfer} />}
       {admin && <TransfersPanel project={name} version={asked} onChange={onTransfer} />}

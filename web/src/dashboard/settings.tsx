@@ -76,6 +76,7 @@ export function SettingsPanel(props: { project: Project }) {
     const fields = fieldsOf(document).map((field) => withCatalogue(field, catalogue));
     return { project, fields };
   }, name);
+  const [saved, setSaved] = useState<Project | null>(null);
   const [changes, setChanges] = useState<Record<string, unknown>>({});
   const [said, setSaid] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -89,11 +90,15 @@ export function SettingsPanel(props: { project: Project }) {
       body[section][field] = value;
     }
     try {
-      await data(api.PATCH("/projects/{name}", { params: { path: { name } }, body }));
-      setChanges({});
+      // The reply is what the fields show from here on: a later look at the server would first
+      // put the old values back, and then the new ones under the fingers of who types on.
+      const sent = changes;
+      setSaved(await data(api.PATCH("/projects/{name}", { params: { path: { name } }, body })));
+      setChanges((now) =>
+        Object.fromEntries(Object.entries(now).filter(([key, to]) => sent[key] !== to)),
+      );
       setError(null);
       setSaid(text.saved);
-      await settings.reload();
     } catch (failure) {
       setSaid(null);
       setError(words(failure));
@@ -106,7 +111,8 @@ export function SettingsPanel(props: { project: Project }) {
       </Panel>
     );
   }
-  const { project, fields } = settings.value;
+  const { fields } = settings.value;
+  const project = saved ?? settings.value.project;
   return (
     <Panel title={text.settings}>
       <p class="small">{text.settingsHint}</p>
@@ -129,7 +135,7 @@ export function SettingsPanel(props: { project: Project }) {
                       key={key}
                       field={field}
                       value={key in changes ? changes[key] : project[section][field.name]}
-                      onChange={(to) => setChanges({ ...changes, [key]: to })}
+                      onChange={(to) => setChanges((now) => ({ ...now, [key]: to }))}
                     />
                   );
                 })}
