@@ -77,7 +77,10 @@ def benchmark(
         Path, typer.Option(help="Tables and report; run again, it goes on there.")
     ] = Path("benchmark"),
     strategies: Annotated[
-        str, typer.Option(help="Comma-separated names; paper: the sixteen; all: all.")
+        str,
+        typer.Option(
+            help="Comma-separated names; paper: the sixteen; all: all; full-labels: none."
+        ),
     ] = "random,entropy,entropy-selective",
     seeds: Annotated[str, typer.Option(help="How many, or which: 3, 100-104, 1,5.")] = "3",
     preset: Annotated[str | None, typer.Option(help="See README: lgg-flair-small, …")] = None,
@@ -89,6 +92,7 @@ def benchmark(
     processes: Annotated[int | None, typer.Option(min=1, help="Without it, one a core.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16")] = None,
     workers: Annotated[str, typer.Option(help="local, or celery for other machines")] = "local",
     replay: Annotated[bool, typer.Option(help="Draw the report of what is there anew.")] = False,
     assignments: SetOption = None,
@@ -108,6 +112,7 @@ def benchmark(
         initial,
         query,
         init,
+        precision,
         layout,
         tuple(assignments or ()),
     )

@@ -11,6 +11,7 @@ from app.core.errors import InvalidInput
 from app.core.project_settings import ProjectSettings, in_words, with_assignments
 from app.formats.layout import find_layout
 from worker.benchmark.plan import Plan, names_of, seeds_of
+from worker.benchmark.record import FULL
 from worker.benchmark.settings import PRESETS, BenchmarkSettings
 from worker.registry import check_settings, find_recipe, find_strategy, try_network
 
@@ -27,6 +28,7 @@ class Asked:
     initial: int | None = None
     query: int | None = None
     init: str | None = None
+    precision: str | None = None
     layout: str | None = None
     assignments: tuple[str, ...] = ()
 
@@ -52,6 +54,8 @@ def settings_of(asked: Asked) -> BenchmarkSettings:
         values["rounds"] = asked.rounds
     if asked.init is not None:
         values["init"] = asked.init
+    if asked.precision is not None:
+        values["precision"] = asked.precision
     if asked.layout is not None:
         values["ground"]["layout"] = asked.layout
     try:
@@ -65,7 +69,8 @@ def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:
     written = names_of(
         asked.strategies, catalogue.PAPER_STRATEGIES, catalogue.own_names("strategy")
     )
-    sources = {find_strategy(name).name: name for name in written}
+    # The network of all labels is trained on every seed: alone, it is all that is asked for.
+    sources = {find_strategy(name).name: name for name in written if name != FULL}
     training = settings.training
     try_network(training.network)
     check_settings(training.network, {"context": training.context, "width": training.width})
@@ -75,7 +80,7 @@ def plan_of(asked: Asked, settings: BenchmarkSettings) -> Plan:
         seeds = seeds_of(asked.seeds)
     except ValueError as error:
         raise InvalidInput(f"seeds are {asked.seeds!r}: write 3, 100-104 or 1,5") from error
-    if not sources or not seeds:
+    if not written or not seeds:
         raise InvalidInput("there is nothing to run: name a strategy and a seed")
     return Plan(settings, sources, seeds)
 

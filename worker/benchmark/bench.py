@@ -120,6 +120,7 @@ def fit_network(
         settings=settings,
         seed=bench.seed_for("train", round_),
         device=bench.device,
+        precision=bench.precision,
         on_step=bench.check,
         least_steps=least_steps,
     )

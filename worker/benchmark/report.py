@@ -70,8 +70,15 @@ def _title(record: Record) -> str:
 def _parts(record: Record) -> Iterator[Part]:
     rounds = read_rounds(record)
     runs = statistics.runs_of(rounds)
-    if runs.empty:
+    if rounds.empty:
         yield Part("Nothing yet", "No run is finished.")
+        return
+    if runs.empty:
+        yield Part(
+            "All labels",
+            "Networks of all labels of the pool, a row a seed; no strategy has run.",
+            tables.full_table(rounds),
+        )
         return
     yield _summary(rounds, runs)
     for metric, name in tables.METRICS.items():

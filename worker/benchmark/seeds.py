@@ -13,13 +13,15 @@ from worker.registry import find_recipe
 from worker.segmentation.scoring import Features, pooled_features
 
 
-def prepare_seed(bench: Bench) -> None:
+def prepare_seed(bench: Bench, first: bool = True) -> None:
     """Train once what the strategies of a seed share, unless it is there.
 
-    The first round's network, from the same first slices and weights; and the network of all
-    labels, whose Dice is the supervised baseline and whose features measure redundancy.
+    The first round's network, from the same first slices and weights (not ``first``: no strategy
+    will ask for it); and the network of all labels, whose Dice is the supervised baseline and
+    whose features measure redundancy.
     """
-    prepare_first(bench)
+    if first:
+        prepare_first(bench)
     folder = bench.record.seed_folder(bench.seed)
     if not (folder / "full.json").exists():
         pool = bench.division.pool

@@ -72,6 +72,9 @@ class BenchmarkSettings(BaseModel):
     phantom: PhantomSettings | None = None
     rounds: int = Field(6, ge=2)
     init: Literal["random", "k-centre", "foreground"] = "random"
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="What networks compute with, in training and in scoring."
+    )
     query: QuerySettings = QuerySettings()
     training: TrainingSettings = TrainingSettings()
 
@@ -154,6 +157,9 @@ PRESETS: dict[str, BenchmarkSettings] = {
         training=TrainingSettings(recipe="paper", batch_size=16),
     ),
     **_SMALL,
+    # More pixels and wider networks: minutes become hours.
+    "lgg-flair": _small(GroundSettings(shrink=2), initial=40, size=40, rounds=5, width=16),
+    "lgg-flair-large": _small(GroundSettings(), initial=40, size=40, rounds=5, width=32),
     **{f"{name}-paper": _as_published(small) for name, small in _SMALL.items()},
 }
 

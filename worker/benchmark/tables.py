@@ -45,6 +45,19 @@ def learning_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.reset_index()
 
 
+def full_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """What training on the whole pool came to on each seed, and their mean."""
+    of_all = rounds[rounds["strategy"] == FULL].set_index("seed").sort_index()
+    table = of_all[["labelled", "steps", "seconds_train", *METRICS]].copy()
+    mean = table[list(METRICS)].mean().rename("mean")
+    table = table.astype({"labelled": str, "steps": str})
+    table["seconds_train"] = table["seconds_train"].map("{:.0f}".format)
+    table.loc["mean"] = mean.reindex(table.columns)
+    for metric in METRICS:
+        table[metric] = table[metric].astype(float).map("{:.4f}".format)
+    return table.fillna("").rename(columns=METRICS).reset_index()
+
+
 def ablation_tables(rounds: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
     """The layout of the paper's table 1, for each measure of which all three forms were run."""
     names = set(statistics.runs_of(rounds)["strategy"])

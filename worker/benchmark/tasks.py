@@ -52,11 +52,11 @@ def work(
             record,
             seed,
             chosen,
-            choose_precision("float32" if chosen.type == "cpu" else "auto", chosen),
+            choose_precision(settings.precision, chosen),
             _checker(record, on_check),
         )
         if strategy is None:
-            prepare_seed(bench)
+            prepare_seed(bench, first=bool(asked["strategies"]))
         else:
             run_strategy(bench, find_strategy(asked["strategies"][strategy]))
     except Stopped:

@@ -42,16 +42,25 @@ MILD = Strength(
 WILD = Strength(
     rotation=180, scale=1.4, shift=0.1, contrast=0.3, brightness=0.3, noise=0.2, blur=1.5
 )
+LONGER = {"least_steps": 900, "passes": 48.0}
+ONE = {"members": 1}
 
 # For each variant: changes of the recipe's numbers, of the training settings, and of its code.
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[], None] | None]] = {
     "robust": ({}, {}, None),
     "one network": ({}, {"members": 1}, None),
-    "one network of three times the steps": (
-        {"least_steps": 900, "passes": 48.0},
-        {"members": 1},
+    "one network of three times the steps": (LONGER, ONE, None),
+    "one longer: dropout 0.2": (LONGER, {**ONE, "dropout": 0.2}, None),
+    "one longer: learning rate 0.001": (LONGER, {**ONE, "learning_rate": 0.001}, None),
+    "one longer: learning rate 0.004": (LONGER, {**ONE, "learning_rate": 0.004}, None),
+    "one longer: the paper's augmentation": (
+        {**LONGER, "papers_augmentation": True},
+        ONE,
         None,
     ),
+    "one longer: a neighbour on each side": (LONGER, {**ONE, "context": 1}, None),
+    "one network of six times the steps": ({"least_steps": 1800, "passes": 96.0}, ONE, None),
+    "three times the steps": (LONGER, {}, None),
     "five networks": ({}, {"members": 5}, None),
     "no folds: every network sees all": ({}, {}, lambda: _without_folds()),
     "from scratch each round": ({}, {"from_scratch": True}, None),
