@@ -4,7 +4,14 @@ import pandas as pd
 import pytest
 
 from worker.benchmark import evidence
-from worker.benchmark.evidence import STRATEGIES, goals_of, goals_of_demo
+from worker.benchmark.evidence import (
+    LARGE,
+    SMALL,
+    STRATEGIES,
+    goals_of,
+    goals_of_demo,
+    goals_of_sizes,
+)
 from worker.benchmark.record import FULL
 
 GROUND = "lgg-flair-small"
@@ -93,8 +100,31 @@ def test_the_demo_is_held_to_its_curve():
     assert [goal.met for goal in goals_of_demo(rows)] == [True, False, True]
 
 
+def networks_of_all_labels(large: float, small: float, **changes) -> pd.DataFrame:
+    alike = {"neighbours": 1, "steps": 3000, "seeds": 3}
+    rows = {
+        LARGE: {"width": 32, "dice_case": large, **alike, **changes},
+        SMALL: {"width": 8, "dice_case": small, **alike},
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+@pytest.mark.parametrize(
+    ("table", "met"),
+    [
+        (networks_of_all_labels(0.7, 0.65), [True, True]),
+        (networks_of_all_labels(0.64, 0.6), [False, True]),
+        (networks_of_all_labels(0.7, 0.71), [True, False]),
+        (networks_of_all_labels(0.7, 0.65, seeds=2), [False, False]),
+        (networks_of_all_labels(0.7, 0.65, steps=9000), [True, False]),
+    ],
+)
+def test_more_pixels_are_held_to_what_they_bring(table, met):
+    assert [goal.met for goal in goals_of_sizes(table)] == met
+
+
 def test_without_tables_every_goal_is_missed_and_said(tmp_path, capsys):
     assert evidence.main(tmp_path) == 1
     said = capsys.readouterr().out
-    assert said.count("MISSED") == 4
+    assert said.count("MISSED") == 5
     assert "demo: a table" in said

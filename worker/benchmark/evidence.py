@@ -31,6 +31,10 @@ REAL = GROUNDS[:2]
 STRATEGIES = ("random-foreground", "entropy-selective")
 SEEDS = 10
 DICE = "dice_case"
+# Folders of networks of all labels: what pixels, steps and neighbours bring, on the same cases.
+SIZES = "sizes"
+LARGE, SMALL = "128x128", "32x32"
+_LARGE_GOAL = 0.65
 # A network that finds less than this of what is there has found nothing.
 _NOTHING = 0.001
 
@@ -100,6 +104,50 @@ def goals_of_demo(demo: pd.DataFrame) -> Iterator[Goal]:
     yield Goal("demo: it ends above 0.75", f"lowest {ends.min():.4f}", bool(ends.min() > 0.75))
 
 
+def sizes(folder: Path) -> pd.DataFrame:
+    """A row a folder: what its networks were of, and their mean Dice per case over seeds."""
+    rows = []
+    for path in sorted(folder.glob("*/settings.json"), key=lambda path: path.parent.name):
+        record = Record(path.parent)
+        settings = settings_kept(json.loads(path.read_text())["settings"])
+        rounds = read_rounds(record)
+        of_all = rounds[rounds["strategy"] == FULL]
+        rows.append(
+            {
+                "folder": path.parent.name,
+                "shrink": settings.ground.shrink,
+                "width": settings.training.width,
+                "neighbours": settings.training.context,
+                "precision": settings.precision,
+                "slices": round(of_all["labelled"].mean()),
+                "steps": round(of_all["steps"].mean()),
+                "seeds": len(of_all),
+                DICE: round(of_all[DICE].mean(), 4),
+                "minutes": round(of_all["seconds_train"].mean() / 60, 1),
+            }
+        )
+    return pd.DataFrame(rows).set_index("folder") if rows else pd.DataFrame()
+
+
+def goals_of_sizes(table: pd.DataFrame) -> Iterator[Goal]:
+    """What more pixels come to, all else being the same."""
+    if not {LARGE, SMALL} <= set(table.index):
+        yield Goal(f"all labels at {LARGE}: a table", "none", met=False)
+        return
+    large, small = table.loc[LARGE], table.loc[SMALL]
+    alike = all(large[name] == small[name] for name in ("neighbours", "steps", "seeds"))
+    yield Goal(
+        f"all labels at {LARGE}, width {large['width']}: three seeds, at least {_LARGE_GOAL}",
+        f"{large[DICE]:.4f}",
+        bool(large["seeds"] >= 3 and large["width"] == 32 and large[DICE] >= _LARGE_GOAL),
+    )
+    yield Goal(
+        f"all labels: {LARGE} above the same recipe at {SMALL}",
+        f"{large[DICE]:.4f} against {small[DICE]:.4f}",
+        bool(alike and large[DICE] > small[DICE]),
+    )
+
+
 def again(folder: Path) -> Goal:
     """Train the first network of the phantom's first seed anew, and compare it with the table's.
 
@@ -146,6 +194,10 @@ def main(folder: Path) -> int:
         if rounds.empty:
             goals.append(Goal(f"{ground}: a table", "none", met=False))
         goals += goals_of(ground, rounds) if not rounds.empty else ()
+    table = sizes(folder / SIZES)
+    if not table.empty:
+        console.print(table.to_string())
+    goals += goals_of_sizes(table)
     demo = folder / "demo.csv"
     if demo.exists():
         goals += goals_of_demo(pd.read_csv(demo))

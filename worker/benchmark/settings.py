@@ -115,7 +115,8 @@ def _small(
         phantom=phantom,
         rounds=rounds,
         query=QuerySettings(initial_size=initial, size=size, mc_passes=5),
-        training=TrainingSettings(width=width),
+        # Members only cost time here: more steps of one network bring more than more networks do.
+        training=TrainingSettings(width=width, members=1),
     )
 
 

@@ -30,8 +30,8 @@ class Plan:
     weight_decay: float = 1e-2
     warm_up: float = 0.1
     batch_size: int = 8
-    least_steps: int = 300
-    passes: float = 16.0
+    least_steps: int = 900
+    passes: float = 48.0
     averaged_steps: float = 100.0
     with_target: float = 0.5
     dice: float = 1.0
