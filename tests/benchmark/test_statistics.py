@@ -53,6 +53,14 @@ BETTER = [[0.2, 0.6, 0.9], [0.2, 0.62, 0.95], [0.2, 0.61, 0.91]]
 WORSE = [[0.2, 0.4, 0.5], [0.2, 0.43, 0.52], [0.2, 0.4, 0.55]]
 
 
+def test_what_validation_needs_labelled_is_on_the_axis():
+    rounds = rounds_of({"better": BETTER}).assign(validation=[96, 95, 97] * 3 + [96])
+    assert sorted(set(statistics.runs_of(rounds)["labelled"])) == [106, 116, 126]
+    assert statistics.labels_to_baseline(rounds, "dice_case") == {"better": 126}
+    table = tables.learning_table(rounds, "dice_case")
+    assert list(table.columns)[1:4] == ["106 (106%)", "116 (116%)", "126 (126%)"]
+
+
 def test_the_area_is_the_trapezoid_over_the_range():
     found = statistics.areas(rounds_of({"a": [[0.0, 1.0, 1.0]]}), "dice_case")
     assert found.loc[0, "a"] == pytest.approx((0.5 + 1.0) / 2)

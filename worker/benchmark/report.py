@@ -176,11 +176,13 @@ def _summary(rounds: pd.DataFrame, runs: pd.DataFrame) -> Part:
     seeds = runs.groupby("strategy")["seed"].nunique()
     span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     order = ", ".join(f"{name} {value:.4f}" for name, value in areas.items())
+    looked_at = statistics.looked_at(runs)
+    validation = f" ({looked_at} of them for validation)" if looked_at else ""
     return Part(
         "In short",
         f"{len(seeds)} strategies on {span} seeds each, {runs['round'].max()} rounds, "
-        f"{runs['labelled'].min()} to {runs['labelled'].max()} labelled slices of a pool of "
-        f"{runs['pool'].mean():.0f}. Training on all labels gives "
+        f"{runs['labelled'].min()} to {runs['labelled'].max()} labelled slices{validation} of a "
+        f"pool of {runs['pool'].mean():.0f}. Training on all labels gives "
         f"{statistics.baseline(rounds, 'dice_case'):.4f} per case and "
         f"{statistics.baseline(rounds, 'dice_slice'):.4f} per slice. Mean area under the budget "
         f"curve, Dice per case: {order}. Dice per slice counts a blank prediction of a blank "

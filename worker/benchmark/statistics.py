@@ -23,12 +23,22 @@ Values = npt.NDArray[np.float64]
 
 
 def runs_of(rounds: pd.DataFrame) -> pd.DataFrame:
-    """The rows of strategies, without the full-label baseline; unfinished runs left out."""
+    """The rows of strategies, without the full-label baseline; unfinished runs left out.
+
+    ``labelled`` is what people had to label for a round: the validation slices that training
+    looks at too (their mean over seeds, so that all stand at the same places of the axis).
+    """
     runs = rounds[rounds["strategy"] != FULL]
     if runs.empty:
         return runs
     counts = runs.groupby(["strategy", "seed"])["round"].transform("size")
-    return runs[counts == counts.max()]
+    whole = runs[counts == counts.max()]
+    return whole.assign(labelled=whole["labelled"] + looked_at(whole))
+
+
+def looked_at(runs: pd.DataFrame) -> int:
+    """Validation slices that a training needs labelled; tables of before recipes do not say."""
+    return round(runs["validation"].mean()) if "validation" in runs else 0
 
 
 def baseline(rounds: pd.DataFrame, metric: str) -> float:
