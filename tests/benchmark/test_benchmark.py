@@ -54,6 +54,21 @@ def test_a_row_a_round_and_all_runs_of_a_seed_start_alike(finished):
         assert asked_for["foreground_pixels"].sum() == grown
         assert (asked_for["foreground_pixels"] == 0).sum() == one.loc[round_ + 1, "batch_blank"]
         assert asked_for["case"].nunique() == one.loc[round_ + 1, "batch_cases"]
+        assert asked_for["outline"].sum() == one.loc[round_ + 1, "batch_outline"]
+        right = asked_for["suggested_pixels"] + asked_for["foreground_pixels"] == 0
+        assert (asked_for.loc[right, "to_change"] == 0).all()
+        blind = asked_for[asked_for["suggested_pixels"] == 0]
+        assert (blind["to_change"] == blind["outline"]).all()
+
+
+def test_dice_of_every_test_case_is_kept(finished):
+    cases, table = pd.read_csv(finished / "cases.csv"), pd.read_csv(finished / "rounds.csv")
+    keys = ["strategy", "seed", "round"]
+    by_case = cases.groupby([*keys, "case"])["dice"].mean()
+    means = by_case.groupby(keys).mean()
+    assert means.to_numpy() == pytest.approx(
+        table.set_index(keys)["dice_case"].sort_index().to_numpy(), abs=2e-4
+    )
 
 
 def test_the_test_set_is_measured_beyond_dice_and_older_tables_are_read(finished, tmp_path):

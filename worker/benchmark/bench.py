@@ -23,6 +23,7 @@ from worker.segmentation.frames import Sample
 from worker.segmentation.learning import Parent, learn
 from worker.segmentation.machine import machine
 from worker.segmentation.network import Network
+from worker.segmentation.outlines import outline
 from worker.segmentation.precision import Precision
 from worker.segmentation.recipe import Lesson
 
@@ -182,6 +183,7 @@ def row_of(
         seconds_score=seconds_score,
         **beyond_dice(fit.dice),
         machine=str(machine(bench.device, bench.precision)),
+        batch_outline=sum(outline(classes) for classes in bench.ground.masks(batch)),
     )
 
 

@@ -76,6 +76,12 @@ class Ground:
         first, past = self._start[case], self._start[case + 1]
         return float((number - first) / max(past - first - 1, 1))
 
+    def masks(self, numbers: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """The classes (H, W) of these slices, one at a time."""
+        for number in numbers:
+            case = self.case_of[number]
+            yield self.cases[case].classes[int(number - self._start[case])]
+
     def samples(
         self, numbers: Sequence[int], labelled: bool = False, context: int = 0
     ) -> Iterator[Sample]:

@@ -2,7 +2,8 @@
 
 ``settings.json`` what was asked for; ``seeds/S`` what the strategies of a seed share;
 ``runs/STRATEGY-S`` a file a finished round, and the last weights; ``rounds.csv``,
-``selected.csv`` and ``map.csv`` the tidy tables, from which alone the report is drawn.
+``selected.csv``, ``cases.csv`` (Dice of every test case) and ``map.csv`` the tidy tables, from
+which alone the report is drawn.
 """
 
 import json
@@ -63,6 +64,8 @@ class RoundRow:
     dice_by_class: str = ""
     # What it was computed with, in short.
     machine: str = ""
+    # Length of the outlines that were drawn for this round, in sides of the ground's pixels.
+    batch_outline: float = math.nan
 
 
 def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,9 +81,19 @@ def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def dice_by_case(figures: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Dice of each test case, by foreground class, of the figures of a test."""
+    return {name: one["dice"] for name, one in figures["by_case"].items()}
+
+
 @dataclass(frozen=True)
 class Selected:
-    """A slice that a round's model asked for: its number, and why."""
+    """A slice that a round's model asked for: its number, why, and what it takes to answer.
+
+    ``outline``: of its mask; ``suggested_pixels``: foreground that the model saw there;
+    ``to_change``: outline that has to change in that suggestion (``segmentation.outlines``, in
+    sides of the ground's pixels). Files of earlier versions do not say.
+    """
 
     slice: int
     case: str
@@ -88,15 +101,22 @@ class Selected:
     stream: str
     score: float | None
     foreground_pixels: int
+    outline: int | None = None
+    suggested_pixels: int | None = None
+    to_change: int | None = None
 
 
 @dataclass(frozen=True)
 class RoundFile:
-    """One finished round: its row, what its model asked for next, and the folds of its cases."""
+    """One finished round: its row, what its model asked for next, and the folds of its cases.
+
+    ``cases``: Dice of each test case, by foreground class.
+    """
 
     row: RoundRow
     selected: list[Selected]
     folds: dict[str, int] = field(default_factory=dict)
+    cases: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Record:
@@ -107,6 +127,7 @@ class Record:
         self.settings_file = folder / "settings.json"
         self.rounds_file = folder / "rounds.csv"
         self.selected_file = folder / "selected.csv"
+        self.cases_file = folder / "cases.csv"
         self.map_file = folder / "map.csv"
         self.stop_file = folder / "stop"
         self.lock_file = folder / "lock"
@@ -133,6 +154,12 @@ class Record:
         path = self.seed_folder(seed) / "full.json"
         return [RoundRow(**json.loads(path.read_text()))] if path.exists() else []
 
+    def shared_cases(self, seed: int) -> dict[str, list[float]]:
+        """Dice of each test case of the full-label baseline of a seed, if it is trained."""
+        path = self.seed_folder(seed) / "full-cases.json"
+        found: dict[str, list[float]] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
     def failed(self, seed: int) -> bool:
         """Whether the preparation of a seed ended in an error."""
         return (self.seed_folder(seed) / "error.txt").exists()
@@ -151,7 +178,8 @@ def round_path(folder: Path, number: int) -> Path:
 def _read_round(path: Path) -> RoundFile:
     found = json.loads(path.read_text())
     selected = [Selected(**one) for one in found["selected"]]
-    return RoundFile(RoundRow(**found["row"]), selected, found.get("folds", {}))
+    folds, cases = found.get("folds", {}), found.get("cases", {})
+    return RoundFile(RoundRow(**found["row"]), selected, folds, cases)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -192,11 +220,14 @@ def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> 
     """
     rows: list[RoundRow] = []
     picks: list[dict[str, Any]] = []
+    cases: list[dict[str, Any]] = []
     for seed in seeds:
         rows += record.shared_rows(seed)
+        cases += _case_rows(FULL, seed, 0, record.shared_cases(seed))
         for strategy in strategies:
             for file in record.round_files(strategy, seed):
                 rows.append(file.row)
+                cases += _case_rows(strategy, seed, file.row.round, file.cases)
                 picks += [
                     {
                         "strategy": strategy,
@@ -212,11 +243,35 @@ def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> 
     if table.empty:
         return table
     replace(record.rounds_file, table.to_csv(index=False, float_format="%.6g").encode())
-    known = pd.read_csv(record.selected_file) if record.selected_file.exists() else pd.DataFrame()
-    chosen = _merged(known, pd.DataFrame(picks).drop(columns="slice", errors="ignore"))
-    if not chosen.empty:
-        replace(record.selected_file, chosen.to_csv(index=False, float_format="%.4g").encode())
+    _add(record.selected_file, pd.DataFrame(picks).drop(columns="slice", errors="ignore"))
+    _add(record.cases_file, pd.DataFrame(cases))
     return table
+
+
+def _case_rows(
+    strategy: str, seed: int, round_: int, cases: Mapping[str, list[float]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "strategy": strategy,
+            "seed": seed,
+            "round": round_,
+            "case": case,
+            "class": number,
+            "dice": dice,
+        }
+        for case, by_class in cases.items()
+        for number, dice in enumerate(by_class, start=1)
+    ]
+
+
+def _add(path: Path, fresh: pd.DataFrame) -> None:
+    """Bring fresh rows into a table that may be there already."""
+    table = _merged(pd.read_csv(path) if path.exists() else pd.DataFrame(), fresh)
+    if not table.empty:
+        # Whole numbers stay whole where some are not known.
+        whole = table.convert_dtypes()
+        replace(path, whole.to_csv(index=False, float_format="%.4g").encode())
 
 
 def _keep_map(record: Record, seeds: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,12 +13,20 @@ from app.core.streams import Stream
 from app.core.variety import explore, reason_to_explore
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
 from worker.benchmark.bench import SCORING_BATCH, Bench, Fit, fit_network, row_of
-from worker.benchmark.ground import Ground
-from worker.benchmark.record import RoundFile, Selected, replace, round_path, write_json
+from worker.benchmark.record import (
+    RoundFile,
+    Selected,
+    dice_by_case,
+    replace,
+    round_path,
+    write_json,
+)
 from worker.benchmark.splits import check_selected
 from worker.picks import check_picks
+from worker.segmentation.evaluating import predictions
 from worker.segmentation.learning import Parent
 from worker.segmentation.network import Network
+from worker.segmentation.outlines import outline, outline_to_change
 from worker.segmentation.scoring import ScoringSettings, SliceScores, pooled_features, score
 
 
@@ -44,7 +52,7 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
         seconds = time.monotonic() - started
         batch = [pick.slice for pick in files[-1].selected] if files else labelled
         row = row_of(bench, strategy.name, round_, labelled, batch, fit, seconds)
-        file = RoundFile(row, picks, dict(current.folds))
+        file = RoundFile(row, picks, dict(current.folds), dice_by_case(fit.dice))
         # Weights first: a round that has its file has the weights to go on from.
         replace(folder / f"round-{round_:02d}.safetensors", current.weights)
         write_json(round_path(folder, round_), asdict(file))
@@ -88,9 +96,9 @@ def _select(
     picks = check_picks(strategy.name, picks, query.size, len(unlabelled))
     if strategy.measure is not None and _nothing_found(bench, pool, labelled):
         picks = _explore(bench, round_, unlabelled, labelled)
-    chosen = [_selected(bench.ground, unlabelled[pick.index], pick) for pick in picks]
-    check_selected(bench.division, [*labelled, *(one.slice for one in chosen)])
-    return chosen
+    numbers = [unlabelled[pick.index] for pick in picks]
+    check_selected(bench.division, [*labelled, *numbers])
+    return list(_answered(bench, network, numbers, picks))
 
 
 def _nothing_found(bench: Bench, pool: PoolScores, labelled: Sequence[int]) -> bool:
@@ -116,10 +124,26 @@ def _explore(
     return [Pick(index, Stream.EXPLORE, None) for index in picked]
 
 
-def _selected(ground: Ground, number: int, pick: Pick) -> Selected:
-    case, index = ground.place(number)
-    pixels = int(ground.foreground[number])
-    return Selected(number, case, index, pick.stream, pick.score, pixels)
+def _answered(
+    bench: Bench, network: Network, numbers: Sequence[int], picks: Sequence[Pick]
+) -> Iterator[Selected]:
+    """The slices that are asked for, with what an annotator finds on them: mask and suggestion."""
+    samples = bench.load(numbers)
+    suggested = predictions(network, samples, bench.device)
+    for number, pick, sample, seen in zip(numbers, picks, samples, suggested, strict=True):
+        if sample.classes is None:
+            raise ValueError(f"slice {number} has no mask to answer with")
+        yield Selected(
+            slice=number,
+            case=sample.case,
+            index=sample.index,
+            stream=pick.stream,
+            score=pick.score,
+            foreground_pixels=int(bench.ground.foreground[number]),
+            outline=outline(sample.classes),
+            suggested_pixels=int((seen > 0).sum()),
+            to_change=outline_to_change(seen, sample.classes),
+        )
 
 
 def _pool_scores(

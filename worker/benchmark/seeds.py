@@ -8,7 +8,7 @@ import numpy as np
 from app.core.pool_map import spread
 from app.core.variety import k_centre_of_appearances
 from worker.benchmark.bench import SCORING_BATCH, Bench, fit_network, plain, row_of
-from worker.benchmark.record import FULL, replace, write_json
+from worker.benchmark.record import FULL, dice_by_case, replace, write_json
 from worker.registry import find_recipe
 from worker.segmentation.scoring import Features, pooled_features
 
@@ -34,6 +34,7 @@ def prepare_seed(bench: Bench, first: bool = True) -> None:
         _save_features(folder / "features.npy", scaled)
         _save_map(bench, folder / "map.json", scaled)
         row = row_of(bench, FULL, 0, pool, pool, fit, seconds_score=0.0)
+        write_json(folder / "full-cases.json", dice_by_case(fit.dice))
         write_json(folder / "full.json", asdict(row))
 
 

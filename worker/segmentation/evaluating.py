@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -72,6 +74,22 @@ def evaluate_each(
             pixels += valid
             meter.add(probabilities(logits), group)
     return {"loss": loss / max(pixels, 1), **meter.result()}
+
+
+@torch.inference_mode()
+def predictions(
+    model: Network, samples: Sequence[Sample], device: torch.device
+) -> list[npt.NDArray[np.uint8]]:
+    """Class indices (H, W) of each sample's slice, as the network sees it without passes."""
+    model.eval()
+    found: list[npt.NDArray[np.uint8]] = []
+    for group in batches(samples, _EVALUATION_BATCH, model.multiple_of):
+        batch = frame(group, model.multiple_of).to(device)
+        classes = predicted_classes(probabilities(model(batch.image)))
+        for sample, seen in zip(group, classes, strict=True):
+            height, width = sample.image.shape[-2:]
+            found.append(seen[:height, :width].to(torch.uint8).cpu().numpy())
+    return found
 
 
 def predicted_classes(probability: Tensor) -> Tensor:
