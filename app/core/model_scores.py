@@ -5,8 +5,8 @@ from typing import Any
 Scores = dict[str, Any]
 # In each set of cases: what is kept of each, by its name, for comparing two models.
 _BY_CASE = "by_case"
-# Beside the sets: which member of an ensemble has not seen a case.
-_FOLDS = "folds"
+# Beside the sets: which member of an ensemble has not seen a case; the cases learned from.
+_FOLDS, _LEARNED = "folds", "learned"
 # Sets of cases that a model is measured on; the first that there is, it is judged by.
 MEASURED_ON = ("test", "validation", "cross_validation")
 
@@ -21,7 +21,7 @@ def without_cases(scores: Scores) -> Scores:
     return {
         name: {k: v for k, v in part.items() if k != _BY_CASE} if name in MEASURED_ON else part
         for name, part in scores.items()
-        if name != _FOLDS
+        if name not in (_FOLDS, _LEARNED)
     }
 
 
@@ -42,4 +42,8 @@ def without_case(scores: Scores, case: str) -> Scores:
         else part
         for name, part in scores.items()
     }
-    return {**kept, _FOLDS: others(scores[_FOLDS])} if _FOLDS in scores else kept
+    if _FOLDS in scores:
+        kept[_FOLDS] = others(scores[_FOLDS])
+    if _LEARNED in scores:
+        kept[_LEARNED] = [name for name in scores[_LEARNED] if name != case]
+    return kept

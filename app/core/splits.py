@@ -1,7 +1,7 @@
 """What a case is for. Splits are by case, never by slice, and seeded by the case's name."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from app.core.errors import InvalidInput
@@ -39,11 +39,12 @@ def assign_splits(
     return splits
 
 
-def held_out_cases(cases: set[str], seed: int) -> set[str]:
-    """A seeded fifth of the cases, at least one of two or more.
+def held_out_cases(cases: set[str], seed: int, learned: Collection[str] = ()) -> set[str]:
+    """A seeded fifth of the cases, at least one of two or more; those ``learned`` from last.
 
     A case that is held out tends to stay so as others come, so that Dice values of successive
     rounds are of much the same cases.
     """
-    ordered = _ordered(cases, seed)
+    known = set(learned)
+    ordered = sorted(_ordered(cases, seed), key=lambda case: case in known)
     return set(ordered[: max(1, len(ordered) // 5)]) if len(ordered) > 1 else set()

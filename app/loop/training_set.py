@@ -1,6 +1,6 @@
 """What a model learns from: which labelled slices are for what, and their pixels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from app.core.project_settings import training_settings
 from app.core.rescale import Moments, Rescale
 from app.core.splits import Split, held_out_cases
 from app.loop.readings import pixels_of
-from app.store import Case, Image, Label, Project, Slice, blobs
+from app.store import Case, Image, Label, Mask, ModelVersion, Project, Slice, blobs
 
 # Slices whose pixels are read at once: bounds memory, whatever the size of the pool.
 _PAGE = 64
@@ -64,10 +64,33 @@ class LabelledSlices:
     validation_kind: str
 
 
-def labelled_slices(session: Session, project: Project, hold_out: bool = False) -> LabelledSlices:
+def learned_cases(session: Session, model: ModelVersion) -> list[str]:
+    """The cases that a model, and those that it went on from, have learned from.
+
+    Of a model of before this was kept, those of its own masks.
+    """
+    kept = model.scores.get("learned")
+    if kept is not None:
+        return list(kept)
+    found: set[str] = set()
+    for start in range(0, len(model.mask_ids), _PAGE):
+        query = (
+            select(Case.name)
+            .join(Slice, Slice.case_id == Case.id)
+            .join(Mask, Mask.slice_id == Slice.id)
+            .where(Mask.id.in_(model.mask_ids[start : start + _PAGE]))
+        )
+        found |= set(session.scalars(query))
+    return sorted(found)
+
+
+def labelled_slices(
+    session: Session, project: Project, hold_out: bool = False, learned: Collection[str] = ()
+) -> LabelledSlices:
     """Divide what is labelled. Test slices are named apart: they touch nothing but the Dice.
 
-    ``hold_out``: where the validation split has too few, a part of the pool's cases stands in.
+    ``hold_out``: where the validation split has too few, a part of the pool's cases stands in, if
+    possible of those that the model has not ``learned`` from.
     """
     settings = training_settings(project)
     rows = session.execute(
@@ -83,7 +106,7 @@ def labelled_slices(session: Session, project: Project, hold_out: bool = False) 
     held_out: set[str] = set()
     if len(validation) < settings.min_validation_slices:
         if hold_out:
-            held_out = held_out_cases({r.name for r in pool}, settings.seed)
+            held_out = held_out_cases({r.name for r in pool}, settings.seed, learned)
         validation = [r.id for r in pool if r.name in held_out]
         kind = "held-out" if held_out else "none"
     training = [r for r in pool if r.name not in held_out]

@@ -23,7 +23,14 @@ from worker.segmentation.learning import Parent, deal, learn
 from worker.segmentation.losses import DiceAndCrossEntropy
 from worker.segmentation.network import probabilities
 from worker.segmentation.networks.unet import UNet
-from worker.segmentation.recipe import Collapsed, Course, Lesson, Recipe
+from worker.segmentation.recipe import (
+    Collapsed,
+    Course,
+    Lesson,
+    Recipe,
+    TrainingDiverged,
+    narrow,
+)
 from worker.segmentation.recipes.robust import draws
 
 CPU = torch.device("cpu")
@@ -40,6 +47,10 @@ def lesson(count: int = 12, settings: TrainingSettings = QUICK, **more) -> Lesso
 
 def weights_of(learned) -> bytes:
     return weights.dump(learned.network.state_dict())
+
+
+def parent_of(learned, number: int = 1, settings: TrainingSettings = QUICK) -> Parent:
+    return Parent(number, weights_of(learned), described(settings), learned.folds, learned.learned)
 
 
 @pytest.mark.parametrize("name", catalogue.own_names("recipe"))
@@ -92,11 +103,75 @@ def test_a_case_stays_in_its_fold_as_others_come():
     assert deal(samples(6), {}, 3) == {}  # two cases cannot be left out by three
 
 
+def some_of(cases: str, count: int = 3) -> list[Sample]:
+    """Slices of cases whose names are letters."""
+    made = samples(count * len(cases))
+    return [replace(s, case=cases[n // count]) for n, s in enumerate(made)]
+
+
+def test_a_case_whose_labels_come_back_has_the_fold_that_it_had():
+    first = deal(some_of("ABC"), {}, 3)
+    meanwhile = deal(some_of("BCD"), first, 3)
+    assert deal(some_of("ABCDE"), meanwhile, 3)["A"] == first["A"]
+
+
+def test_where_one_fold_is_all_that_is_left_cases_are_dealt_anew():
+    folds = deal(some_of("AC"), {"A": 0, "B": 1, "C": 0}, 2)
+    assert sorted(folds.values()) == [0, 1]
+    # Its members have learned from what they leave out now: they begin anew.
+    parent = learn(described(), replace(lesson(), training=some_of("ABC")), None)
+    alone = [case for case in "ABC" if parent.folds[case] == 0]
+    assert len(alone) == 2
+    rest = replace(lesson(), training=some_of("".join(alone)))
+    later = learn(described(), rest, parent_of(parent))
+    assert not later.warm
+    assert later.judged is None
+
+
+def test_a_network_is_not_gone_on_from_where_it_knows_what_its_successor_is_stopped_by():
+    alone = QUICK.model_copy(update={"members": 1})
+    whole = learn(described(alone), replace(lesson(settings=alone), training=some_of("ABC")), None)
+    paper = alone.model_copy(update={"recipe": "paper", "epochs": 1})
+    for held_out, warm in (("C", False), ("D", True)):
+        one = replace(lesson(settings=paper), training=some_of("AB"), validation=some_of(held_out))
+        learned = learn(described(paper), one, parent_of(whole, settings=alone))
+        assert learned.warm is warm
+        assert learned.learned == (["A", "B", "C"] if warm else ["A", "B"])
+
+
+def test_another_network_is_judged_beside_its_parent_on_a_validation_split():
+    parent = learn(described(), lesson(12), None)
+    wider = QUICK.model_copy(update={"width": 3, "members": 1})
+    one = lesson(12, wider, validation=samples(6, seed=8))
+    one = replace(one, validation=[replace(s, case=f"v{s.case}") for s in one.validation])
+    learned = learn(described(wider), one, parent_of(parent))
+    assert not learned.warm
+    assert learned.judged["on"] == "validation"
+    # With a neighbour on each side it is shown other pictures: nothing to compare.
+    around = wider.model_copy(update={"context": 1})
+    made = [replace(s, image=s.image.repeat(3, axis=0)) for s in samples(12)]
+    other = learn(
+        described(around), replace(one, training=made, validation=made), parent_of(parent)
+    )
+    assert other.judged is None
+
+
+def test_a_difference_that_hangs_on_one_case_holds_nothing_back():
+    def figures(*dice: float) -> dict:
+        return {"by_case": {f"c{n}": {"dice": [one]} for n, one in enumerate(dice)}}
+
+    before = figures(0.8, 0.7, 0.6, 0.9, 0.5)
+    low, high = learning.gain(figures(0.8, 0.7, 0.6, 0.9, 0.0), before)
+    assert low < high == 0
+    assert learning.gain(figures(0.7, 0.6, 0.5, 0.8, 0.4), before)[1] < -0.05
+    assert learning.gain(figures(0.1), figures(0.2)) is None
+
+
 def test_a_model_that_is_worse_than_its_parent_is_held_back():
     good = QUICK.model_copy(update={"steps": 150, "learning_rate": 0.01})
     parent = learn(described(), lesson(18, good), None)
     bad = QUICK.model_copy(update={"steps": 40, "learning_rate": 1.0})
-    known = Parent(4, weights_of(parent), parent.folds)
+    known = parent_of(parent, 4)
     worse = learn(described(), lesson(24, bad), known)
     assert worse.judged["on"] == "cross-validation"
     assert worse.judged["theirs"] - worse.judged["ours"] > 0.05
@@ -112,7 +187,7 @@ def test_a_model_that_is_worse_than_its_parent_is_held_back():
 
 def test_a_given_validation_split_judges_before_the_folds():
     parent = learn(described(), lesson(12), None)
-    known = Parent(1, weights_of(parent), parent.folds)
+    known = parent_of(parent)
     learned = learn(described(), lesson(15, validation=samples(6, seed=8)), known)
     assert learned.judged["on"] == "validation"
     assert learned.judged["slices"] == 6
@@ -122,7 +197,7 @@ def test_a_parent_that_has_seen_all_cases_is_not_gone_on_from_into_folds():
     whole = learn(described(), lesson(3), None)  # a single case: nothing to leave out
     assert whole.folds == {}
     assert whole.cross_validation is None
-    later = learn(described(), lesson(12), Parent(1, weights_of(whole), whole.folds))
+    later = learn(described(), lesson(12), parent_of(whole))
     fresh = learn(described(), lesson(12), None)
     assert weights_of(later) == weights_of(fresh)
     assert later.judged is None
@@ -171,6 +246,91 @@ def test_a_network_that_never_finds_anything_is_kept_and_noted(monkeypatch):
     settings = QUICK.model_copy(update={"members": 1})
     learned = learn(described(settings), lesson(12, settings), None)
     assert len(recipe.tried) == len(learned.notes["collapses"]) == learning.TRIES
+
+
+def test_a_collapsed_network_takes_no_place_of_one_that_sees_something(monkeypatch):
+    settings = QUICK.model_copy(update={"members": 1})
+    recipe = Stubborn(99)
+    monkeypatch.setattr(learning, "find_recipe", lambda name: recipe)
+    seeing = weights.build(described(settings))
+    seeing.head.weight.data.copy_(torch.tensor([5.0, -5.0]).view(1, 2, 1, 1))
+    for state, held_back in ((seeing.state_dict(), True), (None, False)):
+        if state is None:
+            state = learn(described(settings), lesson(12, settings), None).network.state_dict()
+        parent = Parent(1, weights.dump(state), described(settings), {}, ["x"])
+        learned = learn(described(settings), lesson(12, settings), parent)
+        assert learned.notes["collapsed"] == {"predicted": [0], "labelled": [0, 1]}
+        assert (learned.held_back is not None) is held_back
+    assert "of the classes 0, 1 it predicts 0 alone" in str(
+        learning.Narrow(**learned.notes["collapsed"])
+    )
+
+
+def test_a_loss_that_is_no_number_is_answered_as_a_collapse_is(monkeypatch):
+    class Wild(Stubborn):
+        def fit(self, model, lesson):
+            course = super().fit(model, lesson)
+            if len(self.tried) <= self.times:
+                raise TrainingDiverged("the loss is nan")
+            return course
+
+    settings = QUICK.model_copy(update={"members": 1})
+    monkeypatch.setattr(learning, "find_recipe", lambda name: Wild(1))
+    learned = learn(described(settings), lesson(12, settings), None)
+    assert [one["predicted"] for one in learned.notes["collapses"]] == [[]]
+    assert "collapsed" not in learned.notes
+    monkeypatch.setattr(learning, "find_recipe", lambda name: Wild(99))
+    with pytest.raises(TrainingDiverged):
+        learn(described(settings), lesson(12, settings), None)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "missed"),
+    [((0, 1, 2), None), ((0, 1), [0, 1]), ((1,), [1]), ((0,), [0]), ((1, 2), [1, 2])],
+)
+def test_a_class_that_is_common_and_never_seen_is_missed(predicted, missed):
+    class Fixed(UNet):
+        """Says of each pixel what it shows, as far as it knows the class."""
+
+        def forward(self, image):
+            seen = torch.full((len(image), 3, *image.shape[2:]), -9.0)
+            for known in predicted:
+                seen[:, known] = 9.0 * (image[:, 0] == known).float()
+            seen[:, predicted[-1]] += 1.0
+            return seen
+
+    rng = np.random.default_rng(0)
+    made = []
+    for case in range(20):
+        marks = rng.integers(0, 3, (16, 16)).astype(np.uint8)
+        made.append(Sample(f"c{case}", 0, marks[np.newaxis].astype(np.float32), marks))
+    found = narrow(Fixed(3, width=2), made, CPU)
+    assert (found and found.predicted) == missed
+    if missed:
+        assert found.labelled == [0, 1, 2]
+
+
+def test_a_stray_pixel_and_a_rare_class_change_nothing():
+    class Stray(UNet):
+        def forward(self, image):
+            logits = torch.full((len(image), 1, *image.shape[2:]), -9.0)
+            logits[0, 0, 0, 0] = 9.0
+            return logits
+
+    marks = np.zeros((16, 16), dtype=np.uint8)
+    marks[2:12, 2:12] = 1
+    made = [Sample("c", n, np.zeros((1, 16, 16), np.float32), marks) for n in range(8)]
+    assert narrow(Stray(2, width=2), made, CPU).predicted == [0]
+
+    class Sees(UNet):
+        def forward(self, image):
+            logits = torch.full((len(image), 3, *image.shape[2:]), -9.0)
+            logits[:, 0] = 0
+            logits[:, 1, 2:12, 2:12] = 9.0
+            return logits
+
+    marks[0, 0] = 2
+    assert narrow(Sees(3, width=2), made, CPU) is None
 
 
 def test_labels_without_any_target_are_no_collapse(monkeypatch):

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,9 @@ class Bench:
 class Fit:
     """A trained network, and what its training and its test came to.
 
-    ``folds``: for each labelled case the member that has not seen it; ``held_back``: why the
-    network before it goes on in its place, as in the service.
+    ``folds``: for each labelled case the member that has not seen it; ``learned``: the cases that
+    it has learned from; ``held_back``: why the network before it goes on in its place, as in the
+    service.
     """
 
     network: Network
@@ -88,6 +89,7 @@ class Fit:
     folds: dict[str, int]
     held_back: str | None
     seconds: float
+    learned: list[str] = field(default_factory=list)
 
 
 def make_bench(
@@ -136,6 +138,7 @@ def fit_network(
         folds=learned.folds,
         held_back=learned.held_back,
         seconds=seconds,
+        learned=learned.learned,
     )
 
 

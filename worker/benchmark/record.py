@@ -110,13 +110,15 @@ class Selected:
 class RoundFile:
     """One finished round: its row, what its model asked for next, and the folds of its cases.
 
-    ``cases``: Dice of each test case, by foreground class.
+    ``cases``: Dice of each test case, by foreground class; ``learned``: the cases that the network
+    which goes on has learned from.
     """
 
     row: RoundRow
     selected: list[Selected]
     folds: dict[str, int] = field(default_factory=dict)
     cases: dict[str, list[float]] = field(default_factory=dict)
+    learned: list[str] = field(default_factory=list)
 
 
 class Record:
@@ -178,8 +180,8 @@ def round_path(folder: Path, number: int) -> Path:
 def _read_round(path: Path) -> RoundFile:
     found = json.loads(path.read_text())
     selected = [Selected(**one) for one in found["selected"]]
-    folds, cases = found.get("folds", {}), found.get("cases", {})
-    return RoundFile(RoundRow(**found["row"]), selected, folds, cases)
+    later = {name: found[name] for name in ("folds", "cases", "learned") if name in found}
+    return RoundFile(RoundRow(**found["row"]), selected, **later)
 
 
 def write_json(path: Path, value: Any) -> None:

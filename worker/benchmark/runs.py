@@ -39,11 +39,11 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
     for round_ in range(len(files) + 1, bench.settings.rounds + 1):
         if files and not files[-1].selected:
             return  # the pool is used up
-        parent = _going_on(folder, files[-1]) if files else None
+        parent = _going_on(bench, folder, files[-1]) if files else None
         fit = _fit_round(bench, round_, labelled, parent)
         # As in the service: a network that is worse than the one before neither selects nor is
         # gone on from.
-        current = Parent(round_, fit.state, fit.folds)
+        current = Parent(round_, fit.state, bench.description, fit.folds, fit.learned)
         if fit.held_back is not None and parent is not None:
             current = parent
         started = time.monotonic()
@@ -52,7 +52,9 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
         seconds = time.monotonic() - started
         batch = [pick.slice for pick in files[-1].selected] if files else labelled
         row = row_of(bench, strategy.name, round_, labelled, batch, fit, seconds)
-        file = RoundFile(row, picks, dict(current.folds), dice_by_case(fit.dice))
+        file = RoundFile(
+            row, picks, dict(current.folds), dice_by_case(fit.dice), list(current.learned)
+        )
         # Weights first: a round that has its file has the weights to go on from.
         replace(folder / f"round-{round_:02d}.safetensors", current.weights)
         write_json(round_path(folder, round_), asdict(file))
@@ -63,10 +65,10 @@ def run_strategy(bench: Bench, strategy: Strategy) -> None:
         labelled = [*labelled, *(pick.slice for pick in picks)]
 
 
-def _going_on(folder: Path, file: RoundFile) -> Parent:
+def _going_on(bench: Bench, folder: Path, file: RoundFile) -> Parent:
     """What the next round is trained from."""
     state = (folder / f"round-{file.row.round:02d}.safetensors").read_bytes()
-    return Parent(file.row.round, state, file.folds)
+    return Parent(file.row.round, state, bench.description, file.folds, file.learned)
 
 
 def _fit_round(bench: Bench, round_: int, labelled: list[int], parent: Parent | None) -> Fit:

@@ -1,9 +1,11 @@
 """A round's training as a whole: by its recipe, watched for collapse, judged against its parent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from app.core.seeds import derived_seed
 from worker.registry import find_recipe
@@ -11,40 +13,59 @@ from worker.segmentation import weights
 from worker.segmentation.ensemble import Ensemble
 from worker.segmentation.evaluating import evaluate, evaluate_each
 from worker.segmentation.frames import Sample
+from worker.segmentation.metrics.bootstrap import interval
 from worker.segmentation.network import Network
-from worker.segmentation.recipe import Collapsed, Course, Lesson, Recipe, narrow, seed_all
+from worker.segmentation.recipe import (
+    Collapsed,
+    Course,
+    Lesson,
+    Narrow,
+    Recipe,
+    TrainingDiverged,
+    narrow,
+    seed_all,
+)
 
 # A network that collapses is trained so often at most, then kept as it is, and noted.
 TRIES = 3
 # Each answer to a collapse learns more gently than the last.
 _GENTLER = 1 / 3
-# A model is held back for a loss of Dice per case beyond this: less is the noise of training.
+# Less loss of Dice per case than this holds no model back, however sure it is.
 _TOLERANCE = 0.01
 _BATCH = 32
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The model that a training goes on from and is judged against."""
+    """The model that a training goes on from, where it can, and is judged against.
+
+    ``description``: what its network is built from; ``folds``: for each case the member that has
+    not seen it; ``learned``: the cases that its networks, and those that they began from, have
+    learned from.
+    """
 
     number: int
     weights: bytes
+    description: Mapping[str, Any]
     folds: Mapping[str, int] = field(default_factory=dict)
+    learned: Collection[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Learned:
     """A trained network, and all that there is to say of its training.
 
-    ``notes``: plain values for the model's record; ``folds``: for each labelled case the member
-    that has not seen it; ``cross_validation``: what the members came to on these; ``judged``: the
-    same figure of the parent beside it, None without a parent; ``held_back``: why the parent
-    stays the current model.
+    ``notes``: plain values for the model's record; ``folds`` and ``learned``: as a parent has
+    them; ``warm``: whether it went on from its parent; ``cross_validation``: what the members came
+    to on the labelled slices of their folds; ``judged``: the same figure of the parent beside it,
+    None without a parent; ``held_back``: why the parent stays the current model.
     """
 
     network: Network
     notes: dict[str, Any]
     folds: dict[str, int]
+    learned: list[str]
+    warm: bool
     cross_validation: dict[str, Any] | None = None
     judged: dict[str, Any] | None = None
     held_back: str | None = None
@@ -55,16 +76,22 @@ def learn(
 ) -> Learned:
     """Train a network of this description on a lesson. Raises ``TrainingDiverged``.
 
-    It goes on from the parent's weights unless ``from_scratch``. With several members each leaves
-    out the cases of its own fold, so that all labelled slices can be judged by a network that has
-    not seen them, and no further label is needed for it.
+    It goes on from the parent's weights unless ``from_scratch``, unless the parent is another
+    network, and unless the parent has learned from what its successor is to be stopped or judged
+    by. With several members each leaves out the cases of its own fold, so that all labelled slices
+    can be judged by a network that has not seen them, and no further label is needed for it.
     """
     recipe = find_recipe(lesson.settings.recipe)
     seed_all(lesson.seed)
-    known = parent.folds if parent else {}
+    alike = parent is not None and _completed(parent.description) == _completed(description)
+    known = parent.folds if parent and alike else {}
     folds = deal(lesson.training, known, weights.completed(description)["members"])
-    # A parent that left no case out has seen what its members are to be judged by now.
-    warm = not from_scratch and (bool(known) or not folds)
+    warm = (
+        parent is not None
+        and alike
+        and not from_scratch
+        and not _has_seen(parent, folds, lesson.validation)
+    )
     network = (
         weights.restore(description, parent.weights)
         if parent is not None and warm
@@ -90,11 +117,32 @@ def learn(
         "collapses": collapses,
         **courses[0].notes,
     }
+    before = parent.learned if parent is not None and warm else ()
+    cases = sorted({*before, *(sample.case for sample in lesson.training)})
     with lesson.clock.part("validation"):
-        learned = Learned(network, notes, folds, _cross_validated(network, lesson, folds))
-        if parent is None or not recipe.guarded:
+        validated = _cross_validated(network, lesson, folds)
+        learned = Learned(network, notes, folds, cases, warm, validated)
+        if not recipe.guarded:
             return learned
-        return _judged(learned, weights.restore(description, parent.weights), parent, lesson)
+        # Of several members the others may make up for one that has collapsed.
+        blind = narrow(network, lesson.training, lesson.device) if collapses else None
+        if blind is not None:
+            notes["collapsed"] = asdict(blind)
+        if parent is None:
+            return learned
+        return _judged(learned, parent, lesson, blind)
+
+
+def _completed(description: Mapping[str, Any]) -> dict[str, Any]:
+    return weights.completed(dict(description))
+
+
+def _has_seen(parent: Parent, folds: Mapping[str, int], validation: Sequence[Sample]) -> bool:
+    """Whether a parent's networks know what their successors are not to have learned from."""
+    seen = set(parent.learned) or set(parent.folds)
+    if any(sample.case in seen for sample in validation):
+        return True
+    return any(case in seen and parent.folds.get(case) != fold for case, fold in folds.items())
 
 
 def _tell(lesson: Lesson, told: dict[str, Any], progress: dict[str, Any]) -> None:
@@ -110,18 +158,24 @@ def deal(training: Sequence[Sample], known: Mapping[str, int], members: int) -> 
     """A fold for each labelled case: the parent's where it has one, so that no member learns from
     what it will be judged by; new cases go where there are fewest slices.
 
-    Empty where there are fewer cases than members: nothing can be left out then.
+    A case whose labels were withdrawn keeps its fold: they may come back. Empty where there are
+    fewer cases than members: nothing can be left out then. Dealt anew where the folds that are
+    known would leave a member nothing to learn from.
     """
     sizes: dict[str, int] = {}
     for sample in training:
         sizes[sample.case] = sizes.get(sample.case, 0) + 1
     if members < 2 or len(sizes) < members:
         return {}
-    folds = {case: known[case] for case in sizes if case in known}
-    held = [sum(sizes[c] for c, f in folds.items() if f == n) for n in range(members)]
+    folds = dict(known)
+    held = [
+        sum(sizes[c] for c, f in folds.items() if f == n and c in sizes) for n in range(members)
+    ]
     for case in sorted(sizes.keys() - folds.keys()):
         folds[case] = held.index(min(held))
         held[folds[case]] += sizes[case]
+    if max(held) == len(training):
+        return deal(training, {}, members)
     return folds
 
 
@@ -133,10 +187,15 @@ def _fit(
     collapses: list[dict[str, Any]],
     member: int,
 ) -> Course:
-    """Train a member; where it collapses, again from scratch, with another seed, more gently."""
+    """Train a member; where it collapses, again from scratch, with another seed, more gently.
+
+    So too where its loss is no number any more. Raises ``TrainingDiverged`` if that is the last
+    of the tries.
+    """
     rate = lesson.settings.learning_rate or recipe.learning_rate
+    tries = TRIES if recipe.guarded else 1
     own = lesson
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         if attempt:
             settings = own.settings.model_copy(update={"learning_rate": rate * _GENTLER**attempt})
             own = replace(
@@ -144,16 +203,20 @@ def _fit(
             )
             seed_all(own.seed)
             part.load_state_dict(weights.build({**description, "members": 1}).state_dict())
-        last = attempt == TRIES - 1 or not recipe.guarded
+        last = attempt == tries - 1
+        found: Narrow | None
         try:
             course = recipe.fit(part, replace(own, watched=not last))
             found, step = narrow(part, lesson.training, lesson.device), course.steps
         except Collapsed as collapse:
             found, step = collapse.found, collapse.step
-        if found is not None:
-            collapses.append({"member": member, "step": step, **asdict(found)})
-        if found is None or last:
+        except TrainingDiverged:
+            if last:
+                raise
+            found, step = Narrow([], []), 0
+        if found is None:
             break
+        collapses.append({"member": member, "step": step, **asdict(found)})
     return course
 
 
@@ -174,22 +237,38 @@ def _cross_validated(
     )
 
 
-def _judged(learned: Learned, theirs: Network, parent: Parent, lesson: Lesson) -> Learned:
-    """Beside its parent, on slices that neither has learned from, if there are any."""
+def _judged(learned: Learned, parent: Parent, lesson: Lesson, blind: Narrow | None) -> Learned:
+    """Beside its parent, on slices that neither has learned from, if there are any.
+
+    It is held back where it is surely worse: by more than the tolerance, with the 95 % interval of
+    the difference (bootstrap over cases) below nought. So is one that predicts a single class
+    alone, unless its parent does as well.
+    """
+    theirs = weights.restore(dict(parent.description), parent.weights)
+    if _sees(theirs) != _sees(learned.network):
+        return learned
     theirs.placed(lesson.device).eval()
-    if lesson.validation:
+    held_back = None
+    if blind is not None and narrow(theirs, lesson.training, lesson.device) is None:
+        held_back = f"its training collapsed: {blind}"
+    seen = set(parent.learned) or set(parent.folds)
+    folded = {sample.case for sample in lesson.training}
+    if lesson.validation and not any(sample.case in seen for sample in lesson.validation):
         on = "validation"
         ours, before = (
             evaluate(network, lesson.validation, _BATCH, lesson.device, surfaces=False)
             for network in (learned.network, theirs)
         )
-    elif learned.cross_validation is not None and parent.folds:
+    elif (
+        learned.cross_validation is not None
+        and len(parts_of(theirs)) == len(parts_of(learned.network))
+        and all(parent.folds.get(c) == learned.folds[c] for c in folded if c in seen)
+    ):
         # Slices labelled since are new to all of the parent's members, whatever their fold.
         on, ours = "cross-validation", learned.cross_validation
         before = _cross_validated(theirs, lesson, learned.folds, surfaces=False) or {}
     else:
-        return learned
-    loss = float(before["dice_case"] - ours["dice_case"])
+        return replace(learned, held_back=held_back)
     judged = {
         "parent": parent.number,
         "on": on,
@@ -197,11 +276,31 @@ def _judged(learned: Learned, theirs: Network, parent: Parent, lesson: Lesson) -
         "theirs": before["dice_case"],
         "slices": ours["slices"],
         "cases": ours["cases"],
+        "interval": gain(ours, before),
     }
-    held_back = None
-    if loss > _TOLERANCE:
+    loss = float(before["dice_case"] - ours["dice_case"])
+    sure = judged["interval"] is not None and judged["interval"][1] < 0
+    if held_back is None and loss > _TOLERANCE and sure:
         held_back = (
             f"worse than model {parent.number} by {loss:.2f} of Dice per case on "
             f"{judged['slices']} slices of {judged['cases']} cases"
         )
     return replace(learned, judged=judged, held_back=held_back)
+
+
+def _sees(network: Network) -> tuple[int, int, int]:
+    """What two networks must have in common to be shown the same samples."""
+    return network.classes, network.channels, network.context
+
+
+def gain(ours: Mapping[str, Any], before: Mapping[str, Any]) -> list[float] | None:
+    """95 % interval of how much higher Dice per case is than before, by bootstrap over cases.
+
+    None with fewer than two cases.
+    """
+    pairs = [
+        (one["dice"], before["by_case"][name]["dice"]) for name, one in ours["by_case"].items()
+    ]
+    differences = np.array([np.mean(now) - np.mean(then) for now, then in pairs])
+    found = interval(differences, np.ones(len(differences)))
+    return None if found is None else [round(value, 4) for value in found]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.core.errors import SfumatoError
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.clock import Clock
 from worker.segmentation.evaluating import predicted_classes
@@ -18,27 +19,41 @@ from worker.segmentation.frames import Sample, batches, frame
 from worker.segmentation.network import Network, probabilities
 from worker.segmentation.precision import FLOAT32, Precision
 
-# Labelled slices that a collapse is looked for on.
-_LOOKED_AT = 32
+# Labelled slices of each class that a collapse is looked for on.
+_LOOKED_AT = 16
+# A class that makes up so much of the foreground is missed if hardly any of it is predicted.
+_COMMON, _HARDLY = 0.2, 0.02
 
 
-class TrainingDiverged(Exception):
+class TrainingDiverged(SfumatoError):
     """The loss is no number any more."""
 
 
 @dataclass(frozen=True)
 class Narrow:
-    """What a network predicts and what its labels hold, where it predicts a single class alone."""
+    """The classes that a network predicts and those that its labels hold, where it misses some.
+
+    Both are empty where the loss was no number, and the network nothing to ask.
+    """
 
     predicted: list[int]
     labelled: list[int]
 
+    def __str__(self) -> str:
+        return (
+            f"of the classes {_listed(self.labelled)} it predicts {_listed(self.predicted)} alone"
+        )
+
+
+def _listed(classes: Sequence[int]) -> str:
+    return ", ".join(map(str, classes)) or "none"
+
 
 class Collapsed(Exception):
-    """In the middle of a training the network predicts a single class; labels hold others."""
+    """In the middle of a training the network misses classes that its labels are full of."""
 
     def __init__(self, found: Narrow, step: int) -> None:
-        super().__init__(f"at step {step} the network predicts class {found.predicted} alone")
+        super().__init__(f"at step {step}: {found}")
         self.found = found
         self.step = step
 
@@ -123,21 +138,36 @@ class Recipe(ABC):
 
 @torch.inference_mode()
 def narrow(network: Network, samples: Sequence[Sample], device: torch.device) -> Narrow | None:
-    """What a network predicts of labelled slices, if that is one class and its labels hold others.
+    """What a network predicts of labelled slices, if it misses a class that they are full of.
 
-    Only slices with a target are looked at, a few: a network that finds nothing in them finds
-    nothing. None as well where there is no target to find.
+    Background counts, and each foreground class with at least a fifth of the labelled foreground;
+    it is missed if less than a fiftieth as many pixels are predicted as labelled. A few slices of
+    each class are looked at, spread over all. None as well where there is no target to find.
     """
-    holding = [s for s in samples if s.classes is not None and s.classes.any()][:_LOOKED_AT]
-    labelled: set[int] = set()
-    predicted: set[int] = set()
+    labelled = torch.zeros(network.classes, dtype=torch.long)
+    predicted = torch.zeros_like(labelled)
     network.eval()
-    for group in batches(holding, _LOOKED_AT, network.multiple_of):
+    for group in batches(_telling(samples, network.classes), 32, network.multiple_of):
         batch = frame(group, network.multiple_of).to(device)
         found = predicted_classes(probabilities(network(batch.image)))[batch.valid]
-        predicted |= set(found.unique().tolist())
+        predicted += torch.bincount(found, minlength=network.classes).cpu()
         if batch.classes is not None:
-            labelled |= set(batch.classes[batch.valid].unique().tolist())
-    if len(predicted) != 1 or not labelled - predicted:
-        return None
-    return Narrow(sorted(predicted), sorted(labelled))
+            marks = batch.classes[batch.valid]
+            labelled += torch.bincount(marks, minlength=network.classes).cpu()
+    common = labelled >= _COMMON * labelled[1:].sum()
+    held = ((labelled > 0) & common).nonzero().flatten().tolist()
+    there = [c for c in held if predicted[c] >= _HARDLY * labelled[c]]
+    return None if len(there) == len(held) else Narrow(there, held)
+
+
+def _telling(samples: Sequence[Sample], classes: int) -> list[Sample]:
+    """Slices with a target, of each class a few that lie far apart."""
+    chosen: set[int] = set()
+    for number in range(1, classes):
+        of_class = [
+            n
+            for n, s in enumerate(samples)
+            if s.classes is not None and (s.classes == number).any()
+        ]
+        chosen.update(of_class[:: -(-len(of_class) // _LOOKED_AT) or 1])
+    return [samples[n] for n in sorted(chosen)]

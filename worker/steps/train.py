@@ -37,8 +37,8 @@ class _Plan:
     validation: list[Sample]
     test: list[Sample]
     number: int
-    parent: ModelVersion | None
-    parent_weights: bytes | None
+    parent: Parent | None
+    parent_id: int | None
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,9 @@ def _plan(session: Session, project_id: int) -> _Plan:
     project = session.get_one(Project, project_id)
     settings = training_settings(project)
     stops = find_recipe(settings.recipe).stops_by_validation
-    divided = training_set.labelled_slices(session, project, hold_out=stops)
     parent = models.current_model(session, project_id)
-    if parent and weights.completed(parent.architecture) != _architecture(project, settings):
-        parent = None
+    learned = training_set.learned_cases(session, parent) if parent else []
+    divided = training_set.labelled_slices(session, project, hold_out=stops, learned=learned)
 
     seen: list[int] = []
 
@@ -99,8 +98,18 @@ def _plan(session: Session, project_id: int) -> _Plan:
         validation=load(divided.validation),
         test=load(divided.test),
         number=models.next_model_number(session, project_id),
-        parent=parent,
-        parent_weights=models.weights_of(session, parent) if parent else None,
+        parent=_parent(session, parent, learned) if parent else None,
+        parent_id=parent.id if parent else None,
+    )
+
+
+def _parent(session: Session, model: ModelVersion, learned: Sequence[str]) -> Parent:
+    return Parent(
+        number=model.number,
+        weights=models.weights_of(session, model),
+        description=model.architecture,
+        folds=model.scores.get("folds", {}),
+        learned=learned,
     )
 
 
@@ -112,10 +121,6 @@ def _train(step: Step, plan: _Plan) -> _Made:
     started = time.monotonic()
     seed = derived_seed(plan.settings.seed, "train", plan.number)
     description = _architecture(plan.project, plan.settings)
-    parent = None
-    if plan.parent is not None and plan.parent_weights is not None:
-        folds = plan.parent.scores.get("folds", {})
-        parent = Parent(plan.parent.number, plan.parent_weights, folds)
     lesson = Lesson(
         training=plan.training,
         validation=plan.validation,
@@ -127,10 +132,10 @@ def _train(step: Step, plan: _Plan) -> _Made:
         precision=step.compute.training_precision,
         clock=step.clock,
     )
-    learned = learn(description, lesson, parent, plan.settings.from_scratch)
+    learned = learn(description, lesson, plan.parent, plan.settings.from_scratch)
     made = ModelVersion(
         project_id=plan.project.id,
-        parent_id=plan.parent.id if plan.parent and not plan.settings.from_scratch else None,
+        parent_id=plan.parent_id if learned.warm else None,
         job_id=step.claim.job_id,
         # Where it began, with pretrained weights or without, is kept in the weights.
         architecture=weights.described(description, learned.network),
@@ -151,6 +156,7 @@ def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
         "validation_kind": plan.divided.validation_kind,
         **learned.notes,
         "folds": learned.folds,
+        "learned": learned.learned,
         "foreground_pixels": sum(_foreground(sample) for sample in plan.training),
         "blank": sum(_foreground(sample) == 0 for sample in plan.training),
     }

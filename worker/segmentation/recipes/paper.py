@@ -104,6 +104,8 @@ def _shuffled(
 ) -> Iterator[Batch]:
     """An epoch: every slice once, or as often as the least number of steps takes."""
     size = settings.batch_size or _BATCH_SIZE
+    if not samples:
+        raise ValueError("there is no sample to draw")
     indices: list[int] = []
     while not indices or len(indices) < size * (settings.min_steps or 0):
         indices += torch.randperm(len(samples), generator=order).tolist()

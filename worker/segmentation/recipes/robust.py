@@ -73,7 +73,7 @@ class Robust(Recipe):
         model.train()
         for step in range(steps):
             lesson.on_step()
-            if lesson.watched and step == steps // 2:
+            if lesson.watched and 0 < step == steps // 2:
                 _check(model, lesson, step)
             with lesson.clock.part("batches"):
                 batch = augment(frame(next(deck), model.multiple_of).to(lesson.device))
@@ -149,6 +149,8 @@ def draws(
     Blank slices are most of what is labelled at first: drawn evenly, few batches would show
     anything to learn.
     """
+    if not samples:
+        raise ValueError("there is no sample to draw")
     holding = [
         np.array(
             [n for n, s in enumerate(samples) if s.classes is not None and (s.classes == c).any()]
