@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -60,6 +61,10 @@ class MapDrawer:
             except SQLAlchemyError as error:
                 # Whoever looks asks again.
                 _log.warning("map postponed", round=round_id, error=type(error).__name__)
+            except Exception as error:  # such as no memory for a process: the next may fare better
+                _log.exception("map failed", round=round_id)
+                with suppress(SQLAlchemyError), self._database.writing() as session:
+                    give_map_up(session, round_id, f"it could not be drawn: {error}")
             finally:
                 with self._lock:
                     self._waiting.discard(round_id)

@@ -1,5 +1,7 @@
 """Every knob of an installation, read once from the environment (prefix ``SFUMATO_``)."""
 
+import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -77,6 +79,11 @@ class Settings(BaseSettings):
         "machine, else 2. Never what the machine happens to offer: sums are cut by threads, and "
         "so figures hang on their number.",
     )
+    cache: Path | None = Field(
+        None,
+        description="Folder for what a start need not find out again; without it, `sfumato` in "
+        "the user's cache folder, and where there is none, nothing is kept.",
+    )
     encoder_weights: Path | None = Field(
         None,
         description="Folder with pretrained encoders, such as efficientnet-b0.safetensors or "
@@ -87,6 +94,16 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The given URL, or the embedded SQLite file."""
         return self.database_url or f"sqlite:///{(self.data / 'sfumato.db').absolute()}"
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where a start keeps what the next need not find out, if there is such a place."""
+        if self.cache is not None:
+            return self.cache
+        of_user = os.environ.get("XDG_CACHE_HOME")
+        with suppress(RuntimeError):  # a user without a home, as in some containers
+            return (Path(of_user) if of_user else Path.home() / ".cache") / "sfumato"
+        return None
 
     @property
     def admin_token_file(self) -> Path:

@@ -25,11 +25,13 @@ _OURS = Path(__file__).resolve().parent.parent
 
 def capabilities(settings: Settings) -> list[Capability]:
     """As ``registry.report``, from the last worker that found everything as it is now."""
-    path = _folder() / f"capabilities-{_key(settings)}.json"
+    folder = settings.cache_folder
+    path = None if folder is None else folder / f"capabilities-{_key(settings)}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
-        return [_read(one) for one in json.loads(path.read_text())]
+        if path is not None:
+            return [_read(one) for one in json.loads(path.read_text())]
     found = report()
-    if any(one.error for one in found):
+    if path is None or any(one.error for one in found):
         return found
     # A full or forbidden disk costs seconds at the next start, nothing else.
     with suppress(OSError):
@@ -52,10 +54,6 @@ def _read(kept: dict[str, object]) -> Capability:
     return Capability(**{**kept, "limits": {n: range(*r) for n, r in limits.items()}})  # type: ignore[arg-type]
 
 
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sfumato"
-
-
 def _key(settings: Settings) -> str:
     digest = hashlib.sha256()
     for line in _lines(settings):
@@ -70,8 +68,11 @@ def _lines(settings: Settings) -> Iterator[str]:
             yield f"{kind} {name} {entry.target} {entry.package} {_home(entry.target)}"
     for folder in ("app/core", "worker"):
         yield from (_stamp(path) for path in sorted((_OURS / folder).rglob("*.py")))
-    if settings.encoder_weights is not None and settings.encoder_weights.is_dir():
-        yield from (_stamp(path) for path in sorted(settings.encoder_weights.iterdir()))
+    encoders = settings.encoder_weights
+    if encoders is not None:
+        yield f"encoders {encoders} {encoders.is_dir()}"
+        if encoders.is_dir():
+            yield from (_stamp(path) for path in sorted(encoders.iterdir()))
 
 
 def _home(target: str) -> str:

@@ -14,7 +14,7 @@ from app.core.errors import InvalidInput
 from app.loop.tunings import Tuned, keep_tuned
 from app.settings import Settings
 from app.store import Database
-from worker.segmentation.machine import fix_threads, machine
+from worker.segmentation.machine import fix_threads, machine, usable_cores
 from worker.segmentation.network import probabilities
 from worker.segmentation.networks.unet import UNet
 from worker.segmentation.precision import Precision, choose_device
@@ -63,7 +63,10 @@ def tune(database: Database, settings: Settings, width: int, size: int, console:
     with console.status("measuring precision and batch of scoring"):
         scoring, found = trial.choose("scoring", batches, usual, trial.scoring_pass)
     measured.append(found)
-    tuned = Tuned(best, str(scoring.precision), str(training), scoring.batch)
+    # What is fixed by hand here was not measured, and is nothing for other processes.
+    tuned = Tuned(
+        0 if settings.threads else best, str(scoring.precision), str(training), scoring.batch
+    )
     kind = machine(device, scoring.precision).kind
     record = {one.what: one.seconds for one in measured} | {"width": width, "size": size}
     with database.writing() as session:
@@ -80,8 +83,7 @@ def _threads(settings: Settings, device: torch.device) -> list[int]:
         return [settings.threads]
     if device.type != "cpu":
         return [DEFAULT_THREADS]
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
+    cores = usable_cores()
     doubled = [2**n for n in range(8) if 2**n <= cores]
     others = {*doubled, cores} - {DEFAULT_THREADS}
     first = [DEFAULT_THREADS] if cores >= DEFAULT_THREADS else []

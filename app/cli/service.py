@@ -93,8 +93,10 @@ def worker(
 
 
 def tune(
-    width: Annotated[int, typer.Option(min=1, help="Of the network that is timed.")] = 32,
-    size: Annotated[int, typer.Option(min=16, help="Pixels along a picture's side.")] = 128,
+    width: Annotated[int, typer.Option(min=2, max=128, help="Of the network that is timed.")] = 32,
+    size: Annotated[
+        int, typer.Option(min=16, max=4096, help="Pixels along a picture's side.")
+    ] = 128,
     data: DataOption = None,
 ) -> None:
     """Measure once how this kind of machine computes fastest; its workers keep to it."""

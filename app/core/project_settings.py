@@ -53,7 +53,13 @@ class QuerySettings(BaseModel):
         description="Distance from 0.5 within which a pixel lies near the decision boundary.",
     )
     reduction: Literal["sum", "mean"] = "sum"
-    mc_passes: int = Field(10, ge=2, le=100, description="Stochastic passes for MC-dropout, BALD.")
+    mc_passes: int = Field(
+        10,
+        ge=2,
+        le=100,
+        description="Stochastic passes for MC-dropout and BALD of one network; of several members "
+        "each is a pass, and there are no others.",
+    )
     stop_below: float = Field(
         0.01, ge=0, description="Dice gained per 100 labels below which an end is suggested."
     )
@@ -110,9 +116,12 @@ class TrainingSettings(BaseModel):
     min_steps: int | None = Field(
         None,
         ge=1,
-        description="Steps an epoch takes at least: few slices are gone through repeatedly.",
+        description="Of `paper`: steps an epoch takes at least; few slices are gone through "
+        "repeatedly.",
     )
-    patience: int = Field(5, ge=1, description="Epochs without a better validation loss.")
+    patience: int = Field(
+        5, ge=1, description="Of `paper`: epochs without a better validation loss."
+    )
     from_scratch: bool = Field(False, description="Forget the last round's weights.")
     augment: bool = True
     min_validation_slices: int = Field(
@@ -123,7 +132,7 @@ class TrainingSettings(BaseModel):
     max_validation_slices: int | None = Field(
         None,
         ge=1,
-        description="Validation slices that early stopping looks at; without it, all.",
+        description="Of `paper`: validation slices that stopping looks at; without it, all.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1)
 

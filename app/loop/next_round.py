@@ -42,6 +42,14 @@ def shards(
     return [{"model": model_id, "slices": cut, **common} for cut in cuts]
 
 
+def slices_of(session: Session, project: Project, payload: dict[str, Any]) -> list[int]:
+    """The slices of a shard; those of jobs of earlier versions are a range of the pool."""
+    if "slices" in payload:
+        return list(payload["slices"])
+    within = Slice.id.between(payload["first"], payload["last"])
+    return list(session.scalars(unlabelled_pool(project).where(within)))
+
+
 def save_scores(
     session: Session,
     held: Claim,

@@ -121,9 +121,11 @@ def _unused(model: ModelVersion) -> str | None:
 def _seconds_to_score(session: Session, project_id: int) -> dict[int, float]:
     """From a model's end of training to the round that it opened: scoring and selecting."""
     query = (
-        select(ModelVersion.id, ModelVersion.created_at, Round.created_at)
+        select(ModelVersion.id, ModelVersion.created_at, func.min(Round.created_at))
         .join(Round, Round.model_id == ModelVersion.id)
         .where(ModelVersion.project_id == project_id)
+        # Where a later model was held back, this one opened the round after its own as well.
+        .group_by(ModelVersion.id, ModelVersion.created_at)
     )
     return {model: (later - made).total_seconds() for model, made, later in session.execute(query)}
 

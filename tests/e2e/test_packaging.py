@@ -65,26 +65,3 @@ def test_the_environment_names_settings_that_exist(compose):
         for name in service.get("environment", {}):
             if name.startswith("SFUMATO_"):
                 assert name.removeprefix("SFUMATO_").lower() in Settings.model_fields
-
-
-def test_migrations_lead_to_the_models_on_both_databases(database):
-    from alembic import command
-
-    from app.store.migrate import config
-
-    with database.engine.connect() as connection:
-        alembic = config()
-        alembic.attributes["connection"] = connection
-        command.check(alembic)
-
-
-def test_migrations_can_be_undone(database):
-    from alembic import command
-
-    from app.store.migrate import config, migrate
-
-    with database.engine.begin() as connection:
-        alembic = config()
-        alembic.attributes["connection"] = connection
-        command.downgrade(alembic, "base")
-    migrate(database)

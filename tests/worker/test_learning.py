@@ -188,7 +188,8 @@ def test_a_model_that_is_worse_than_its_parent_is_held_back():
 def test_a_given_validation_split_judges_before_the_folds():
     parent = learn(described(), lesson(12), None)
     known = parent_of(parent)
-    learned = learn(described(), lesson(15, validation=samples(6, seed=8)), known)
+    given = [replace(s, case=f"v{s.case}") for s in samples(6, seed=8)]
+    learned = learn(described(), lesson(15, validation=given), known)
     assert learned.judged["on"] == "validation"
     assert learned.judged["slices"] == 6
 

@@ -35,12 +35,27 @@ def test_another_package_or_encoder_is_tried(reports, tmp_path):
         tried.capabilities(Settings())
     assert len(reports) == 2
     encoders = tmp_path / "encoders"
-    encoders.mkdir()
     settings = Settings(encoder_weights=encoders)
     tried.capabilities(settings)
-    assert len(reports) == 2  # an empty folder brings nothing
+    assert len(reports) == 3  # a folder that is not there is an error, which a trial finds
+    encoders.mkdir()
     (encoders / "efficientnet-b0.safetensors").write_bytes(b"x")
     tried.capabilities(settings)
+    assert len(reports) == 4
+
+
+def test_a_user_without_a_home_keeps_nothing(reports, monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("app.settings.Path.home", nowhere)
+    for _ in range(2):
+        tried.capabilities(Settings())
+    assert len(reports) == 2
+    for _ in range(2):
+        tried.capabilities(Settings(cache=tmp_path / "here"))
     assert len(reports) == 3
 
 

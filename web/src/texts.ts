@@ -333,8 +333,10 @@ const english = {
     missed: (n: number) =>
       `In ${counted(n, "case")} the model found nothing of a target, or saw one where there is none: the distance counts as the diagonal of the volume.`,
     collapsed: (times: number) =>
-      `Its training collapsed ${times === 1 ? "once" : `${times} times`}: it saw one class everywhere.`,
+      `Its training collapsed ${times === 1 ? "once" : `${times} times`}: it missed a class that its labels are full of, or its loss was no number.`,
     again: "It was begun again, more gently.",
+    inVain: "It was begun again, more gently, in vain: it still misses one.",
+    promotedAllTheSame: "It was held back, and made the current model by hand.",
     keptOlder: (older: number, number: number, by: string, slices: number) =>
       `Kept model ${older}: model ${number} was worse by ${by} on ${counted(slices, "slice")}.`,
     judged: (older: number, slices: number, ours: string, theirs: string) =>

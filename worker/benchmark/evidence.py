@@ -102,6 +102,14 @@ def goals_of_demo(demo: pd.DataFrame) -> Iterator[Goal]:
     yield Goal("demo: five seeds", f"{len(ends)}", enough)
     yield Goal("demo: the curve never falls by more than 0.02", f"{lowest:+.4f}", lowest >= -0.02)
     yield Goal("demo: it ends above 0.75", f"lowest {ends.min():.4f}", bool(ends.min() > 0.75))
+    longest = float(demo["seconds_of_the_demo"].max())
+    yield Goal("demo: it takes no longer than 90 s", f"{longest:.0f} s", longest <= 90)
+    least = float(demo.groupby("seed")["training_share"].mean().min())
+    yield Goal(
+        "demo: at least 60 % of a retraining's seconds go to training steps",
+        f"lowest {least:.0%}",
+        least >= 0.6,
+    )
 
 
 def sizes(folder: Path) -> pd.DataFrame:
@@ -211,4 +219,6 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("name the folder of the tables: python -m worker.benchmark.evidence FOLDER")
     sys.exit(main(Path(sys.argv[1])))

@@ -19,6 +19,7 @@ from app.dispatch import BENCHMARK_QUEUE, BENCHMARK_TASK, celery_app
 from app.orphans import end_with_parent
 from worker.benchmark.plan import Task
 from worker.benchmark.tasks import work
+from worker.segmentation.machine import fix_threads
 
 
 class Executor(Protocol):
@@ -90,7 +91,7 @@ def _begin(
     # And when it is killed, nobody would: a pool's processes wait for ever.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent(parent)
-    torch.set_num_threads(threads)
+    fix_threads(threads)
     with counter.get_lock():
         _number = counter.value
         counter.value += 1
@@ -165,6 +166,8 @@ def work_noted(folder: Path, strategy: str | None, seed: int, device: str) -> No
         except BlockingIOError:
             return
 
+        # As many as a local process has: figures hang on them.
+        fix_threads(1)
         work(folder, strategy, seed, device, on_check=lambda: os.utime(note))
         held.truncate(0)
         held.write("over")

@@ -3,6 +3,7 @@
 The same seed gives the same weights only on machines that are alike in all of this.
 """
 
+import os
 import platform
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -23,7 +24,8 @@ class Machine:
     """What computed something.
 
     ``instructions``: what ATen uses, such as AVX2; ``extensions``: what oneDNN may use beyond;
-    ``limits``: variables of the environment that hold either back.
+    ``limits``: variables of the environment that hold either back; ``cores``: those that
+    this process may use.
     """
 
     processor: str
@@ -32,6 +34,7 @@ class Machine:
     threads: int
     precision: str
     torch: str
+    cores: int
     extensions: list[str] = field(default_factory=list)
     limits: dict[str, str] = field(default_factory=dict)
 
@@ -40,7 +43,8 @@ class Machine:
         """What machines that compute alike have in common: what a tuning is kept by."""
         if self.device != self.processor:
             return self.device
-        words = [self.instructions, *self.extensions, *(f"{k}={v}" for k, v in self.limits.items())]
+        limits = (f"{name}={value}" for name, value in self.limits.items())
+        words = [self.instructions, *self.extensions, *limits, f"{self.cores} cores"]
         return f"{self.processor} ({' '.join(words)})"
 
     @property
@@ -72,9 +76,16 @@ def machine(device: torch.device, precision: Precision) -> Machine:
         threads=torch.get_num_threads(),
         precision=str(precision),
         torch=torch.__version__,
+        cores=usable_cores(),
         extensions=extensions,
         limits=NumericLimits().given(),
     )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; of a container, those that it was given."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def fix_threads(threads: int) -> None:

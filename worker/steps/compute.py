@@ -44,7 +44,7 @@ def choose_compute(database: Database, settings: Settings) -> Compute:
 
 def compute_of(settings: Settings, device: torch.device, tuned: Tuned | None) -> Compute:
     """The choice itself; threads are set."""
-    fix_threads(settings.threads or (tuned.threads if tuned else DEFAULT_THREADS))
+    fix_threads(settings.threads or (tuned.threads if tuned else 0) or DEFAULT_THREADS)
     inference: str = settings.precision
     training: str = settings.training_precision
     if tuned is not None:

@@ -33,7 +33,7 @@ def run(step: Step) -> tuple[str, ...]:
         project = session.get_one(Project, step.claim.project_id)
         settings = job_query_settings(payload, project)
         network = weights.restore(model.architecture, models.weights_of(session, model))
-        ids: list[int] = payload["slices"]
+        ids: list[int] = next_round.slices_of(session, project, payload)
         seen: list[int] = []
         loaded = samples(noted(training_set.load_slices(session, ids, network.context), seen))
         scored = score(

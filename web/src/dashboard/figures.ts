@@ -73,14 +73,16 @@ interface Judged {
 
 /** What went otherwise than it should while a model was trained, in words. */
 export function notesOf(model: Model): string[] {
-  const { collapses, recipe, judged } = model.scores;
+  const { collapses, collapsed, recipe, judged } = model.scores;
   const notes = [];
   if (Array.isArray(collapses) && collapses.length > 0) {
     // The paper's recipe takes what comes.
-    const again = recipe === "paper" ? [] : [text.again];
+    const again = recipe === "paper" ? [] : [collapsed ? text.inVain : text.again];
     notes.push([text.collapsed(collapses.length), ...again].join(" "));
   }
-  if (model.held_back && judged) {
+  const worse = judged && (judged as Judged).theirs > (judged as Judged).ours;
+  if (model.held_back && model.promoted_at) notes.push(text.promotedAllTheSame);
+  else if (model.held_back && worse && !collapsed) {
     const { parent, ours, theirs, slices } = judged as Judged;
     notes.push(text.keptOlder(parent, model.number, figure(theirs - ours, 2), slices));
   } else if (model.held_back) notes.push(model.held_back);

@@ -65,7 +65,7 @@ export function DashboardPage(props: {
       {value.round && (
         <GalleryPanel round={value.round} version={`${version}/${value.round.labelled}`} />
       )}
-      {value.round && <MapPanel round={value.round} version={version} />}
+      {value.round && <MapPanel key={value.round.id} round={value.round} version={version} />}
       <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
       {admin && <SettingsPanel key={name} project={project} />}
       {admin && <ImportPanel project={name} onDone={onTransfer} />}
