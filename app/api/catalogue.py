@@ -13,7 +13,7 @@ router = APIRouter(tags=["projects"])
 
 @router.get("/catalogue")
 def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
-    """Measures, strategies, streams, layouts, writers, networks: ours and installed packages'.
+    """All that has a name, ours and installed packages': measures, strategies, recipes, networks …
 
     An entry with an `error` can be loaded by no worker that is running.
     """
@@ -28,6 +28,7 @@ def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
         layouts=listed("layout"),
         writers=listed("writer"),
         networks=listed("network"),
+        recipes=listed("recipe"),
     )
 
 

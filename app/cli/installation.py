@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
+from app.core.errors import InvalidInput
+from app.core.project_settings import in_words
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +25,12 @@ SetOption = Annotated[
 
 def settings_of(data: Path | None = None, **changes: Any) -> Settings:
     """The settings of the environment, changed by what a command line says."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise InvalidInput(
+            f"the environment holds a setting that cannot be used: {in_words(error)}"
+        ) from error
     given = {name: value for name, value in changes.items() if value is not None}
     if data is not None:
         given["data"] = data

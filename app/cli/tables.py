@@ -1,11 +1,18 @@
 """Tables on the terminal."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from app.loop.round_times import RoundTime, share_of_steps
+
+
+def _in_words(parts: Mapping[str, float], form: str) -> str:
+    """All parts in one cell, largest first: it wraps where a terminal or a pipe is narrow."""
+    ordered = sorted(parts.items(), key=lambda part: -part[1])
+    return ", ".join(f"{part} {form.format(value)}" for part, value in ordered)
 
 
 def print_times(times: Sequence[RoundTime]) -> None:
@@ -14,18 +21,20 @@ def print_times(times: Sequence[RoundTime]) -> None:
     if not times:
         console.print("no retraining has ended well yet")
         return
-    parts = list(dict.fromkeys(part for one in times for part in one.parts))
     table = Table(title="seconds of each retraining")
-    for title in ("model", "all", *parts, "other"):
+    for title in ("model", "all"):
         table.add_column(title, justify="right")
+    table.add_column("of these")
     for one in times:
-        found = [one.parts.get(part, 0.0) for part in parts]
-        table.add_row(f"{one.model}", *(f"{s:.1f}" for s in (one.seconds, *found, one.other)))
+        parts = {**one.parts, "other": one.other}
+        table.add_row(f"{one.model}", f"{one.seconds:.1f}", _in_words(parts, "{:.1f}"))
     table.add_section()
     whole = sum(max(one.seconds, sum(one.parts.values())) for one in times) or 1.0
-    sums = [sum(one.parts.get(part, 0.0) for one in times) for part in parts]
-    shares = (*sums, sum(one.other for one in times))
-    table.add_row("share", "", *(f"{100 * s / whole:.0f} %" for s in shares))
+    shares: Counter[str] = Counter()
+    for one in times:
+        for part, seconds in {**one.parts, "other": one.other}.items():
+            shares[part] += 100 * seconds / whole  # type: ignore[assignment]
+    table.add_row("share", "", _in_words(shares, "{:.0f} %"))
     console.print(table)
     share = share_of_steps(times)
     if share is not None:

@@ -92,9 +92,11 @@ def progress(session: Session, project: Project) -> Progress:
 def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
     """Labels and Dice of the newest models that were all measured on the same kind of cases.
 
-    With the labels of a model that was held back the project still has the model before it.
+    With the labels of a model that was held back the project still has the model that it was
+    judged beside.
     """
-    points: list[tuple[int, Dice | None]] = []
+    points: list[tuple[int, Dice | None, int | None]] = []
+    of_number: dict[int, Dice] = {}
     kind = None
     for model in reversed(models):
         scores = model.scores
@@ -103,13 +105,14 @@ def comparable(models: Sequence[ModelVersion]) -> list[tuple[int, Dice]]:
         if measured is None or scores.get("labelled") is None or kind not in (None, found):
             break
         kind = found
-        points.append((scores["labelled"], None if _unused(model) else scores[measured]))
+        of_number[model.number] = scores[measured]
+        beside = scores.get("judged", {}).get("parent")
+        points.append((scores["labelled"], None if _unused(model) else scores[measured], beside))
     known: list[tuple[int, Dice]] = []
-    for labelled, dice in reversed(points):
-        if dice is not None:
-            known.append((labelled, dice))
-        elif known:
-            known.append((labelled, known[-1][1]))
+    for labelled, dice, beside in reversed(points):
+        used = dice or of_number.get(beside or 0) or (known[-1][1] if known else None)
+        if used is not None:
+            known.append((labelled, used))
     return known
 
 

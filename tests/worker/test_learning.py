@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.core import catalogue
-from app.core.errors import UnknownName
+from app.core.errors import InvalidInput, UnknownName
 from app.core.project_settings import TrainingSettings
 from tests.plugins import EXAMPLE, installed
 from tests.worker.test_segmentation import samples
@@ -283,6 +283,36 @@ def test_a_loss_that_is_no_number_is_answered_as_a_collapse_is(monkeypatch):
     monkeypatch.setattr(learning, "find_recipe", lambda name: Wild(99))
     with pytest.raises(TrainingDiverged):
         learn(described(settings), lesson(12, settings), None)
+
+
+@pytest.mark.parametrize(
+    ("left", "error", "words"),
+    [
+        (None, InvalidInput, "returned NoneType, not a Course"),
+        (Course(1, 0.0, {"seen": {1, 2}}), InvalidInput, "no plain value"),
+        (Course(1, 0.0, {}), TrainingDiverged, "left weights that are no numbers"),
+    ],
+)
+def test_what_a_recipe_leaves_is_checked_before_it_is_kept(monkeypatch, left, error, words):
+    class Careless(Recipe):
+        def fit(self, model, lesson):
+            model.head.bias.data.fill_(math.nan)
+            return left
+
+    monkeypatch.setattr(learning, "find_recipe", lambda name: Careless())
+    settings = QUICK.model_copy(update={"members": 1})
+    with pytest.raises(error, match=words):
+        learn(described(settings), lesson(12, settings), None)
+
+
+def test_weights_that_are_no_numbers_are_not_gone_on_from():
+    settings = QUICK.model_copy(update={"members": 1})
+    ruined = weights.build(described(settings))
+    ruined.head.bias.data.fill_(math.nan)
+    parent = Parent(1, weights.dump(ruined.state_dict()), described(settings), {}, ["x"])
+    learned = learn(described(settings), lesson(12, settings), parent)
+    assert not learned.warm
+    assert math.isfinite(learned.notes["train_loss"])
 
 
 @pytest.mark.parametrize(

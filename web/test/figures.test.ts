@@ -49,15 +49,21 @@ describe("the current model", () => {
   it("says what went otherwise than it should", () => {
     expect(notesOf(model(1))).toEqual([]);
     const judged = { parent: 4, on: "validation", ours: 0.61, theirs: 0.69, slices: 32, cases: 6 };
-    const scores = { recipe: "robust", collapses: [{}, {}], judged };
+    const scores = { guarded: true, collapses: [{}, {}], judged };
     const troubled = model(5, { held_back: "worse than model 4", scores });
     expect(notesOf(troubled)).toEqual([
-      "Its training collapsed 2 times: it saw one class everywhere. It was begun again, more gently.",
+      "Its training collapsed 2 times: it missed a class that its labels are full of, or its loss was no number. It was begun again, more gently.",
       "Kept model 4: model 5 was worse by 0.08 on 32 slices.",
     ]);
     expect(besideParent(troubled)[0]).toContain("model 4, on 32 slices");
-    const paper = model(1, { scores: { recipe: "paper", collapses: [{}] } });
-    expect(notesOf(paper)).toEqual(["Its training collapsed once: it saw one class everywhere."]);
+    expect(notesOf({ ...troubled, promoted_at: "2026-02-01T00:00:00Z" })[1]).toContain("by hand");
+    const unguarded = model(1, { scores: { collapses: [{}] } });
+    expect(notesOf(unguarded)).toHaveLength(1);
+    expect(notesOf(unguarded)[0]).toMatch(/^Its training collapsed once: .* number\.$/);
+    const blind = { ...scores, collapsed: { predicted: [0], labelled: [0, 1] } };
+    const lost = model(5, { held_back: "its training collapsed", scores: blind });
+    expect(notesOf(lost)[0]).toContain("in vain");
+    expect(notesOf(lost)[1]).toBe("its training collapsed");
   });
 });
 

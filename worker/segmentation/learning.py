@@ -1,5 +1,6 @@
 """A round's training as a whole: by its recipe, watched for collapse, judged against its parent."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.core.errors import InvalidInput
 from app.core.seeds import derived_seed
 from worker.registry import find_recipe
 from worker.segmentation import weights
@@ -97,6 +99,9 @@ def learn(
         if parent is not None and warm
         else weights.build(description)
     )
+    if warm and not has_finite_weights(network):
+        # Of an earlier version, which kept such.
+        warm, network = False, weights.build(description)
     parts = parts_of(network)
     collapses: list[dict[str, Any]] = []
     courses = []
@@ -111,6 +116,7 @@ def learn(
     network.placed(lesson.device).eval()
     notes = {
         "recipe": lesson.settings.recipe,
+        "guarded": recipe.guarded,
         "members": len(parts),
         "steps": sum(course.steps for course in courses),
         "train_loss": sum(course.train_loss for course in courses) / len(courses),
@@ -206,7 +212,7 @@ def _fit(
         last = attempt == tries - 1
         found: Narrow | None
         try:
-            course = recipe.fit(part, replace(own, watched=not last))
+            course = _checked(recipe, part, recipe.fit(part, replace(own, watched=not last)))
             found, step = narrow(part, lesson.training, lesson.device), course.steps
         except Collapsed as collapse:
             found, step = collapse.found, collapse.step
@@ -218,6 +224,25 @@ def _fit(
             break
         collapses.append({"member": member, "step": step, **asdict(found)})
     return course
+
+
+def _checked(recipe: Recipe, part: Network, course: object) -> Course:
+    """What a recipe has left, if it can be kept: recipes of other packages are checked here."""
+    name = type(recipe).__name__
+    if not isinstance(course, Course):
+        raise InvalidInput(f"the recipe {name} returned {type(course).__name__}, not a Course")
+    try:
+        json.dumps(course.notes)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the recipe {name} noted what is no plain value: {error}") from error
+    if not has_finite_weights(part):
+        raise TrainingDiverged(f"the recipe {name} left weights that are no numbers")
+    return course
+
+
+def has_finite_weights(network: Network) -> bool:
+    """Whether all weights and statistics are numbers: nothing can be learned from others."""
+    return all(bool(value.isfinite().all()) for value in network.state_dict().values())
 
 
 def _cross_validated(

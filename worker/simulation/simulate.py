@@ -5,12 +5,14 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
@@ -19,7 +21,7 @@ from app.loop.accounts import create_token, revoke_token
 from app.loop.projects import find_project
 from app.loop.truths import truths
 from app.settings import Settings
-from app.store import Database, Role
+from app.store import Database, Job, JobKind, JobState, Role
 from worker.simulation.annotators import Annotator, Behaviour, Budget, request
 from worker.simulation.curve import draw_curve
 from worker.simulation.oracle import Oracle
@@ -65,7 +67,8 @@ def simulate_project(
             )
             for number, (name, token) in enumerate(names.items())
         ]
-        results = _watch(console, client, project, crew, rounds, len(known["learning_curve"]))
+        watch = _Watch(database, project, _last_job(database, project))
+        results = _watch(console, client, watch, crew, rounds, len(known["learning_curve"]))
     print_table(console, results)
     draw_curve(results, out, title=f"{project}: {annotators} simulated annotators")
     console.print(f"learning curve: {out.absolute()}", soft_wrap=True)
@@ -75,12 +78,16 @@ def simulate_project(
 def _watch(
     console: Console,
     client: httpx.Client,
-    project: str,
+    watch: "_Watch",
     crew: list[Annotator],
     rounds: int,
     known: int,
 ) -> list[RoundResult]:
-    """Start the crew and note each new model, until the rounds are done or nothing is left."""
+    """Start the crew and note each new model, until the rounds are done or nothing is left.
+
+    Raises ``InvalidInput`` when a retraining has failed: nothing would come after it.
+    """
+    project = watch.project
     results: list[RoundResult] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
@@ -96,16 +103,54 @@ def _watch(
                 started = time.monotonic()
             bar.update(task, completed=len(results), description=_described(seen))
             _raise_errors(crew)
+            if seen["job"] is None and (failure := watch.failure()) is not None:
+                _stop(crew)
+                raise InvalidInput(failure)
             if seen["job"] is None and len(results) >= rounds:
                 break
             # The budget may end in the middle of a batch: what it gave is trained with too.
             if seen["job"] is None and idle and not _train_the_rest(client, project, seen):
                 break
             time.sleep(_POLL_SECONDS)
-        for annotator in crew:
-            annotator.stopping.set()
-            annotator.join()
+        _stop(crew)
     return results
+
+
+def _stop(crew: list[Annotator]) -> None:
+    for annotator in crew:
+        annotator.stopping.set()
+        annotator.join()
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """The jobs of a project that came after those that were there at first."""
+
+    database: Database
+    project: str
+    before: int
+
+    def failure(self) -> str | None:
+        """What the newest of them failed with, if it did."""
+        with self.database.reading() as session:
+            newest = session.scalar(_retrainings(session, self.project).limit(1))
+            if newest is None or newest.id <= self.before or newest.state is not JobState.FAILED:
+                return None
+            lines = (newest.error or "without a word").strip().splitlines()
+            return f"job {newest.id}, a retraining of {self.project!r}, has failed: {lines[-1]}"
+
+
+def _retrainings(session: Session, project: str) -> Select[Job]:
+    """A project's retrainings, newest first."""
+    of_project = find_project(session, project).id
+    jobs = select(Job).where(Job.project_id == of_project, Job.kind == JobKind.RETRAIN)
+    return jobs.order_by(Job.id.desc())
+
+
+def _last_job(database: Database, project: str) -> int:
+    with database.reading() as session:
+        newest = session.scalar(_retrainings(session, project).limit(1))
+        return newest.id if newest else 0
 
 
 def _train_the_rest(client: httpx.Client, project: str, seen: dict[str, Any]) -> bool:

@@ -80,3 +80,4 @@ class CatalogueOut(Reply):
     layouts: list[EntryOut]
     writers: list[EntryOut]
     networks: list[EntryOut]
+    recipes: list[EntryOut]

@@ -86,9 +86,11 @@ export function CurvePanel(props: { progress: Progress }) {
           </p>
         </>
       )}
-      <p>
-        <strong>{stopping.stop ? text.stop : text.goOn}</strong> {stopping.reason}
-      </p>
+      {points.length > 0 && (
+        <p>
+          <strong>{stopping.stop ? text.stop : text.goOn}</strong> {stopping.reason}
+        </p>
+      )}
     </Panel>
   );
 }

@@ -73,11 +73,11 @@ interface Judged {
 
 /** What went otherwise than it should while a model was trained, in words. */
 export function notesOf(model: Model): string[] {
-  const { collapses, collapsed, recipe, judged } = model.scores;
+  const { collapses, collapsed, guarded, judged } = model.scores;
   const notes = [];
   if (Array.isArray(collapses) && collapses.length > 0) {
-    // The paper's recipe takes what comes.
-    const again = recipe === "paper" ? [] : [collapsed ? text.inVain : text.again];
+    // The paper's recipe, and many of others, take what comes.
+    const again = guarded ? [collapsed ? text.inVain : text.again] : [];
     notes.push([text.collapsed(collapses.length), ...again].join(" "));
   }
   const worse = judged && (judged as Judged).theirs > (judged as Judged).ours;

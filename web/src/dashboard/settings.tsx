@@ -62,6 +62,9 @@ function withCatalogue(field: Field, catalogue: Catalogue): Field {
   if (section === "training" && name === "network") {
     return { ...field, choices: catalogue.networks };
   }
+  if (section === "training" && name === "recipe") {
+    return { ...field, choices: catalogue.recipes };
+  }
   return field;
 }
 
