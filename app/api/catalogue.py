@@ -13,7 +13,7 @@ router = APIRouter(tags=["projects"])
 
 @router.get("/catalogue")
 def show_catalogue(session: Reading, viewer: SignedIn) -> CatalogueOut:
-    """All that has a name, ours and installed packages': measures, strategies, recipes, networks …
+    """All that has a name, ours and installed packages': measures, networks, recipes and more.
 
     An entry with an `error` can be loaded by no worker that is running.
     """

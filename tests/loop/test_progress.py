@@ -7,7 +7,9 @@ from app.loop.progress import comparable
 
 def model(labelled: int, dice: float, on: str = "test", held_back=None, promoted_at=None):
     scores = {"labelled": labelled, on: {"dice_case": dice}}
-    return SimpleNamespace(scores=scores, held_back=held_back, promoted_at=promoted_at)
+    return SimpleNamespace(
+        number=labelled // 10, scores=scores, held_back=held_back, promoted_at=promoted_at
+    )
 
 
 def dice_of(models) -> list[tuple[int, float]]:
@@ -20,6 +22,12 @@ def test_with_a_model_that_was_held_back_the_project_has_the_one_before():
     # Unless an admin has made it the current one.
     models[1].promoted_at = "later"
     assert dice_of(models) == [(10, 0.5), (20, 0.3), (30, 0.6)]
+
+
+def test_after_an_older_model_was_promoted_it_stands_for_one_that_is_held_back():
+    models = [model(10, 0.5), model(20, 0.4), model(30, 0.1, held_back="worse by 0.4")]
+    models[2].scores["judged"] = {"parent": 1}
+    assert dice_of(models) == [(10, 0.5), (20, 0.4), (30, 0.5)]
 
 
 def test_only_models_of_the_same_kind_of_cases_are_compared():

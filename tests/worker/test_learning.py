@@ -251,14 +251,13 @@ def test_a_network_that_never_finds_anything_is_kept_and_noted(monkeypatch):
 
 def test_a_collapsed_network_takes_no_place_of_one_that_sees_something(monkeypatch):
     settings = QUICK.model_copy(update={"members": 1})
+    good = settings.model_copy(update={"steps": 150, "learning_rate": 0.01})
+    seeing = learn(described(settings), lesson(12, good), None)
     recipe = Stubborn(99)
     monkeypatch.setattr(learning, "find_recipe", lambda name: recipe)
-    seeing = weights.build(described(settings))
-    seeing.head.weight.data.copy_(torch.tensor([5.0, -5.0]).view(1, 2, 1, 1))
-    for state, held_back in ((seeing.state_dict(), True), (None, False)):
-        if state is None:
-            state = learn(described(settings), lesson(12, settings), None).network.state_dict()
-        parent = Parent(1, weights.dump(state), described(settings), {}, ["x"])
+    blind = learn(described(settings), lesson(12, settings), None)
+    for before, held_back in ((seeing, True), (blind, False)):
+        parent = Parent(1, weights_of(before), described(settings), {}, ["x"])
         learned = learn(described(settings), lesson(12, settings), parent)
         assert learned.notes["collapsed"] == {"predicted": [0], "labelled": [0, 1]}
         assert (learned.held_back is not None) is held_back
