@@ -94,12 +94,17 @@ def benchmark(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16")] = None,
     workers: Annotated[str, typer.Option(help="local, or celery for other machines")] = "local",
+    effort: Annotated[
+        Path | None, typer.Option(help="JSON with an annotator's seconds, for minutes.")
+    ] = None,
     replay: Annotated[bool, typer.Option(help="Draw the report of what is there anew.")] = False,
     assignments: SetOption = None,
 ) -> None:
     """Compare query strategies on a data set with masks; Ctrl-C stops, the same command goes on."""
-    from worker.benchmark.command import Asked, benchmark, redraw
+    from worker.benchmark.command import Asked, benchmark, keep_effort, redraw
 
+    if effort is not None:
+        keep_effort(out, effort)
     if replay:
         typer.echo(f"the report is in {redraw(out)}")
         return

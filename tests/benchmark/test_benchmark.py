@@ -16,7 +16,7 @@ from tests.benchmark.tiny import STRATEGIES, TINY, asked, run
 from tests.conftest import SHARED_DATA
 from worker.benchmark.asked import settings_of
 from worker.benchmark.bench import make_bench
-from worker.benchmark.command import redraw
+from worker.benchmark.command import keep_effort, redraw
 from worker.benchmark.ground import read_ground
 from worker.benchmark.record import FULL, Record, read_rounds
 from worker.benchmark.seeds import initial_slices
@@ -104,12 +104,14 @@ def test_the_report_has_its_tables_and_opens_on_its_own(finished):
         "## Beyond Dice",
         "## Tests on the areas, Dice per case",
         "## Pairwise penalties, Dice per case",
+        "## Budget in minutes",
+        "## Tests on the areas over minutes, Dice per case",
         "## What the labels were spent on",
         "## Where the selected slices lie",
     ):
         assert heading in text
     page = (finished / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 8
+    assert page.count("data:image/png;base64,") == 9
     assert "http://" not in page
     assert "https://" not in page
 
@@ -122,6 +124,21 @@ def test_the_report_is_redrawn_from_the_tables_alone(finished, tmp_path):
     (tmp_path / "rounds.csv").unlink()
     with pytest.raises(InvalidInput, match="run the benchmark first"):
         redraw(tmp_path)
+
+
+def test_minutes_are_counted_by_the_seconds_that_are_given(finished, tmp_path):
+    for name in ("rounds.csv", "selected.csv", "settings.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    given = tmp_path / "seconds.json"
+    given.write_text('{"slice_seconds": 60, "pixel_seconds": 0, "clear_seconds": 0}')
+    keep_effort(tmp_path, given)
+    redraw(tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    # A minute a slice, and twelve slices.
+    assert "| entropy | 12.0 ± 0.0 |" in text
+    given.write_text('{"slice_seconds": "long"}')
+    with pytest.raises(InvalidInput, match="slice_seconds"):
+        keep_effort(tmp_path, given)
 
 
 def test_what_is_finished_is_not_computed_again(phantom, finished):

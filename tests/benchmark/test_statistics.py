@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from app.core.effort import Effort
 from worker.benchmark import figures, statistics, tables
+from worker.benchmark.minutes import with_minutes
 from worker.benchmark.plan import names_of, seeds_of
 from worker.benchmark.record import FULL
 
@@ -51,6 +53,60 @@ def rounds_of(curves: dict[str, list[list[float]]], full: float = 0.9) -> pd.Dat
 
 BETTER = [[0.2, 0.6, 0.9], [0.2, 0.62, 0.95], [0.2, 0.61, 0.91]]
 WORSE = [[0.2, 0.4, 0.5], [0.2, 0.43, 0.52], [0.2, 0.4, 0.55]]
+
+
+def test_minutes_are_what_was_drawn_and_corrected():
+    rounds = rounds_of({"ours": [[0.2, 0.4, 0.6]], "theirs": [[0.2, 0.5, 0.6]]}).assign(
+        batch_outline=20.0, validation=0, collapses=0
+    )
+    # A batch: a blank look, and a suggestion of which 10 sides of 20 have to change.
+    selected = pd.DataFrame(
+        [
+            {
+                "strategy": name,
+                "seed": 0,
+                "round": number,
+                "outline": outline,
+                "suggested_pixels": suggested,
+                "to_change": to_change,
+            }
+            for name, more in (("ours", 1), ("theirs", 3))
+            for number in (1, 2)
+            for outline, suggested, to_change in [(0, 0, 0), *[(20, 9, 10)] * more]
+        ]
+    )
+    effort = Effort(slice_seconds=30, pixel_seconds=1.5, clear_seconds=100)
+    found = with_minutes(rounds, selected, effort, shrink=2).set_index(["strategy", "round"])
+    # Ten slices at first, with 20 sides in all, each two pixels long: 300 s + 60 s.
+    assert found.loc[("ours", 1), "minutes"] == pytest.approx(6)
+    # Then 30 s, and 30 s + 30 s for each that is corrected.
+    assert found.loc["ours", "minutes"].tolist() == pytest.approx([6, 7.5, 9])
+    assert found.loc["theirs", "minutes"].tolist() == pytest.approx([6, 9.5, 13])
+    assert math.isnan(found.loc[(FULL, 0), "minutes"])
+    # Compared up to the 9 minutes that both have spent.
+    areas = statistics.areas(found.reset_index(), "dice_case", "minutes")
+    assert areas.loc[0, "ours"] == pytest.approx(0.4)
+    assert areas.loc[0, "theirs"] == pytest.approx((0.2 + 0.2 + 0.3 * 3 / 3.5) / 2)
+    # Tables of before outlines were kept do not say.
+    older = with_minutes(rounds, selected[["strategy", "seed", "round"]], effort, 2)
+    assert older["minutes"].isna().all()
+    assert statistics.areas(older, "dice_case", "minutes").isna().all(axis=None)
+
+
+def test_seeds_that_divide_the_same_cases_are_less_sure():
+    rng = np.random.default_rng(0)
+    differences = rng.normal(0.05, 0.05, 10)
+    usual = stats.ttest_1samp(differences, 0).pvalue
+    corrected = statistics.resampled_p(differences, 0.3)
+    assert corrected > 2 * usual
+    # Without a test share nothing is corrected.
+    assert statistics.resampled_p(differences, 0.0) == pytest.approx(usual)
+
+
+def test_few_seeds_find_large_effects_alone():
+    assert statistics.least_effect(10) == pytest.approx(0.996, abs=0.005)
+    assert statistics.least_effect(5) > 1.5
+    assert math.isnan(statistics.least_effect(1))
 
 
 def test_what_validation_needs_labelled_is_on_the_axis():
@@ -126,7 +182,7 @@ def test_beyond_dice_is_of_the_last_round_and_of_all_labels():
 
 def test_a_single_seed_has_means_and_no_tests():
     table = rounds_of({"random": BETTER[:1], "entropy": WORSE[:1]})
-    tests = tables.test_table(table, "dice_case")
+    tests = tables.comparison_table(table, "dice_case")
     assert set(tests["p (Holm)"]) == {"–"}
     assert "±" not in tables.area_table(table).to_string()
     assert figures.curves(table, "dice_case").startswith(b"\x89PNG")

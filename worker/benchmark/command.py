@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.core.effort import read_effort
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from app.settings import Settings
@@ -28,7 +29,7 @@ from worker.benchmark.splits import divide
 
 _POLL_SECONDS = 1.0
 
-__all__ = ["Asked", "benchmark", "redraw"]
+__all__ = ["Asked", "benchmark", "keep_effort", "redraw"]
 
 
 def benchmark(
@@ -65,6 +66,14 @@ def benchmark(
     if not read_rounds(record).empty:
         console.print(f"the report is in {redraw(out)}", soft_wrap=True)
     return not errors and not stopped
+
+
+def keep_effort(out: Path, effort: Path) -> None:
+    """Have a folder's minutes counted by an annotator's seconds in a file.
+
+    Raises ``InvalidInput``.
+    """
+    write_json(Record(out).effort_file, read_effort(effort).model_dump())
 
 
 def redraw(out: Path) -> Path:

@@ -1,8 +1,9 @@
 """The figures of a report: readable in print, told apart by lightness, marker and line."""
 
 import io
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from app.core.catalogue import PAPER_MEASURES as MEASURES
+from app.core.catalogue import own_names
 from worker.benchmark import statistics
 from worker.benchmark.tables import METRICS, in_order
 
@@ -19,6 +21,15 @@ from worker.benchmark.tables import METRICS, in_order
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
 _LINES = ("-", "--", "-.", ":")
+_DRAWN_MOST = (
+    "random",
+    "random-foreground",
+    "entropy",
+    "entropy-target",
+    "entropy-selective",
+    "clasp",
+    "bald-selective",
+)
 _MAPPED = ("random", "entropy", "entropy-selective")
 
 
@@ -29,8 +40,8 @@ def curves(rounds: pd.DataFrame, metric: str) -> bytes:
     figure = _figure(len(panels), 2 if len(panels) > 1 else 1, sharey=True)
     goal = statistics.baseline(rounds, metric)
     for axes, (title, names) in zip(figure.axes, panels.items(), strict=False):
-        for name, style in zip(names, _styles(), strict=False):
-            _curve(axes, runs[runs["strategy"] == name], metric, name, style)
+        for name in names:
+            _curve(axes, runs[runs["strategy"] == name], metric, name)
         if not np.isnan(goal):
             axes.axhline(goal, color="0.4", linewidth=1, linestyle=(0, (1, 2)), label="all labels")
         axes.set(title=title, xlabel="labelled slices", ylabel=METRICS[metric], ylim=(0, 1))
@@ -54,8 +65,8 @@ def differences(rounds: pd.DataFrame, metric: str, reference: str) -> bytes:
     figure = _figure(len(panels), 2 if len(panels) > 1 else 1, sharey=True)
     for axes, (title, names) in zip(figure.axes, panels.items(), strict=False):
         axes.axhline(0, color="0.4", linewidth=1)
-        for name, style in zip(names, _styles(), strict=False):
-            _curve(axes, paired[paired["strategy"] == name], "difference", name, style)
+        for name in names:
+            _curve(axes, paired[paired["strategy"] == name], "difference", name)
         words = f"{METRICS[metric]} − that of {reference}"
         axes.set(title=title, xlabel="labelled slices", ylabel=words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -83,42 +94,50 @@ def _panels(names: Sequence[str]) -> dict[str, list[str]]:
     return panels
 
 
-def _styles() -> Iterator[dict[str, str]]:
-    for colour, marker, line in zip(_COLOURS, _MARKERS, cycle(_LINES), strict=False):
-        yield {"color": colour, "marker": marker, "linestyle": line}
+def _style(name: str) -> dict[str, str]:
+    """Of a strategy in every figure; its colour is its own among those that are drawn most."""
+    known = list(dict.fromkeys([*_DRAWN_MOST, *own_names("strategy")]))
+    place = known.index(name) if name in known else len(known) + zlib.crc32(name.encode())
+    turn = place // len(_COLOURS)
+    return {
+        "color": _COLOURS[place % len(_COLOURS)],
+        "marker": _MARKERS[(place + turn) % len(_MARKERS)],
+        "linestyle": _LINES[turn % len(_LINES)],
+    }
 
 
-def _curve(axes: Axes, runs: pd.DataFrame, metric: str, name: str, style: dict[str, str]) -> None:
+def _curve(axes: Axes, runs: pd.DataFrame, metric: str, name: str) -> None:
     points = [
         (labelled, *statistics.interval(values.to_numpy()))
         for labelled, values in runs.groupby("labelled")[metric]
     ]
+    style = _style(name)
     x, mean, half = (np.array(column, dtype=float) for column in zip(*points, strict=True))
     axes.plot(x, mean, label=name, markersize=4, linewidth=1.4, **style)  # type: ignore[arg-type]
     if not np.isnan(half).any():
         axes.fill_between(x, mean - half, mean + half, color=style["color"], alpha=0.12)
 
 
+def over_minutes(rounds: pd.DataFrame, metric: str) -> bytes:
+    """Learning curves over what the labels cost: means over seeds, round by round."""
+    return _over(rounds, "minutes", metric, "minutes of an annotator")
+
+
 def efficiency(rounds: pd.DataFrame, metric: str) -> bytes:
     """Dice over the foreground pixels that were outlined: means over seeds."""
+    return _over(rounds, "foreground_pixels", metric, "labelled foreground pixels")
+
+
+def _over(rounds: pd.DataFrame, budget: str, metric: str, label: str) -> bytes:
+    """Means over seeds, round by round, over something that runs spend differently."""
     runs = statistics.runs_of(rounds)
     figure = _figure(1, 1)
     axes = figure.axes[0]
-    names = in_order(list(runs["strategy"].unique()))
-    for name, colour, marker in zip(names, cycle(_COLOURS), cycle(_MARKERS), strict=False):
-        means = (
-            runs[runs["strategy"] == name].groupby("round")[["foreground_pixels", metric]].mean()
-        )
-        axes.plot(
-            means["foreground_pixels"],
-            means[metric],
-            color=colour,
-            marker=marker,
-            markersize=4,
-            linewidth=1,
-            label=name,
-        )
-    axes.set(xlabel="labelled foreground pixels", ylabel=METRICS[metric])
+    for name in in_order(list(runs["strategy"].unique())):
+        means = runs[runs["strategy"] == name].groupby("round")[[budget, metric]].mean()
+        style: dict[str, Any] = {**_style(name), "markersize": 4, "linewidth": 1, "label": name}
+        axes.plot(means[budget], means[metric], **style)
+    axes.set(xlabel=label, ylabel=METRICS[metric])
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, ncols=2, loc="lower right")
     return _png(figure)

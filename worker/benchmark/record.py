@@ -1,9 +1,9 @@
 """What a benchmark leaves on disk, so that any process can go on from it.
 
-``settings.json`` what was asked for; ``seeds/S`` what the strategies of a seed share;
-``runs/STRATEGY-S`` a file a finished round, and the last weights; ``rounds.csv``,
-``selected.csv``, ``cases.csv`` (Dice of every test case) and ``map.csv`` the tidy tables, from
-which alone the report is drawn.
+``settings.json`` what was asked for; ``effort.json`` an annotator's seconds, if given;
+``seeds/S`` what the strategies of a seed share; ``runs/STRATEGY-S`` a file a finished round, and
+the last weights; ``rounds.csv``, ``selected.csv``, ``cases.csv`` (Dice of every test case) and
+``map.csv`` the tidy tables, from which alone the report is drawn.
 """
 
 import json
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from app.core.effort import Effort, read_effort
 
 # The strategy's name under which training on the whole pool is listed.
 FULL = "full-labels"
@@ -131,8 +133,14 @@ class Record:
         self.selected_file = folder / "selected.csv"
         self.cases_file = folder / "cases.csv"
         self.map_file = folder / "map.csv"
+        self.effort_file = folder / "effort.json"
         self.stop_file = folder / "stop"
         self.lock_file = folder / "lock"
+
+    @property
+    def effort(self) -> Effort:
+        """Seconds of an annotator, as they were given to this folder. Raises ``InvalidInput``."""
+        return read_effort(self.effort_file) if self.effort_file.exists() else Effort()
 
     def seed_folder(self, seed: int) -> Path:
         """What the strategies of a seed share."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 from worker.benchmark.record import FULL
 
@@ -55,31 +56,44 @@ def interval(values: Sequence[float] | Values) -> tuple[float, float]:
     return float(values.mean()), float(quantile * stats.sem(values))
 
 
-def areas(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+def areas(rounds: pd.DataFrame, metric: str, budget: str = "labelled") -> pd.DataFrame:
     """Area under the budget curve of each run: seeds × strategies.
 
-    The trapezoidal integral of Dice over labelled slices, divided by their range: a mean Dice
-    in [0, 1].
+    The trapezoidal integral of Dice over the budget, ``labelled`` slices or ``minutes``, divided
+    by its range: a mean Dice in [0, 1]. Runs of a seed that spend different minutes are compared
+    up to the least that any of them has spent in the end. NaN where the budget is not known.
     """
+    runs = runs_of(rounds)
+    spent = runs.groupby(["seed", "strategy"])[budget].max()
+    runs = runs.assign(end=runs["seed"].map(spent.groupby("seed").min()))
 
     def area(run: pd.DataFrame) -> float:
-        run = run.sort_values("labelled")
-        width = run["labelled"].iloc[-1] - run["labelled"].iloc[0]
-        return float(np.trapezoid(run[metric], run["labelled"]) / width)
+        run = run.sort_values(budget)
+        end = run["end"].iloc[0]
+        if run[budget].isna().any() or not end > run[budget].iloc[0]:
+            return math.nan
+        x, y = run[budget].to_numpy(dtype=float), run[metric].to_numpy(dtype=float)
+        inside = x < end
+        x, y = np.append(x[inside], end), np.append(y[inside], np.interp(end, x, y))
+        return float(np.trapezoid(y, x) / (x[-1] - x[0]))
 
-    runs = runs_of(rounds)
-    grouped = runs.groupby(["seed", "strategy"])[["labelled", metric]].apply(area)
+    grouped = runs.groupby(["seed", "strategy"])[[budget, metric, "end"]].apply(area)
     found: pd.DataFrame = grouped.unstack("strategy")
     return found
 
 
 def paired_tests(
-    by_seed: pd.DataFrame, pairs: Iterable[tuple[str, str]], family: str
+    by_seed: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    family: str,
+    test_share: float = 0.3,
 ) -> pd.DataFrame:
     """Paired t-tests over seeds of the first of each pair against the second.
 
     by_seed: seeds × strategies. ``p_holm`` is corrected over all pairs given (Holm 1979);
-    ``effect`` is Cohen's d of the differences; ``p_wilcoxon`` is shown beside it, uncorrected.
+    ``effect`` is Cohen's d of the differences; ``p_wilcoxon`` is shown beside it, uncorrected, and
+    ``p_resampled``, which knows that seeds divide the same cases (``test_share`` of them for
+    tests). ``least``: the difference that so many seeds find with 80 % power, uncorrected.
     """
     rows = []
     for ours, theirs in pairs:
@@ -99,6 +113,8 @@ def paired_tests(
                 "effect": mean / spread if tested else math.nan,
                 "p": stats.ttest_rel(both[ours], both[theirs]).pvalue if tested else math.nan,
                 "p_wilcoxon": stats.wilcoxon(differences).pvalue if tested else math.nan,
+                "p_resampled": resampled_p(differences, test_share) if tested else math.nan,
+                "least": least_effect(len(differences)) * spread if tested else math.nan,
             }
         )
     table = pd.DataFrame(rows)
@@ -109,6 +125,25 @@ def paired_tests(
     if known.any():
         table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
     return table
+
+
+def resampled_p(differences: Values, test_share: float) -> float:
+    """The p of the corrected resampled t-test: divisions of the same cases depend on each other.
+
+    The variance of the mean is taken as (1/n + test/train) times that of the differences. Source:
+    Nadeau and Bengio 2003, Machine Learning 52, 239 to 281.
+    """
+    count = len(differences)
+    ratio = test_share / (1 - test_share)
+    error = differences.std(ddof=1) * math.sqrt(1 / count + ratio)
+    return float(2 * stats.t.sf(abs(differences.mean() / error), count - 1))
+
+
+def least_effect(seeds: int, power: float = 0.8) -> float:
+    """The least Cohen's d that a paired t-test over so many seeds finds, at a level of 0.05."""
+    if seeds < 2:
+        return math.nan
+    return float(TTestPower().solve_power(nobs=seeds, alpha=SIGNIFICANCE, power=power))
 
 
 def penalty_matrix(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:

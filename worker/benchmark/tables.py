@@ -99,12 +99,29 @@ def _number(form: str) -> Callable[[float], str]:
     return lambda value: "–" if math.isnan(value) else form.format(value)
 
 
-def test_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
+def minutes_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """What each strategy's labels cost, and its areas over minutes, ± half intervals over seeds."""
+    found = {metric: statistics.areas(rounds, metric, "minutes") for metric in METRICS}
+    names = in_order(list(found["dice_case"].columns))
+    last = statistics.at_the_end(rounds).groupby("strategy")["minutes"]
+    return pd.DataFrame(
+        {
+            "strategy": names,
+            "minutes in the end": [_spread(last.get_group(n), "{:.1f}".format) for n in names],
+            **{
+                f"{METRICS[metric]}, area over minutes": [_interval(by[n].dropna()) for n in names]
+                for metric, by in found.items()
+            },
+        }
+    )
+
+
+def comparison_table(rounds: pd.DataFrame, metric: str, budget: str = "labelled") -> pd.DataFrame:
     """Every strategy against each reference, and each selective form against its plain one.
 
     Holm's correction is over the tests of one family, which the first column names.
     """
-    by_seed = statistics.areas(rounds, metric)
+    by_seed = statistics.areas(rounds, metric, budget)
     names = in_order(list(by_seed.columns))
     parts = [
         statistics.paired_tests(
@@ -130,6 +147,8 @@ def test_table(rounds: pd.DataFrame, metric: str) -> pd.DataFrame:
             ],
             "effect (d)": tests["effect"].map(_number("{:+.2f}")),
             "p": tests["p"].map(_number("{:.4f}")),
+            "p (resampled)": tests["p_resampled"].map(_number("{:.4f}")),
+            "found": tests["least"].map(_number("{:.4f}")),
             "p (Wilcoxon)": tests["p_wilcoxon"].map(_number("{:.4f}")),
             "p (Holm)": tests["p_holm"].map(
                 lambda p: _number("{:.4f}")(p) + (" *" if p < statistics.SIGNIFICANCE else "")
