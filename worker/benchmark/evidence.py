@@ -18,11 +18,11 @@ from rich.console import Console
 from app.formats.phantom import write_phantom
 from worker.benchmark.bench import fit_network, make_bench
 from worker.benchmark.ground import read_ground
+from worker.benchmark.plainly import NOTHING, found_nothing
 from worker.benchmark.record import FULL, Record, read_rounds
 from worker.benchmark.seeds import initial_slices
 from worker.benchmark.settings import settings_kept
 from worker.benchmark.statistics import areas, baseline, runs_of
-from worker.segmentation.learning import TRIES
 from worker.segmentation.machine import fix_threads, machine
 from worker.segmentation.precision import FLOAT32
 
@@ -36,8 +36,6 @@ DICE = "dice_case"
 SIZES = "sizes"
 LARGE, SMALL = "128x128", "32x32"
 _LARGE_GOAL = 0.65
-# A network that finds less than this of what is there has found nothing.
-_NOTHING = 0.001
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ def goals_of(ground: str, rounds: pd.DataFrame) -> Iterator[Goal]:
     yield Goal(f"{ground}: {SEEDS} seeds of both strategies", f"{len(seeds)}", bool(enough))
     if not whole:
         return
-    # So many collapses of a single network: the last of its tries has collapsed too.
-    nothing = int(((rounds[DICE] < _NOTHING) | (rounds["collapses"] >= TRIES)).sum())
+    nothing = len(found_nothing(rounds))
     yield Goal(f"{ground}: no network that predicts nothing", f"{nothing}", nothing == 0)
     yield from _falls(ground, runs)
     difference = areas(rounds, DICE)[STRATEGIES[0]] - areas(rounds, DICE)[STRATEGIES[1]]
@@ -199,7 +196,7 @@ def again(folder: Path) -> Goal:
     return Goal(
         f"{folder.name}, seed {row['seed']}, round 1, trained anew",
         f"{found:.6f}, in the table {row[DICE]:.6f} ({ours}; the table's: {row['machine']})",
-        found > _NOTHING and difference < (1e-6 if alike else 0.1),
+        found > NOTHING and difference < (1e-6 if alike else 0.1),
     )
 
 

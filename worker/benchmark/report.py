@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from worker.benchmark import figures, statistics, tables
+from worker.benchmark import figures, plainly, statistics, tables
 from worker.benchmark.minutes import with_minutes
 from worker.benchmark.record import Record, read_rounds, replace
 from worker.segmentation.metrics.volumes import TOLERANCE_MM
@@ -23,6 +23,8 @@ th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886
 th:first-child, td:first-child { text-align: left }
 .wide { overflow-x: auto }
 img { max-width: 100%; background: white }
+.warning { border: 2px solid #c62828; padding: 0 1rem }
+.warning h2 { color: #c62828 }
 pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886 }
 """
 
@@ -33,13 +35,18 @@ _REFERENCE = "random"
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a report: a heading, a few words, then a table, a picture or a listing."""
+    """One part of a report: a heading, a few words, then what there is of the rest.
+
+    ``lines``: sentences, one below the other; ``warns``: shown in red.
+    """
 
     title: str
     words: str
     table: pd.DataFrame | None = None
     picture: tuple[str, bytes] | None = None
     listing: str | None = None
+    lines: tuple[str, ...] = ()
+    warns: bool = False
 
 
 def write_report(record: Record) -> Path:
@@ -81,7 +88,12 @@ def _parts(record: Record) -> Iterator[Part]:
             tables.full_table(rounds),
         )
         return
+    warned = tuple(plainly.warnings_of(rounds))
+    if warned:
+        why = "What forbids to read too much into it:"
+        yield Part("Before you read on", why, lines=warned, warns=True)
     yield _summary(rounds, runs)
+    yield from _in_words(rounds)
     for metric, name in tables.METRICS.items():
         yield Part(
             f"{name} by labelled slices",
@@ -134,6 +146,7 @@ def _parts(record: Record) -> Iterator[Part]:
             tables.penalty_table(rounds, metric),
             (f"penalties-{metric}.png", figures.penalties(rounds, metric)),
         )
+    yield from _by_case(record)
     yield from _in_minutes(record, rounds, runs)
     yield Part(
         "Dice over outlined foreground",
@@ -154,6 +167,40 @@ def _parts(record: Record) -> Iterator[Part]:
     settings = _settings(record)
     settings.pop("data", None)
     yield Part("Settings", "All of them.", listing=json.dumps(settings, indent=1))
+
+
+def _in_words(rounds: pd.DataFrame) -> Iterator[Part]:
+    lines = tuple(plainly.sentences(tables.comparisons(rounds, "dice_case"), "labelled"))
+    if rounds.loc[rounds["round"] > 0, "minutes"].notna().all():
+        by_minutes = tables.comparisons(rounds, "dice_case", "minutes")
+        lines += tuple(plainly.sentences(by_minutes, "minutes"))
+    if lines:
+        yield Part(
+            "In words",
+            "Areas of Dice per case; the intervals are of 95 %, paired by seed. What is better on "
+            "these divisions of the cases alone need not be so on others.",
+            lines=lines,
+        )
+
+
+def _by_case(record: Record) -> Iterator[Part]:
+    if not record.cases_file.exists():
+        return
+    cases = pd.read_csv(record.cases_file)
+    table = tables.mixed_table(cases)
+    if table.empty:
+        return
+    yield Part(
+        "By case",
+        "A mixed model of the area of each test case: strategies are fixed effects, seeds, cases "
+        "and runs random ones; 95 % intervals and p are Wald's, Holm's correction is over one "
+        "reference.",
+        table=table,
+    )
+    classes = sorted(set(cases["class"]))
+    for number in classes if len(classes) > 1 else ():
+        words = f"The same of class {number} alone."
+        yield Part(f"By case, class {number}", words, table=tables.mixed_table(cases, number))
 
 
 def _with_minutes(record: Record) -> pd.DataFrame:
@@ -278,6 +325,9 @@ def _markdown(title: str, parts: list[Part]) -> str:
     blocks = [f"# {title}"]
     for part in parts:
         blocks += [f"## {part.title}", part.words]
+        if part.lines:
+            mark = "- **Warning.** " if part.warns else "- "
+            blocks.append("\n".join(mark + line for line in part.lines))
         if part.table is not None:
             blocks.append(_markdown_table(part.table))
         if part.picture is not None:
@@ -307,6 +357,8 @@ def _page(title: str, parts: list[Part]) -> str:
 
 def _section(part: Part) -> str:
     blocks = [f"<h2>{html.escape(part.title)}</h2>", f"<p>{html.escape(part.words)}</p>"]
+    if part.lines:
+        blocks.append(f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in part.lines)}</ul>")
     if part.table is not None:
         blocks.append(f'<div class="wide">{part.table.to_html(index=False, border=0)}</div>')
     if part.picture is not None:
@@ -315,4 +367,5 @@ def _section(part: Part) -> str:
         blocks.append(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
     if part.listing is not None:
         blocks.append(f"<pre>{html.escape(part.listing)}</pre>")
-    return f"<section>{''.join(blocks)}</section>\n"
+    mark = ' class="warning"' if part.warns else ""
+    return f"<section{mark}>{''.join(blocks)}</section>\n"

@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from app.core.catalogue import PAPER_MEASURES as MEASURES
 from app.core.catalogue import own_names
 from app.core.streams import Stream
-from worker.benchmark import statistics
+from worker.benchmark import mixed, statistics
 from worker.benchmark.record import FULL
 
 METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
@@ -121,18 +122,7 @@ def comparison_table(rounds: pd.DataFrame, metric: str, budget: str = "labelled"
 
     Holm's correction is over the tests of one family, which the first column names.
     """
-    by_seed = statistics.areas(rounds, metric, budget)
-    names = in_order(list(by_seed.columns))
-    parts = [
-        statistics.paired_tests(
-            by_seed, [(n, r) for n in names if n != r], family=f"all against {r}"
-        )
-        for r in REFERENCES
-        if r in names
-    ]
-    forms = [(f"{m}-selective", m) for m in MEASURES if {m, f"{m}-selective"} <= set(names)]
-    parts.append(statistics.paired_tests(by_seed, forms, family="selective against plain"))
-    tests = pd.concat([p for p in parts if not p.empty] or [pd.DataFrame()], ignore_index=True)
+    tests = comparisons(rounds, metric, budget)
     if tests.empty:
         return tests
     return pd.DataFrame(
@@ -150,11 +140,57 @@ def comparison_table(rounds: pd.DataFrame, metric: str, budget: str = "labelled"
             "p (resampled)": tests["p_resampled"].map(_number("{:.4f}")),
             "found": tests["least"].map(_number("{:.4f}")),
             "p (Wilcoxon)": tests["p_wilcoxon"].map(_number("{:.4f}")),
-            "p (Holm)": tests["p_holm"].map(
-                lambda p: _number("{:.4f}")(p) + (" *" if p < statistics.SIGNIFICANCE else "")
-            ),
+            "p (Holm)": tests["p_holm"].map(_starred),
         }
     )
+
+
+def _starred(p: float) -> str:
+    return _number("{:.4f}")(p) + (" *" if p < statistics.SIGNIFICANCE else "")
+
+
+def mixed_table(cases: pd.DataFrame, class_: int | None = None) -> pd.DataFrame:
+    """Every strategy against each reference by the mixed model, Holm's correction by reference."""
+    areas = mixed.areas_by_case(cases, class_)
+    parts = []
+    for reference in REFERENCES:
+        found = mixed.differences(areas, reference)
+        if found.empty or found["p"].isna().any():
+            continue
+        found = found.set_index("strategy").loc[in_order(list(found["strategy"]))].reset_index()
+        holm = multipletests(found["p"], method="holm")[1]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "strategy": found["strategy"],
+                    "against": reference,
+                    "difference": found["difference"].map("{:+.4f}".format),
+                    "95 %": [
+                        f"{low:+.4f} to {high:+.4f}"
+                        for low, high in zip(found["low"], found["high"], strict=True)
+                    ],
+                    "p": found["p"].map("{:.4f}".format),
+                    "p (Holm)": pd.Series(holm).map(_starred),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def comparisons(rounds: pd.DataFrame, metric: str, budget: str = "labelled") -> pd.DataFrame:
+    """The tests of ``comparison_table`` as numbers."""
+    by_seed = statistics.areas(rounds, metric, budget)
+    names = in_order(list(by_seed.columns))
+    parts = [
+        statistics.paired_tests(
+            by_seed, [(n, r) for n in names if n != r], family=f"all against {r}"
+        )
+        for r in REFERENCES
+        if r in names
+    ]
+    forms = [(f"{m}-selective", m) for m in MEASURES if {m, f"{m}-selective"} <= set(names)]
+    parts.append(statistics.paired_tests(by_seed, forms, family="selective against plain"))
+    return pd.concat([p for p in parts if not p.empty] or [pd.DataFrame()], ignore_index=True)
 
 
 # Heading, column and form of what a network came to on the test cases beyond Dice.
