@@ -51,7 +51,7 @@ PAPER_STRATEGIES = ("random", *(m + a for m, a in product(PAPER_MEASURES, AGGREG
 VARIANTS = ("-selective-power", "-selective-diverse")
 # The target of the strategies that a measure of others brings.
 OF_MEASURE = "worker.acquisition.strategies:AGGREGATIONS"
-RIVALS = ("random-foreground", "clasp", "stochastic-batches", "core-set")
+RIVALS = ("random-foreground", "foreground-areas", "clasp", "stochastic-batches", "core-set")
 
 
 @dataclass(frozen=True)

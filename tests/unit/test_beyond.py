@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -48,6 +49,36 @@ def test_random_foreground_takes_predicted_foreground_first():
     assert [p.stream for p in chosen] == ["foreground"] * len(predicted) + ["random"] * 3
     few = [picks("random-foreground", scores, 3, seed) for seed in (1, 1, 2)]
     assert few[0] == few[1] != few[2]
+
+
+def test_foreground_areas_go_round_the_cases_and_the_areas():
+    scores = pool()
+    chosen = STRATEGIES["foreground-areas"].select(scores, 6, 1)
+    assert [p.stream for p in chosen] == ["random", "foreground", "boundary"] * 2
+    assert all(scores.foreground[p.index] > 0 for p in chosen if p.stream != "random")
+    # No case gives a second slice before the others with something to give have given one.
+    of_any = [
+        int(scores.cases[p.index])
+        for p in STRATEGIES["foreground-areas"].select(
+            replace(scores, foreground=torch.ones(len(scores))), len(scores.cases.unique()), 1
+        )
+    ]
+    assert sorted(of_any) == scores.cases.unique().tolist()
+    # With no target in sight any slice will do, and all are given when all are asked for.
+    nothing = replace(scores, foreground=torch.zeros(len(scores)))
+    every = STRATEGIES["foreground-areas"].select(nothing, len(scores) + 9, 1)
+    assert {p.stream for p in every} == {"random"}
+    assert sorted(p.index for p in every) == list(range(len(scores)))
+
+
+def test_foreground_areas_prefer_large_targets_as_areas_do():
+    foreground = torch.tensor([0, 1, 9])
+    scores = replace(pool(n=3), foreground=foreground, cases=torch.zeros(3, dtype=torch.long))
+    seconds = Counter(picks("foreground-areas", scores, 2, seed)[1] for seed in range(2000))
+    # Of the second pick: in proportion to 1 and 9, unless the first, of any area, took one.
+    expected = (0 + 1 + 1 / 10) / 3
+    assert seconds[1] / 2000 == pytest.approx(expected, abs=0.04)
+    assert seconds[0] == 0
 
 
 def test_clasp_gives_two_thirds_to_the_classes_and_one_to_the_total():

@@ -96,7 +96,7 @@ def test_the_loop_ends_when_the_pool_is_used_up(database):
     assert "nothing left" in batch.message
 
 
-BEYOND = ["random-foreground", "clasp", "stochastic-batches", "core-set", "bald-selective-diverse"]
+BEYOND = ["foreground-areas", "clasp", "stochastic-batches", "core-set", "bald-selective-diverse"]
 
 
 @pytest.mark.parametrize("strategy", BEYOND)

@@ -19,14 +19,51 @@ _NEXT_SEED = 7919
 
 
 def select_random_foreground(scores: PoolScores, k: int, seed: int) -> list[Pick]:
-    """Foreground-aware random: any slices with predicted foreground, then any others.
+    """Random among predicted targets: any slices with predicted foreground, then any others.
 
-    Source: Lüth et al. 2025, nnActive (arXiv 2511.19183), there drawn around predicted
-    foreground of 3D patches. Nothing of the ground truth is looked at.
+    Ours, in the spirit of nnActive's foreground-aware random, which ``select_foreground_areas``
+    is nearer to. Nothing of the ground truth is looked at.
     """
     predicted = (needed(scores.foreground, "predicted foreground") > 0).float()
     order = query.rank(predicted, seed)[:k].tolist()
     return [Pick(i, "foreground" if predicted[i] else "random", None) for i in order]
+
+
+def select_foreground_areas(scores: PoolScores, k: int, seed: int) -> list[Pick]:
+    """Foreground-aware random after nnActive: of anything, of targets and of outlines in turn.
+
+    Each next slice is of the next case in a random order, and of the next of three areas: any
+    slice, one in proportion to its predicted foreground, one in proportion to the root of that,
+    as outlines grow. A case that has nothing left of an area is passed over; where none has, any
+    slice will do.
+
+    Source: Lüth et al. 2025, nnActive (arXiv 2511.19183). There patches of volumes are drawn, and
+    around the foreground of the ground truth; here whole slices, by what the model predicts.
+    """
+    foreground = needed(scores.foreground, "predicted foreground").double().cpu()
+    cases = needed(scores.cases, "cases").cpu()
+    generator = torch.Generator().manual_seed(seed)
+    areas = (
+        ("random", torch.ones_like(foreground)),
+        ("foreground", foreground),
+        ("boundary", foreground.sqrt()),
+    )
+    known = cases.unique()
+    order = known[torch.randperm(len(known), generator=generator)]
+    free = torch.ones(len(scores), dtype=torch.bool)
+    picks: list[Pick] = []
+    turn = 0
+    while len(picks) < min(k, len(scores)):
+        stream, weights = areas[len(picks) % len(areas)]
+        if not (weights[free] > 0).any():
+            stream, weights = areas[0]
+        left = weights * free * (cases == order[turn % len(order)])
+        turn += 1
+        if (left > 0).any():
+            index = int(torch.multinomial(left, 1, generator=generator))
+            free[index] = False
+            picks.append(Pick(index, stream, None))
+    return picks
 
 
 def select_clasp(scores: PoolScores, k: int, seed: int) -> list[Pick]:
@@ -34,7 +71,8 @@ def select_clasp(scores: PoolScores, k: int, seed: int) -> list[Pick]:
 
     A class ranks by Σ P(c|p) · entropy, the last third by Σ entropy; the logarithms of all get
     Gumbel noise of scale 1/β, where β grows from 1 to 100 with progress.
-    Source: Lüth et al. 2026 (arXiv 2601.13677).
+    Source: Lüth et al. 2026 (arXiv 2601.13677). There P is the mean of an ensemble: so it is here
+    where several members are trained (``training.members``); of one network it is that one's.
     """
     by_class = needed(scores.by_class, "sums by class")
     classes = by_class.shape[1]

@@ -75,6 +75,7 @@ _ALL = (
     Strategy("random", None, select_random),
     *(strategy_of(measure, suffix) for measure, suffix in product(names(), AGGREGATIONS)),
     Strategy("random-foreground", "entropy", beyond.select_random_foreground),
+    Strategy("foreground-areas", "entropy", beyond.select_foreground_areas),
     Strategy("clasp", "entropy", beyond.select_clasp),
     Strategy("stochastic-batches", "entropy", beyond.select_stochastic_batch),
     Strategy("core-set", "entropy", beyond.select_core_set, features=True),

@@ -28,7 +28,7 @@ _DRAWN_MOST = (
     "entropy-target",
     "entropy-selective",
     "clasp",
-    "bald-selective",
+    "foreground-areas",
 )
 _MAPPED = ("random", "entropy", "entropy-selective")
 

@@ -14,7 +14,7 @@ from worker.benchmark.record import FULL
 
 METRICS = {"dice_case": "Dice per case", "dice_slice": "Dice per slice"}
 # What others are measured against, where it was run.
-REFERENCES = ("random", "random-foreground", "entropy-selective", "clasp")
+REFERENCES = ("random", "random-foreground", "foreground-areas", "entropy-selective", "clasp")
 
 
 def in_order(names: Sequence[str]) -> list[str]:
