@@ -1,13 +1,17 @@
 """Every knob of an installation, read once from the environment (prefix ``SFUMATO_``)."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.core.errors import InvalidInput
 
 
 class Settings(BaseSettings):
@@ -121,6 +125,16 @@ class Settings(BaseSettings):
         return self.data / "server.json"
 
 
+# By what a person calls them: what ATen and oneDNN call the instructions up to these.
+INSTRUCTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "sse4": ("default", "SSE41"),
+        "avx2": ("avx2", "AVX2"),
+        "avx512": ("avx512", "AVX512_CORE"),
+    }
+)
+
+
 class NumericLimits(BaseSettings):
     """What torch's libraries are told by the environment, in names of their own."""
 
@@ -130,6 +144,19 @@ class NumericLimits(BaseSettings):
     onednn_max_cpu_isa: str | None = Field(
         None, validation_alias=AliasChoices("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
     )
+
+    @staticmethod
+    def pinned_to(instructions: str) -> dict[str, str]:
+        """The environment of processes that use these instructions at most.
+
+        Raises ``InvalidInput`` for a name that is not in ``INSTRUCTIONS``.
+        """
+        if instructions not in INSTRUCTIONS:
+            raise InvalidInput(
+                f"there are no instructions {instructions!r}: choose {', '.join(INSTRUCTIONS)}"
+            )
+        aten, onednn = INSTRUCTIONS[instructions]
+        return {"ATEN_CPU_CAPABILITY": aten, "ONEDNN_MAX_CPU_ISA": onednn}
 
     def given(self) -> dict[str, str]:
         """Those that are set, by name."""

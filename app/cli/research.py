@@ -93,6 +93,9 @@ def benchmark(
     threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16")] = None,
+    instructions: Annotated[
+        str | None, typer.Option(help="At most sse4, avx2 or avx512: repeatable elsewhere.")
+    ] = None,
     workers: Annotated[str, typer.Option(help="local, or celery for other machines")] = "local",
     effort: Annotated[
         Path | None, typer.Option(help="JSON with an annotator's seconds, for minutes.")
@@ -121,7 +124,7 @@ def benchmark(
         layout,
         tuple(assignments or ()),
     )
-    if not benchmark(asked, out, workers, processes, threads, device):
+    if not benchmark(asked, out, workers, processes, threads, device, instructions):
         raise typer.Exit(1)
 
 

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from app.core.errors import InvalidInput
+from app.settings import NumericLimits
 from worker.benchmark.record import Record, read_rounds
 from worker.benchmark.report import machines_differ
 from worker.benchmark.settings import surroundings
@@ -23,6 +26,14 @@ def test_a_table_of_before_machines_were_noted_is_read():
     table = read_rounds(Record(OLD))
     assert set(table["machine"]) == {""}
     assert machines_differ(table) is None
+
+
+def test_instructions_are_pinned_by_name_and_noted(monkeypatch):
+    for name, value in NumericLimits.pinned_to("avx2").items():
+        monkeypatch.setenv(name, value)
+    assert surroundings()["limits"] == {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    with pytest.raises(InvalidInput, match="'mmx': choose sse4, avx2, avx512"):
+        NumericLimits.pinned_to("mmx")
 
 
 def test_settings_name_the_instruction_set_and_not_the_processor_alone():

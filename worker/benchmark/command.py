@@ -16,7 +16,7 @@ from rich.console import Console
 from app.core.effort import read_effort
 from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
-from app.settings import Settings
+from app.settings import NumericLimits, Settings
 from worker.benchmark.asked import Asked, check_sizes, plan_of, settings_of
 from worker.benchmark.executors import CeleryExecutor, Executor, LocalExecutor
 from worker.benchmark.ground import read_ground
@@ -33,10 +33,27 @@ __all__ = ["Asked", "benchmark", "keep_effort", "redraw"]
 
 
 def benchmark(
-    asked: Asked, out: Path, workers: str, processes: int | None, threads: int, device: str
+    asked: Asked,
+    out: Path,
+    workers: str,
+    processes: int | None,
+    threads: int,
+    device: str,
+    instructions: str | None = None,
 ) -> bool:
-    """Run what is not finished yet, and draw the report; returns whether all of it succeeded."""
+    """Run what is not finished yet, and draw the report; returns whether all of it succeeded.
+
+    ``instructions``: those that local processes use at most, for figures that another processor
+    can repeat.
+    """
     console = Console(stderr=True)
+    if instructions is not None:
+        if workers != "local":
+            raise InvalidInput(
+                "instructions are pinned in local processes alone: of Celery's workers, set "
+                "ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA where they start"
+            )
+        os.environ.update(NumericLimits.pinned_to(instructions))
     settings = settings_of(asked)
     plan = plan_of(asked, settings)
     out = out.resolve()
