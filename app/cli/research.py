@@ -83,6 +83,9 @@ def benchmark(
         ),
     ] = "random,entropy,entropy-selective",
     seeds: Annotated[str, typer.Option(help="How many, or which: 3, 100-104, 1,5.")] = "3",
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Trainings of each strategy and seed; their mean counts.")
+    ] = 1,
     preset: Annotated[str | None, typer.Option(help="See README: lgg-flair-small, …")] = None,
     rounds: Annotated[int | None, typer.Option(min=2)] = None,
     initial: Annotated[int | None, typer.Option(min=1, help="Slices labelled at first.")] = None,
@@ -124,7 +127,7 @@ def benchmark(
         layout,
         tuple(assignments or ()),
     )
-    if not benchmark(asked, out, workers, processes, threads, device, instructions):
+    if not benchmark(asked, out, workers, processes, threads, device, instructions, repeats):
         raise typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ from app.core.errors import InvalidInput
 from app.formats.phantom import write_phantom
 from tests.benchmark.tiny import STRATEGIES, TINY, asked, run
 from tests.conftest import SHARED_DATA
+from worker.benchmark import statistics
 from worker.benchmark.asked import settings_of
 from worker.benchmark.bench import make_bench
 from worker.benchmark.command import keep_effort, redraw
@@ -127,6 +128,25 @@ def test_the_report_is_redrawn_from_the_tables_alone(finished, tmp_path):
     (tmp_path / "rounds.csv").unlink()
     with pytest.raises(InvalidInput, match="run the benchmark first"):
         redraw(tmp_path)
+
+
+def test_repeats_share_their_first_slices_and_count_as_their_mean(phantom, tmp_path):
+    assert run(phantom, tmp_path, "entropy", seeds="1", rounds=2)
+    alone = read_rounds(Record(tmp_path))
+    assert run(phantom, tmp_path, "entropy", seeds="1", rounds=2, repeats=2)
+    rounds = read_rounds(Record(tmp_path))
+    runs = rounds[rounds["strategy"] == "entropy"].set_index(["repeat", "round"])
+    # What was there is not computed again, and the network of all labels is trained once.
+    assert runs.loc[0, "dice_case"].tolist() == alone["dice_case"][alone["round"] > 0].tolist()
+    assert (rounds["strategy"] == FULL).sum() == 1
+    # The same first slices, another training of them.
+    assert runs.loc[(0, 1), "foreground_pixels"] == runs.loc[(1, 1), "foreground_pixels"]
+    assert runs.loc[(0, 1), "dice_slice"] != runs.loc[(1, 1), "dice_slice"]
+    mean = statistics.runs_of(rounds).set_index("round")["dice_case"]
+    assert mean[2] == pytest.approx(runs.xs(2, level="round")["dice_case"].mean())
+    cases = pd.read_csv(tmp_path / "cases.csv")
+    assert sorted(set(cases["repeat"])) == [0, 1]
+    assert "minutes in the end" in (tmp_path / "report.md").read_text()
 
 
 def test_minutes_are_counted_by_the_seconds_that_are_given(finished, tmp_path):

@@ -21,7 +21,15 @@ def asked(data: Path | None, strategies: str = "random,entropy", seeds: str = "2
     return Asked(data, strategies, seeds, **{"assignments": TINY, **sizes, **changes})
 
 
-def run(data: Path | None, out: Path, strategies: str = "random,entropy", **changes) -> bool:
+def run(
+    data: Path | None,
+    out: Path,
+    strategies: str = "random,entropy",
+    repeats: int = 1,
+    **changes,
+) -> bool:
     # A process takes seconds to start: one does, except where there is much to do.
     processes = 2 if strategies == STRATEGIES else 1
-    return benchmark(asked(data, strategies, **changes), out, "local", processes, 1, "cpu")
+    return benchmark(
+        asked(data, strategies, **changes), out, "local", processes, 1, "cpu", repeats=repeats
+    )

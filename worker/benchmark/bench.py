@@ -46,8 +46,14 @@ class Bench:
     check: Callable[[], None]
 
     def seed_for(self, *what: object) -> int:
-        """A seed that depends on what it is for and on nothing else."""
-        return derived_seed("benchmark", self.seed, *what)
+        """A seed that depends on what it is for and on nothing else; repeats have their own."""
+        repeat = self.record.repeat
+        return derived_seed("benchmark", self.seed, *what, *(("repeat", repeat) if repeat else ()))
+
+    @property
+    def seed_for_all(self) -> int:
+        """A seed that all repeats have in common: their first slices are the same."""
+        return derived_seed("benchmark", self.seed, "initial")
 
     @property
     def description(self) -> dict[str, Any]:
@@ -186,6 +192,7 @@ def row_of(
         seconds_score=seconds_score,
         **beyond_dice(fit.dice),
         machine=str(machine(bench.device, bench.precision)),
+        repeat=bench.record.repeat,
         batch_outline=sum(outline(classes) for classes in bench.ground.masks(batch)),
     )
 
@@ -201,7 +208,7 @@ def _nearest(bench: Bench, labelled: Sequence[int], batch: Sequence[int]) -> flo
 
     NaN where the network of all labels was not trained.
     """
-    path = bench.record.seed_folder(bench.seed) / "features.npy"
+    path = bench.record.base.seed_folder(bench.seed) / "features.npy"
     if not path.exists():
         return math.nan
     features = np.load(path)

@@ -40,20 +40,17 @@ def benchmark(
     threads: int,
     device: str,
     instructions: str | None = None,
+    repeats: int = 1,
 ) -> bool:
     """Run what is not finished yet, and draw the report; returns whether all of it succeeded.
 
     ``instructions``: those that local processes use at most, for figures that another processor
-    can repeat.
+    can repeat; ``repeats``: how often each strategy is trained on each seed, from the same first
+    slices with other seeds of training.
     """
     console = Console(stderr=True)
     if instructions is not None:
-        if workers != "local":
-            raise InvalidInput(
-                "instructions are pinned in local processes alone: of Celery's workers, set "
-                "ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA where they start"
-            )
-        os.environ.update(NumericLimits.pinned_to(instructions))
+        _pin(instructions, workers)
     settings = settings_of(asked)
     plan = plan_of(asked, settings)
     out = out.resolve()
@@ -67,12 +64,19 @@ def benchmark(
         pool = len(divide(ground, settings.ground, plan.seeds[0]).pool)
         check_sizes(settings, pool)
         everything = _remember(record, plan, data)
-        record.stop_file.unlink(missing_ok=True)
-        executor = _executor(workers, out, processes, threads, device)
-        with _stoppable():
-            stopped = _drive(executor, plan, record, pool, console)
-        collect(record, everything.strategies, everything.seeds)
-    errors = {k: v for k, v in record.errors().items() if k in _folders(plan)}
+        stopped = False
+        for number in range(repeats):
+            one = record.repeated(number)
+            if number:
+                write_json(one.settings_file, json.loads(record.settings_file.read_text()))
+            one.stop_file.unlink(missing_ok=True)
+            executor = _executor(workers, one.folder, processes, threads, device)
+            with _stoppable():
+                stopped = _drive(executor, plan, one, pool, console)
+            collect(record, everything.strategies, everything.seeds)
+            if stopped:
+                break
+    errors = _errors(record, plan)
     for name, error in errors.items():
         console.print(f"[red]{name} failed:[/red] {error.strip().splitlines()[-1]}", soft_wrap=True)
     if stopped:
@@ -83,6 +87,26 @@ def benchmark(
     if not read_rounds(record).empty:
         console.print(f"the report is in {redraw(out)}", soft_wrap=True)
     return not errors and not stopped
+
+
+def _pin(instructions: str, workers: str) -> None:
+    """Have the processes of this command use these instructions at most."""
+    if workers != "local":
+        raise InvalidInput(
+            "instructions are pinned in local processes alone: of Celery's workers, set "
+            "ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA where they start"
+        )
+    os.environ.update(NumericLimits.pinned_to(instructions))
+
+
+def _errors(record: Record, plan: Plan) -> dict[str, str]:
+    """The runs of a plan that failed, of all repeats, and why."""
+    planned = _folders(plan)
+    found: dict[str, str] = {}
+    for one in record.all_repeats():
+        mark = f" (repeat {one.repeat})" if one.repeat else ""
+        found |= {k + mark: error for k, error in one.errors().items() if k in planned}
+    return found
 
 
 def keep_effort(out: Path, effort: Path) -> None:
@@ -169,7 +193,7 @@ def _executor(
 
 def _drive(executor: Executor, plan: Plan, record: Record, pool: int, console: Console) -> bool:
     """Send each seed's preparation, then its runs; returns whether Ctrl-C stopped it."""
-    waiting = left_to_do(plan, record, read_rounds(record))
+    waiting = left_to_do(plan, record, read_rounds(record.base))
     unfinished = {*waiting, *(run for runs in waiting.values() for run in runs)}
     try:
         with Shown(plan, record, pool, console) as shown:

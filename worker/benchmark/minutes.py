@@ -27,19 +27,20 @@ def with_minutes(
             selected["outline"], selected["suggested_pixels"], selected["to_change"], strict=True
         )
     ]
-    keys = ["strategy", "seed", "round"]
+    run = ["strategy", "seed", "repeat"]
+    rounds, selected = (
+        table if "repeat" in table else table.assign(repeat=0) for table in (rounds, selected)
+    )
+    keys = [*run, "round"]
     by_round = selected.assign(seconds=seconds).groupby(keys)["seconds"].sum(min_count=1)
-    for _, run in rounds[rounds["round"] > 0].groupby(["strategy", "seed"]):
-        ordered = run.sort_values("round")
+    for which, of_run in rounds[rounds["round"] > 0].groupby(run):
+        ordered = of_run.sort_values("round")
         first = ordered.iloc[0]
         mean = effort.slice_seconds + effort.pixel_seconds * shrink * (
             first["batch_outline"] / first["batch"]
         )
         spent = [mean * (first["batch"] + first["validation"])]
         # What a round's model asks for is labelled for the next.
-        strategy, seed = first["strategy"], first["seed"]
-        spent += [
-            by_round.get((strategy, seed, number - 1), np.nan) for number in ordered["round"][1:]
-        ]
+        spent += [by_round.get((*which, number - 1), np.nan) for number in ordered["round"][1:]]
         rounds.loc[ordered.index, "minutes"] = np.cumsum(spent) / 60
     return rounds

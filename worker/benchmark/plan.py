@@ -53,14 +53,21 @@ class Plan:
         return float(sum(self.settings.labelled(r) for r in range(2, rounds + 1)))
 
 
-def in_table(table: pd.DataFrame, task: Task, rounds: int) -> bool:
+def in_table(table: pd.DataFrame, task: Task, rounds: int, repeat: int = 0) -> bool:
     """Whether the tidy table holds all rounds of a run, wherever they were computed."""
-    of_run = table[(table["strategy"] == task.strategy) & (table["seed"] == task.seed)]
+    of_run = table[
+        (table["strategy"] == task.strategy)
+        & (table["seed"] == task.seed)
+        & (table["repeat"] == repeat)
+    ]
     return len(of_run) >= rounds
 
 
 def left_to_do(plan: Plan, record: Record, table: pd.DataFrame) -> dict[Task, list[Task]]:
-    """For each seed's preparation the runs that wait for it; seeds without any are left out."""
+    """What is missing in a benchmark, or in one of its repeats: the table is of all of them.
+
+    For each seed's preparation the runs that wait for it; seeds without any are left out.
+    """
     waiting: dict[Task, list[Task]] = {}
     for seed in plan.seeds:
         runs = [
@@ -68,8 +75,10 @@ def left_to_do(plan: Plan, record: Record, table: pd.DataFrame) -> dict[Task, li
             for strategy in plan.strategies
             if not _finished(task := Task(strategy, seed), plan, record, table)
         ]
-        full_is_known = bool(record.shared_rows(seed)) or (
-            not table.empty and ((table["strategy"] == FULL) & (table["seed"] == seed)).any()
+        full_is_known = (
+            record.repeat > 0
+            or bool(record.shared_rows(seed))
+            or (not table.empty and ((table["strategy"] == FULL) & (table["seed"] == seed)).any())
         )
         if runs or not full_is_known:
             waiting[Task(None, seed)] = runs
@@ -77,7 +86,7 @@ def left_to_do(plan: Plan, record: Record, table: pd.DataFrame) -> dict[Task, li
 
 
 def _finished(task: Task, plan: Plan, record: Record, table: pd.DataFrame) -> bool:
-    if in_table(table, task, plan.settings.rounds):
+    if in_table(table, task, plan.settings.rounds, record.repeat):
         return True
     files = record.round_files(task.strategy or "", task.seed)
     return bool(files) and not files[-1].selected

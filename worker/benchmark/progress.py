@@ -46,7 +46,7 @@ class Shown:
         words = f"{len(unfinished)} tasks left"
         self._bar.update(self._shown, completed=done, description=words, left=left)
         if now - self._written > _SECONDS_BETWEEN_TABLES:
-            collect(self._record, self._plan.strategies, self._plan.seeds)
+            collect(self._record.base, self._plan.strategies, self._plan.seeds)
             self._written = now
 
 

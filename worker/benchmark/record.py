@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import pandas as pd
 
 from app.core.effort import Effort, read_effort
 
+# Trainings that were done again lie in folders of their own in this one, by number from 1.
+_REPEATS = "repeats"
 # The strategy's name under which training on the whole pool is listed.
 FULL = "full-labels"
 
@@ -68,6 +71,8 @@ class RoundRow:
     machine: str = ""
     # Length of the outlines that were drawn for this round, in sides of the ground's pixels.
     batch_outline: float = math.nan
+    # Trainings of the same strategy on the same seed, told apart by their own seeds alone.
+    repeat: int = 0
 
 
 def beyond_dice(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,10 +129,12 @@ class RoundFile:
 
 
 class Record:
-    """The folder of a benchmark."""
+    """The folder of a benchmark, or of one of its repeats, which lie within it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        within = folder.parent.name == _REPEATS and folder.name.isdigit()
+        self.repeat = int(folder.name) if within else 0
         self.settings_file = folder / "settings.json"
         self.rounds_file = folder / "rounds.csv"
         self.selected_file = folder / "selected.csv"
@@ -136,6 +143,20 @@ class Record:
         self.effort_file = folder / "effort.json"
         self.stop_file = folder / "stop"
         self.lock_file = folder / "lock"
+
+    @property
+    def base(self) -> "Record":
+        """The benchmark that this is a repeat of, or itself."""
+        return Record(self.folder.parent.parent) if self.repeat else self
+
+    def repeated(self, number: int) -> "Record":
+        """The folder of a repeat; 0 is the benchmark itself."""
+        return Record(self.folder / _REPEATS / str(number)) if number else self
+
+    def all_repeats(self) -> list["Record"]:
+        """The benchmark itself and the repeats that there are."""
+        found = sorted(int(p.name) for p in (self.folder / _REPEATS).glob("*") if p.name.isdigit())
+        return [self, *(self.repeated(number) for number in found)]
 
     @property
     def effort(self) -> Effort:
@@ -205,6 +226,10 @@ def replace(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
+# What a run is told by.
+_RUN = ["strategy", "seed", "repeat"]
+
+
 def read_rounds(record: Record) -> pd.DataFrame:
     """The tidy table, empty if there is none yet. Raises ``ValueError`` for another table.
 
@@ -233,21 +258,23 @@ def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> 
     cases: list[dict[str, Any]] = []
     for seed in seeds:
         rows += record.shared_rows(seed)
-        cases += _case_rows(FULL, seed, 0, record.shared_cases(seed))
-        for strategy in strategies:
-            for file in record.round_files(strategy, seed):
-                rows.append(file.row)
-                cases += _case_rows(strategy, seed, file.row.round, file.cases)
-                picks += [
-                    {
-                        "strategy": strategy,
-                        "seed": seed,
-                        "round": file.row.round,
-                        "rank": rank,
-                        **asdict(pick),
-                    }
-                    for rank, pick in enumerate(file.selected, start=1)
-                ]
+        of_all = {"strategy": FULL, "seed": seed, "round": 0, "repeat": 0}
+        cases += _case_rows(of_all, record.shared_cases(seed))
+    for one, seed, strategy in product(record.all_repeats(), seeds, strategies):
+        for file in one.round_files(strategy, seed):
+            row = file.row
+            rows.append(row)
+            of_round = {
+                "strategy": strategy,
+                "seed": seed,
+                "round": row.round,
+                "repeat": one.repeat,
+            }
+            cases += _case_rows(of_round, file.cases)
+            picks += [
+                {**of_round, "rank": rank, **asdict(pick)}
+                for rank, pick in enumerate(file.selected, start=1)
+            ]
     _keep_map(record, seeds)
     table = _merged(read_rounds(record), pd.DataFrame([asdict(row) for row in rows]))
     if table.empty:
@@ -259,17 +286,10 @@ def collect(record: Record, strategies: Sequence[str], seeds: Sequence[int]) -> 
 
 
 def _case_rows(
-    strategy: str, seed: int, round_: int, cases: Mapping[str, list[float]]
+    of_round: Mapping[str, Any], cases: Mapping[str, list[float]]
 ) -> list[dict[str, Any]]:
     return [
-        {
-            "strategy": strategy,
-            "seed": seed,
-            "round": round_,
-            "case": case,
-            "class": number,
-            "dice": dice,
-        }
+        {**of_round, "case": case, "class": number, "dice": dice}
         for case, by_class in cases.items()
         for number, dice in enumerate(by_class, start=1)
     ]
@@ -300,8 +320,11 @@ def _merged(known: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     if fresh.empty or known.empty:
         merged = known if fresh.empty else fresh
     else:
-        runs = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
-        stale = pd.MultiIndex.from_frame(known[["strategy", "seed"]]).isin(runs)
+        if "repeat" not in known:
+            known = known.assign(repeat=0)
+        runs = pd.MultiIndex.from_frame(fresh[_RUN])
+        stale = pd.MultiIndex.from_frame(known[_RUN]).isin(runs)
         merged = pd.concat([known[~stale], fresh])
-    keys = [c for c in ("strategy", "seed", "round", "rank") if c in merged.columns]
+    order = ("strategy", "seed", "repeat", "round", "rank")
+    keys = [c for c in order if c in merged.columns]
     return merged.sort_values(keys, ignore_index=True) if keys else merged

@@ -18,12 +18,12 @@ def prepare_seed(bench: Bench, first: bool = True) -> None:
 
     The first round's network, from the same first slices and weights (not ``first``: no strategy
     will ask for it); and the network of all labels, whose Dice is the supervised baseline and
-    whose features measure redundancy.
+    whose features measure redundancy; that of the benchmark itself serves its repeats.
     """
     if first:
         prepare_first(bench)
     folder = bench.record.seed_folder(bench.seed)
-    if not (folder / "full.json").exists():
+    if not bench.record.repeat and not (folder / "full.json").exists():
         pool = bench.division.pool
         # Else a run of many rounds would have learned for longer than what it is measured by.
         fit = fit_network(bench, pool, round_=0, least_steps=_steps_of_a_run(bench))
@@ -59,7 +59,7 @@ def prepare_first(bench: Bench) -> None:
 def initial_slices(bench: Bench) -> list[int]:
     """The first labelled slices: the same for every strategy of a seed."""
     pool, wanted = bench.division.pool, bench.settings.initial
-    rng = np.random.default_rng(bench.seed_for("initial"))
+    rng = np.random.default_rng(bench.seed_for_all)
     if bench.settings.init == "k-centre":
         return [pool[i] for i in k_centre_of_appearances(bench.looks(pool), wanted, rng)]
     if bench.settings.init == "foreground":

@@ -26,14 +26,24 @@ Values = npt.NDArray[np.float64]
 def runs_of(rounds: pd.DataFrame) -> pd.DataFrame:
     """The rows of strategies, without the full-label baseline; unfinished runs left out.
 
+    Of repeats the mean: a strategy on a seed counts once, however often it was trained.
     ``labelled`` is what people had to label for a round: the validation slices that training
     looks at too (their mean over seeds, so that all stand at the same places of the axis).
     """
     runs = rounds[rounds["strategy"] != FULL]
     if runs.empty:
         return runs
-    counts = runs.groupby(["strategy", "seed"])["round"].transform("size")
+    if "repeat" not in runs:
+        runs = runs.assign(repeat=0)
+    counts = runs.groupby(["strategy", "seed", "repeat"])["round"].transform("size")
     whole = runs[counts == counts.max()]
+    if whole["repeat"].nunique() > 1:
+        # The noise of training is averaged, not tested.
+        keys = ["strategy", "seed", "round"]
+        others = whole.columns.difference(keys, sort=False)
+        numbers = set(whole.select_dtypes("number").columns)
+        how = {name: "mean" if name in numbers else "first" for name in others}
+        whole = whole.groupby(keys, as_index=False, sort=False).agg(how)
     return whole.assign(labelled=whole["labelled"] + looked_at(whole))
 
 
