@@ -14,6 +14,9 @@ def simulate(
     annotators: Annotated[int, typer.Option(min=1)] = 2,
     budget: Annotated[int | None, typer.Option(min=1, help="Labels at the most.")] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Mean time to draw one mask.")] = 0.0,
+    effort: Annotated[
+        Path | None, typer.Option(help="JSON with an annotator's seconds, noted on masks.")
+    ] = None,
     skip_rate: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
     error_rate: Annotated[float, typer.Option(min=0, max=1, help="Masks drawn wrongly.")] = 0.0,
     seed: int = 0,
@@ -24,11 +27,13 @@ def simulate(
     data: DataOption = None,
 ) -> None:
     """Simulated annotators over HTTP, answering from the hidden masks."""
+    from app.core.effort import read_effort
     from worker.simulation.annotators import Behaviour
     from worker.simulation.simulate import simulate_project
 
     settings = settings_of(data)
-    behaviour = Behaviour(seconds, skip_rate, error_rate)
+    model = None if effort is None else read_effort(effort)
+    behaviour = Behaviour(seconds, skip_rate, error_rate, model)
     simulate_project(
         database_of(settings),
         settings,
@@ -54,6 +59,27 @@ def times(
 
     with database_of(settings_of(data)).reading() as session:
         print_times(round_times(session, find_project(session, project)))
+
+
+def effort(
+    project: Annotated[str, typer.Option()],
+    out: Annotated[
+        Path, typer.Option(help="JSON for `benchmark --effort` and `simulate --effort`.")
+    ] = Path("seconds.json"),
+    data: DataOption = None,
+) -> None:
+    """Fit an annotator's seconds to what the clocks of a project's masks say."""
+    from app.loop.annotation_effort import fit_effort
+    from app.loop.projects import find_project
+
+    with database_of(settings_of(data)).reading() as session:
+        found = fit_effort(session, find_project(session, project))
+    out.write_text(found.effort.model_dump_json(indent=1))
+    typer.echo(
+        f"{found.effort.slice_seconds:g} s a slice and {found.effort.pixel_seconds:g} s a pixel's "
+        f"side of outline, from {found.masks} masks; one is off by {found.median_error:.1f} s in "
+        f"the middle; written to {out}"
+    )
 
 
 def demo(
@@ -135,5 +161,6 @@ def add_to(cli: typer.Typer) -> None:
     """Put these commands into the command line."""
     cli.command()(simulate)
     cli.command()(times)
+    cli.command()(effort)
     cli.command()(demo)
     cli.command()(benchmark)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from app.core.effort import Effort
 from app.core.errors import VolumeInvalid
 from app.core.splits import Split
 from app.exporting import export_project
@@ -115,7 +116,7 @@ def test_simulated_annotators_close_the_loop_over_http(folder, tmp_path):
     with running_service(data, tmp_path / "log") as url:
         database = Database(f"sqlite:///{data / 'sfumato.db'}")
         do_import(database, folder, SMALL)
-        behaviour = Behaviour(seconds=0.01, skip_rate=0.2, error_rate=0.3)
+        behaviour = Behaviour(skip_rate=0.2, error_rate=0.3, effort=Effort(slice_seconds=500))
         results = simulate_project(
             database, Settings(data=data), "phantom", 2, 2, None, behaviour, 0, url,
             tmp_path / "curve.png",
@@ -138,6 +139,10 @@ def test_simulated_annotators_close_the_loop_over_http(folder, tmp_path):
         with database.reading() as session:
             sources = set(session.scalars(select(Mask.source).distinct()))
             assert {str(s) for s in sources} == {"oracle", "import"}
+            noted = session.scalars(select(Mask.seconds).where(Mask.seconds >= 500)).all()
+            # Each took a look, and the outlines of phantoms some seconds more; nobody waited.
+            assert len(noted) >= before
+            assert max(noted) > 501
         check_export(database, folder, tmp_path / "export")
         database.dispose()
 

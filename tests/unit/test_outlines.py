@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from worker.segmentation.outlines import outline, outline_to_change
+from app.core.outlines import outline, outline_to_change
 
 pictures = arrays(np.uint8, (5, 6), elements=st.integers(0, 2))
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from app.core.outlines import outline
 from app.core.seeds import derived_seed
 from app.core.variety import appearance
 from worker.acquisition.diversity import mean_nearest
@@ -23,7 +24,6 @@ from worker.segmentation.frames import Sample
 from worker.segmentation.learning import Parent, learn
 from worker.segmentation.machine import machine
 from worker.segmentation.network import Network
-from worker.segmentation.outlines import outline
 from worker.segmentation.precision import Precision
 from worker.segmentation.recipe import Lesson
 

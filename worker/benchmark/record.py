@@ -98,7 +98,7 @@ class Selected:
     """A slice that a round's model asked for: its number, why, and what it takes to answer.
 
     ``outline``: of its mask; ``suggested_pixels``: foreground that the model saw there;
-    ``to_change``: outline that has to change in that suggestion (``segmentation.outlines``, in
+    ``to_change``: outline that has to change in that suggestion (``app.core.outlines``, in
     sides of the ground's pixels). Files of earlier versions do not say.
     """
 

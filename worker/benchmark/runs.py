@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.core.outlines import outline, outline_to_change
 from app.core.streams import Stream
 from app.core.variety import explore, reason_to_explore
 from worker.acquisition.pool import Pick, PoolScores, Strategy, pool_scores
@@ -26,7 +27,6 @@ from worker.picks import check_picks
 from worker.segmentation.evaluating import predictions
 from worker.segmentation.learning import Parent
 from worker.segmentation.network import Network
-from worker.segmentation.outlines import outline, outline_to_change
 from worker.segmentation.scoring import ScoringSettings, SliceScores, pooled_features, score
 
 

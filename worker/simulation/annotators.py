@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import numpy as np
 
+from app.core.effort import Effort
+from app.core.outlines import outline, outline_to_change
+from app.core.pixels import decode
 from worker.simulation.oracle import Oracle
 
 _POLL_SECONDS = 0.3
@@ -18,11 +21,15 @@ _RETRY = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How an annotator works: mean seconds a mask, and how often it skips or errs."""
+    """How an annotator works: mean seconds a mask, and how often it skips or errs.
+
+    ``effort``: its seconds by what there is to draw, noted on its masks without being waited for.
+    """
 
     seconds: float = 0.0
     skip_rate: float = 0.0
     error_rate: float = 0.0
+    effort: Effort | None = None
 
 
 class Budget:
@@ -112,11 +119,22 @@ class Annotator(threading.Thread):
             mask = self._oracle.wrong_answer(item["slice"], rng)
         else:
             mask = self._oracle.answer(item["slice"])
+        if behaviour.effort is not None:
+            seconds = self._would_take(behaviour.effort, item, mask)
         path = f"/slices/{item['slice']}/masks"
         details = {"source": "oracle", "seconds": round(seconds, 3)}
         self._request("POST", path, params=details, content=mask)
         self._held.remove(item["lease"]["id"])
         return True
+
+    def _would_take(self, effort: Effort, item: dict[str, Any], mask: bytes) -> float:
+        """Seconds that somebody would draw this mask in, from the suggestion if that is less."""
+        wanted = decode(mask)
+        if item["suggestion"] is None:
+            return effort.seconds(outline(wanted))
+        suggested = decode(self._request("GET", item["suggestion"]).content)
+        to_change = outline_to_change(suggested, wanted)
+        return effort.seconds(outline(wanted), bool(suggested.any()), to_change)
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         return request(self._client, method, path, **arguments)
