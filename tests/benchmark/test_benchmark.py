@@ -114,6 +114,9 @@ def test_the_report_has_its_tables_and_opens_on_its_own(finished):
         "## Where the selected slices lie",
     ):
         assert heading in text
+    area = (finished / "tables" / "area-under-the-budget-curve.tex").read_text()
+    assert area.startswith("\\begin{tabular}{lrrrr}\n\\toprule\nstrategy & Dice per case")
+    assert "$\\pm$" in area
     page = (finished / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 9
     assert "http://" not in page

@@ -21,6 +21,14 @@ def test_a_clear_difference_needs_no_warning_and_one_sentence():
     assert "over 5 seeds" in said
 
 
+def test_a_pair_is_spoken_of_once():
+    table = rounds(entropy=BETTER, random=WORSE, clasp=BETTER)
+    said = list(sentences(tables.comparisons(table, "dice_case"), "labelled"))
+    names = {"entropy", "random", "clasp"}
+    pairs = {frozenset(names.intersection(one.split(" at equal")[0].split())) for one in said}
+    assert len(said) == len(pairs) == 3
+
+
 def test_noise_is_called_noise():
     table = rounds(entropy=[[0.2, 0.4, 0.6], [0.2, 0.6, 0.5]], random=[[0.2, 0.5, 0.5]] * 2)
     said = " ".join(warnings_of(table))

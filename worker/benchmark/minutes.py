@@ -3,10 +3,28 @@
 Equal numbers of slices are no equal cost: a blank slice takes a look, a jagged target an outline.
 """
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from app.core.effort import Effort
+from worker.benchmark.record import Record, read_rounds
+from worker.benchmark.settings import settings_kept
+
+
+def read_in_minutes(record: Record) -> pd.DataFrame:
+    """The rounds of a benchmark's folder, with minutes by its annotator's seconds.
+
+    Raises ``ValueError``, ``InvalidInput``.
+    """
+    path = record.selected_file
+    selected = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    shrink = 1
+    if record.settings_file.exists():
+        kept = json.loads(record.settings_file.read_text())
+        shrink = settings_kept(kept["settings"]).ground.shrink
+    return with_minutes(read_rounds(record), selected, record.effort, shrink)
 
 
 def with_minutes(

@@ -55,7 +55,13 @@ def warnings_of(rounds: pd.DataFrame) -> Iterator[str]:
 
 
 def sentences(tests: pd.DataFrame, budget: str) -> Iterator[str]:
-    """A sentence a comparison. tests: as ``statistics.paired_tests`` gives them."""
+    """A sentence a comparison, each pair once, by its stricter correction where it has two.
+
+    tests: as ``statistics.paired_tests`` gives them.
+    """
+    pair = [frozenset(both) for both in zip(tests["strategy"], tests["against"], strict=True)]
+    stricter = tests.assign(pair=pair).sort_values("p_holm", ascending=False, kind="stable")
+    tests = tests.loc[stricter.drop_duplicates("pair").index.sort_values()]
     over = {"labelled": "at equal numbers of slices", "minutes": "at equal minutes"}[budget]
     for test in tests.itertuples():
         if pd.isna(test.p):

@@ -3,7 +3,8 @@
 import base64
 import html
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from worker.benchmark import figures, plainly, statistics, tables
-from worker.benchmark.minutes import with_minutes
-from worker.benchmark.record import Record, read_rounds, replace
+from worker.benchmark.minutes import read_in_minutes
+from worker.benchmark.record import Record, replace
 from worker.segmentation.metrics.volumes import TOLERANCE_MM
 
 _STYLE = """
@@ -56,6 +57,9 @@ def write_report(record: Record) -> Path:
     for part in parts:
         if part.picture:
             replace(record.folder / "figures" / part.picture[0], part.picture[1])
+        if part.table is not None:
+            name = re.sub(r"[^a-z0-9]+", "-", part.title.lower()).strip("-")
+            replace(record.folder / "tables" / f"{name}.tex", _latex(part.table).encode())
     replace(record.folder / "report.md", _markdown(title, parts).encode())
     page = record.folder / "report.html"
     replace(page, _page(title, parts).encode())
@@ -76,7 +80,7 @@ def _title(record: Record) -> str:
 
 
 def _parts(record: Record) -> Iterator[Part]:
-    rounds = _with_minutes(record)
+    rounds = read_in_minutes(record)
     runs = statistics.runs_of(rounds)
     if rounds.empty:
         yield Part("Nothing yet", "No run is finished.")
@@ -201,15 +205,6 @@ def _by_case(record: Record) -> Iterator[Part]:
     for number in classes if len(classes) > 1 else ():
         words = f"The same of class {number} alone."
         yield Part(f"By case, class {number}", words, table=tables.mixed_table(cases, number))
-
-
-def _with_minutes(record: Record) -> pd.DataFrame:
-    rounds = read_rounds(record)
-    selected = (
-        pd.read_csv(record.selected_file) if record.selected_file.exists() else pd.DataFrame()
-    )
-    shrink = _settings(record).get("settings", {}).get("ground", {}).get("shrink", 1)
-    return with_minutes(rounds, selected, record.effort, shrink)
 
 
 def _in_minutes(record: Record, rounds: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Part]:
@@ -344,6 +339,31 @@ def _markdown_table(table: pd.DataFrame) -> str:
     rule = line(["---", *["---:"] * (len(table.columns) - 1)])
     rows = [line([str(cell) for cell in row]) for row in table.itertuples(index=False)]
     return "\n".join([line([str(c) for c in table.columns]), rule, *rows])
+
+
+def _latex(table: pd.DataFrame) -> str:
+    """A table for a paper, with the rules of booktabs."""
+
+    def line(cells: Iterable[str]) -> str:
+        return " & ".join(_escaped(str(cell)) for cell in cells) + r" \\"
+
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            r"\toprule",
+            line(table.columns),
+            r"\midrule",
+            *(line(row) for row in table.itertuples(index=False)),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    """What TeX would take for a command, as it is read."""
+    return re.sub(r"([%&_#$])", r"\\\1", text).replace("±", r"$\pm$").replace("–", "--")
 
 
 def _page(title: str, parts: list[Part]) -> str:
