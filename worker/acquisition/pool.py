@@ -17,6 +17,8 @@ class PoolScores:
 
     - ``by_class``: (N, C − 1), Σ P(c|p) · measure over all pixels, for each foreground class;
     - ``foreground``: (N,) pixels that the model predicts as foreground;
+    - ``target_pixels``, ``boundary_pixels``: (N,) of each region (eqs. 1, 2), so that a strategy
+      may weigh its sums as it likes;
     - ``features``: (N, F) bottleneck features, averaged over the picture;
     - ``labelled_features``: (M, F) the same of the slices that are labelled;
     - ``cases``: (N,) long, equal for slices of one case.
@@ -30,6 +32,8 @@ class PoolScores:
     boundary: Tensor
     by_class: Tensor | None = None
     foreground: Tensor | None = None
+    target_pixels: Tensor | None = None
+    boundary_pixels: Tensor | None = None
     features: Tensor | None = None
     labelled_features: Tensor | None = None
     cases: Tensor | None = None
@@ -78,6 +82,8 @@ def pool_scores(scores: Sequence[_Sums], reduction: str, **known: Any) -> PoolSc
         by_class=tensor([s.by_class for s in scores], [s.pixels for s in scores])
         if all(s.by_class for s in scores)
         else None,
+        target_pixels=torch.tensor([s.target_pixels for s in scores], dtype=torch.long),
+        boundary_pixels=torch.tensor([s.boundary_pixels for s in scores], dtype=torch.long),
         **known,
     )
 

@@ -59,6 +59,8 @@ def sentences(tests: pd.DataFrame, budget: str) -> Iterator[str]:
 
     tests: as ``statistics.paired_tests`` gives them.
     """
+    if tests.empty:
+        return
     pair = [frozenset(both) for both in zip(tests["strategy"], tests["against"], strict=True)]
     stricter = tests.assign(pair=pair).sort_values("p_holm", ascending=False, kind="stable")
     tests = tests.loc[stricter.drop_duplicates("pair").index.sort_values()]
