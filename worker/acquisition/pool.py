@@ -32,12 +32,12 @@ class PoolScores:
     boundary: Tensor
     by_class: Tensor | None = None
     foreground: Tensor | None = None
-    target_pixels: Tensor | None = None
-    boundary_pixels: Tensor | None = None
     features: Tensor | None = None
     labelled_features: Tensor | None = None
     cases: Tensor | None = None
     progress: float = 0.0
+    target_pixels: Tensor | None = None
+    boundary_pixels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.total)

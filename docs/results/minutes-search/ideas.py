@@ -1,6 +1,6 @@
 """Ideas for what to ask for when minutes count, each a strategy: `--strategies ideas:NAME`.
 
-Tried on seeds 100 to 109 of lgg-flair-small alone, with the recipe `robust`; README.md has them all.
+Tried on seeds 100 to 109 of lgg-flair-small alone, by the recipe `robust`; README.md says how.
 """
 
 import math
