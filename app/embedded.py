@@ -19,7 +19,7 @@ import uvicorn
 from app.core.errors import DataFolderHeld, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
-from app.loop.accounts import create_token
+from app.loop.accounts import create_token, has_tokens
 from app.main import create_app
 from app.settings import Settings
 from app.store import Database, Role
@@ -106,14 +106,23 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _first_token(database: Database, path: Path) -> None:
-    """On the first start, make the admin and leave the token in a file that only we read."""
-    if path.exists():
+    """On the first start, make the admin and leave the token in a file that only we read.
+
+    The database says whether there was a first start: a file may be left of one that was killed.
+    """
+    with database.reading() as session:
+        known = has_tokens(session)
+    if known and path.exists():
         return
     with database.writing() as session:
         token = create_token(session, "admin", Role.ADMIN)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token + "\n")
+    # Once it is kept: a token that nobody has seen is no harm, one that is not known is.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    fresh.replace(path)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from app.api import (
     transfers,
 )
 from app.api.gate import WriterGate
+from app.api.limits import PlainAddresses
 from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.map_drawer import MapDrawer
@@ -113,6 +114,7 @@ def create_app(
     ):
         app.include_router(resource.router)
     pages.mount_assets(app)
+    app.add_middleware(PlainAddresses)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app

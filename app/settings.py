@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         gt=0,
         description="First wait before a queued job is announced again; doubles.",
     )
+    json_body_bytes: int = Field(
+        1 << 20, ge=1024, description="Of a request that is no picture and no archive, at most."
+    )
     max_attempts: int = Field(3, ge=1, description="Workers that one job may lose.")
     shard_slices: int = Field(1024, ge=1, description="Pool slices that one scoring job takes.")
 

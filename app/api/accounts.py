@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.dependencies import (
     COOKIE,
@@ -17,13 +17,14 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.schemas.accounts import SessionOut, SignInIn, TokenCreate, TokenMade, TokenOut
 from app.api.schemas.base import Page, page_of
 from app.core.errors import NotAuthenticated
 from app.loop import accounts
 from app.store import SignIn, utc_now
 
-router = APIRouter(tags=["accounts"])
+router = Router(tags=["accounts"])
 
 
 @router.post("/session", status_code=201)

@@ -1,13 +1,12 @@
 """The installation's audit trail: what belongs to no project, deleted projects among it."""
 
-from fastapi import APIRouter
-
 from app.api.dependencies import DEFAULT_LIMIT, Admin, Cursor, Limit, Reading
+from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.projects import EventOut
 from app.loop.audit import list_events
 
-router = APIRouter(tags=["accounts"])
+router = Router(tags=["accounts"])
 
 
 @router.get("/events")

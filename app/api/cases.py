@@ -3,14 +3,15 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path
+from fastapi import BackgroundTasks, Path
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import Admin
+from app.api.limits import Router
 from app.api.schemas.deletions import DeletionOut
 from app.loop.deletions import of_case
 
-router = APIRouter(prefix="/projects/{name}/cases", tags=["cases"])
+router = Router(prefix="/projects/{name}/cases", tags=["cases"])
 
 
 @router.delete("/{case}")

@@ -1,14 +1,13 @@
 """What may be asked for by name."""
 
-from fastapi import APIRouter
-
 from app.api.dependencies import Reading, SignedIn
+from app.api.limits import Router
 from app.api.schemas.projects import CatalogueOut, EntryOut
 from app.core import catalogue
 from app.core.catalogue import Kind
 from app.loop.capabilities import list_catalogue
 
-router = APIRouter(tags=["projects"])
+router = Router(tags=["projects"])
 
 
 @router.get("/catalogue")

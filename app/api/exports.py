@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import TransferOut
 from app.exporting import ExportOptions, stream_project
@@ -19,7 +20,7 @@ from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
 from app.store import TransferKind
 
-router = APIRouter(prefix="/projects", tags=["transfers"])
+router = Router(prefix="/projects", tags=["transfers"])
 
 
 def _options(

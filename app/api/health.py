@@ -1,13 +1,14 @@
 """Whether the service lives, whether it can work, and its metrics for Prometheus."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from app.api.dependencies import Reading
+from app.api.limits import Router
 from app.loop.status import check_ready, job_counts
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 class Health(BaseModel):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import ImportOut, TransferOut
 from app.core import catalogue
@@ -25,7 +26,7 @@ from app.settings import Settings
 from app.store import TransferKind, utc_now
 from app.transfers.archives import UPLOAD, stem_of
 
-router = APIRouter(prefix="/projects", tags=["transfers"])
+router = Router(prefix="/projects", tags=["transfers"])
 
 _ARCHIVE = {
     "requestBody": {

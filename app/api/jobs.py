@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends
+from fastapi import BackgroundTasks, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.api.changes import changes
@@ -21,6 +21,7 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.jobs import JobCreate, JobOut
 from app.core.project_settings import settings_of
@@ -29,7 +30,7 @@ from app.loop.capabilities import check_names
 from app.loop.projects import find_project
 from app.store import Database
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = Router(prefix="/jobs", tags=["jobs"])
 
 
 @router.post("", status_code=202)

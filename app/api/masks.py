@@ -1,15 +1,16 @@
 """Single masks, and what reviewers say of them."""
 
-from fastapi import APIRouter, BackgroundTasks, Response
+from fastapi import BackgroundTasks, Response
 
 from app.api.dependencies import Reading, Reviewer, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
+from app.api.limits import Router
 from app.api.schemas.masks import MaskOut, ReviewIn
 from app.loop.masks import find_mask
 from app.loop.reviews import review_mask
 from app.store import ReviewState, blobs
 
-router = APIRouter(prefix="/masks", tags=["masks"])
+router = Router(prefix="/masks", tags=["masks"])
 
 
 @router.get("/{mask_id}")

@@ -1,6 +1,6 @@
 """Models: what each learned from, its weights, and which is the current one."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
@@ -14,11 +14,12 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.rounds import ModelOut, TrainingMaskOut
 from app.loop import models
 
-router = APIRouter(tags=["rounds"])
+router = Router(tags=["rounds"])
 
 
 @router.get("/models")

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
+
+from app.api.limits import Router
 
 # Put there by `make web`, or shipped in the package.
 BUILT = Path(__file__).parent.parent / "web"
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sfumato</title>
 <p>The pages are not built here: run <code>make web</code> in the checkout and reload.

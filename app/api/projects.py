@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path
+from fastapi import BackgroundTasks, Path
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
@@ -16,6 +16,7 @@ from app.api.dependencies import (
     Workers,
     Writing,
 )
+from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.projects import EventOut, ProjectChange, ProjectCreate, ProjectOut
@@ -31,7 +32,7 @@ from app.loop.projects import (
 )
 from app.loop.settings_changes import update_project
 
-router = APIRouter(prefix="/projects", tags=["projects"])
+router = Router(prefix="/projects", tags=["projects"])
 Name = Annotated[str, Path(max_length=200, examples=["glioma"])]
 
 

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi import BackgroundTasks, Query, Response
 
 from app.api.dependencies import Annotator, LeaseTtl, ProjectName, Workers, Writing
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.schemas.slices import BatchOut, LeaseOut, SkipIn
 from app.loop.leases import renew, skip
 from app.loop.next_batch import LARGEST_BATCH, next_batch
 from app.loop.projects import find_project
 from app.store import utc_now
 
-router = APIRouter(tags=["query"])
+router = Router(tags=["query"])
 
 
 @router.get("/query/next")

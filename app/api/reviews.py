@@ -1,7 +1,5 @@
 """The reviewers' queue, and how annotators fare."""
 
-from fastapi import APIRouter
-
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Cursor,
@@ -10,6 +8,7 @@ from app.api.dependencies import (
     Reviewer,
     SignedIn,
 )
+from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.base import Page
 from app.api.schemas.masks import AnnotatorDay
@@ -18,7 +17,7 @@ from app.loop.annotator_days import annotator_days
 from app.loop.projects import find_project
 from app.loop.reviews import to_review
 
-router = APIRouter(prefix="/projects", tags=["reviews"])
+router = Router(prefix="/projects", tags=["reviews"])
 
 
 @router.get("/{name}/reviews")

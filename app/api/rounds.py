@@ -1,7 +1,5 @@
 """Rounds: the history of the loop."""
 
-from fastapi import APIRouter
-
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Cursor,
@@ -12,12 +10,13 @@ from app.api.dependencies import (
     SignedIn,
 )
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.rounds import MapOut, RoundItemOut, RoundOut
 from app.loop import round_history
 from app.loop.pool_maps import MapState
 
-router = APIRouter(tags=["rounds"])
+router = Router(tags=["rounds"])
 
 
 @router.get("/rounds")

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
+from fastapi import BackgroundTasks, Header, Query, Response
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
@@ -24,6 +24,7 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
+from app.api.limits import Router
 from app.api.schemas.base import Page
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
@@ -44,7 +45,7 @@ from app.loop.slices import (
 )
 from app.store import Account, Database, MaskSource, blobs, utc_now
 
-router = APIRouter(tags=["slices"])
+router = Router(tags=["slices"])
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -20,6 +20,7 @@ from app.api.dependencies import (
     Writing,
 )
 from app.api.images import Id
+from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.transfers import TransferOut
@@ -28,7 +29,7 @@ from app.loop import transfers
 from app.store import Database, TransferKind
 from app.transfers.archives import ARCHIVE
 
-router = APIRouter(tags=["transfers"])
+router = Router(tags=["transfers"])
 
 
 @router.get("/projects/{name}/transfers")

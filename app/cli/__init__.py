@@ -18,9 +18,31 @@ for part in (service, accounts, data, research):
 
 
 def main() -> None:
-    """Run a command; our own errors are told in one line, without a traceback."""
+    """Run a command; what is no fault of the program is told in a line, without a traceback."""
     try:
         cli()
-    except SfumatoError as error:
-        typer.secho(f"sfumato: {error}", fg="red", err=True)
+    except Exception as error:
+        words = _in_words(error)
+        if words is None:
+            raise
+        typer.secho(f"sfumato: {words}", fg="red", err=True)
         sys.exit(1)
+
+
+def _in_words(error: Exception) -> str | None:
+    """What went wrong, where it is no fault of the program: ours, the system's, the database's."""
+    if isinstance(error, SfumatoError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    # Commands load it when they run: what was not loaded has not failed.
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    if alchemy is not None and isinstance(error, alchemy.OperationalError | alchemy.ArgumentError):
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        return (
+            f"the database cannot be used ({cause[0] if cause else type(error).__name__}): see "
+            "that it runs, that SFUMATO_DATABASE_URL or --data names it, and that this user may "
+            "read and write it"
+        )
+    return None

@@ -2,21 +2,20 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from app.core.errors import InvalidInput
+from app.core.plain import Strict
 from app.core.project_settings import in_words
 
 
-class Effort(BaseModel):
+class Effort(Strict):
     """Seconds of an annotator, by the length of outline that is drawn.
 
     Lengths are in sides of the pixels that somebody draws on. The defaults are an assumption, not
     a measurement: a few seconds to look at a slice and to send it, and a pen that follows five
     pixels a second. Fit them to a project of your own where that matters.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     slice_seconds: float = Field(5.0, ge=0, description="To look at a slice and to send it.")
     pixel_seconds: float = Field(0.2, ge=0, description="To draw a pixel's side of outline.")

@@ -3,14 +3,13 @@
 from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
 from app.core.errors import InvalidInput
+from app.core.plain import Strict
 
 Consensus = Literal["staple", "majority"]
 # Channels are named in addresses and file names.
@@ -19,10 +18,8 @@ CHANNEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
 MOST_CLASSES = 64
 
 
-class QuerySettings(BaseModel):
+class QuerySettings(Strict):
     """How a round's batch is chosen. Thresholds are those of the paper's eqs. 1 and 2."""
-
-    model_config = ConfigDict(extra="forbid")
 
     strategy: str = Field(
         "entropy-selective", min_length=1, max_length=64, description="A name of the catalogue."
@@ -72,10 +69,8 @@ class QuerySettings(BaseModel):
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Strict):
     """How the network is trained. What is None is as the recipe has it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     recipe: str = Field(
         "robust", min_length=1, max_length=64, description="A name of the catalogue."
@@ -137,10 +132,8 @@ class TrainingSettings(BaseModel):
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
-class ProjectSettings(BaseModel):
+class ProjectSettings(Strict):
     """All that a project is created with."""
-
-    model_config = ConfigDict(extra="forbid")
 
     classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         ["background", "target"],

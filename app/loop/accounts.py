@@ -41,6 +41,11 @@ def create_token(session: Session, name: str, role: Role, by: Account | None = N
     return f"{_PREFIX}_{token.id}_{secret}"
 
 
+def has_tokens(session: Session) -> bool:
+    """Whether anybody was ever given a token here."""
+    return session.scalar(select(Token.id).limit(1)) is not None
+
+
 def named_account(session: Session, name: str, role: Role) -> Account:
     """The account of that name; made with the role when there is none."""
     account = session.scalar(select(Account).where(Account.name == name))
@@ -122,7 +127,7 @@ def csrf_token(cookie: str) -> str:
 
 def check_csrf(cookie: str, given: str | None) -> None:
     """Raise ``NotAllowed`` unless the page proves that it is ours."""
-    if given is None or not hmac.compare_digest(csrf_token(cookie), given):
+    if given is None or not hmac.compare_digest(csrf_token(cookie).encode(), given.encode()):
         raise NotAllowed(
             "the request came with a cookie but without its X-CSRF-Token: "
             "the session says it (`csrf`); programs send a bearer token instead"

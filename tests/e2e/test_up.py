@@ -13,15 +13,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.store import Database
+from app.embedded import _first_token
+from app.loop.accounts import authenticate
+from app.store import Database, Role
 from tests.conftest import mask, picture
 from worker.simulation.service import running_service
 
 
-def sfumato(*arguments: str, seconds: float = 120, **options) -> subprocess.CompletedProcess:
+def sfumato(
+    *arguments: str, seconds: float = 120, given: dict[str, str] | None = None, **options
+) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SFUMATO_")}
-    environment["SFUMATO_THREADS"] = "1"
+    environment |= {"SFUMATO_THREADS": "1", **(given or {})}
     return subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=seconds, **options
     )
@@ -42,6 +46,31 @@ def test_the_first_start_leaves_an_admins_token_that_only_we_can_read(service):
     headers = {"Authorization": f"Bearer {path.read_text().strip()}"}
     assert httpx.post(f"{url}/projects", json={"name": "p"}, headers=headers).status_code == 201
     assert json.loads((data / "server.json").read_text())["url"] == url
+
+
+def test_a_token_file_of_a_start_that_was_killed_is_made_anew(sqlite_database, tmp_path):
+    path = tmp_path / "admin.token"
+    path.write_text("sfu_1_of-a-start-that-kept-nothing\n")
+    _first_token(sqlite_database, path)
+    text = path.read_text().strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with sqlite_database.reading() as session:
+        assert authenticate(session, text).role is Role.ADMIN
+    # From then on it is left alone, also when an admin has revoked what it holds.
+    _first_token(sqlite_database, path)
+    assert path.read_text().strip() == text
+
+
+def test_what_is_wrong_with_an_installation_is_told_in_a_line(tmp_path):
+    nobody = {"SFUMATO_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/none"}
+    away = sfumato("times", "--project", "x", "--data", tmp_path / "data", given=nobody)
+    (tmp_path / "file").write_text("")
+    under = sfumato("times", "--project", "x", "--data", tmp_path / "file" / "data")
+    for refused, words in ((away, "the database cannot be used"), (under, "Not a directory")):
+        assert refused.returncode == 1
+        assert words in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1
 
 
 def test_the_server_process_never_loads_torch(service):

@@ -4,16 +4,15 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from app.core.plain import Strict
 from app.loop.paging import Page as LoopPage
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Reply")
 
 
-class Request(BaseModel):
-    """A body: what is not known in it is an error."""
-
-    model_config = ConfigDict(extra="forbid")
+class Request(Strict):
+    """A body: what is not known in it is an error, and so is text that nobody can see."""
 
 
 class Reply(BaseModel):
