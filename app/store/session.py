@@ -10,6 +10,10 @@ from sqlalchemy.orm import Session
 
 from app.store.blobs import BlobStore, DatabaseBlobs, attached
 
+# No statement of a writer takes so long: beyond it something is wrong.
+_STATEMENT_SECONDS = 120
+# A transaction that holds locks and does nothing is of somebody who is gone.
+_IDLE_SECONDS = 60
 # Together more than the 40 threads that requests run in could ask for at once.
 _POOL_SIZE, _OVERFLOW = 10, 40
 
@@ -20,12 +24,17 @@ class Database:
     def __init__(
         self, url: str, lock_timeout_seconds: float = 10.0, blobs: BlobStore | None = None
     ) -> None:
-        """``blobs``: where pixels, masks and weights lie; without one, in the database."""
+        """``blobs``: where pixels, masks and weights lie; without one, in the database.
+
+        ``lock_timeout_seconds``: how long a writer waits for another's lock, on any engine.
+        """
         self._info = attached(blobs or DatabaseBlobs())
         self.engine = _engine(url, lock_timeout_seconds)
         # SQLite must take its write lock at BEGIN: a read that is upgraded later fails at once
         # when another writer came between, whatever the time-out. Elsewhere this is ignored.
-        self._writing_engine = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._writing_engine = self.engine.execution_options(
+            sqlite_begin="BEGIN IMMEDIATE", postgresql_begin=_hurry(lock_timeout_seconds)
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -68,7 +77,12 @@ class Database:
 
 def _engine(url: str, lock_timeout_seconds: float) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE, max_overflow=_OVERFLOW)
+        engine = create_engine(
+            url, pool_pre_ping=True, pool_size=_POOL_SIZE, max_overflow=_OVERFLOW
+        )
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "begin", _begin_postgresql)
+        return engine
     engine = create_engine(
         url,
         connect_args={"timeout": lock_timeout_seconds},
@@ -78,6 +92,23 @@ def _engine(url: str, lock_timeout_seconds: float) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _hurry(lock_timeout_seconds: float) -> str:
+    """Time-outs of one transaction, so that they pass through a pooler of connections too."""
+    timeouts = {
+        "lock_timeout": lock_timeout_seconds,
+        "statement_timeout": _STATEMENT_SECONDS,
+        "idle_in_transaction_session_timeout": _IDLE_SECONDS,
+    }
+    return "; ".join(f"SET LOCAL {name} = {round(1000 * s)}" for name, s in timeouts.items())
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Writers alone hold locks; a worker reads pixels in one transaction while it computes.
+    begin = connection.get_execution_options().get("postgresql_begin")
+    if begin is not None:
+        connection.exec_driver_sql(begin)
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
