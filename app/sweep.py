@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.liveness import Silence
 from app.dispatch import Dispatcher
 from app.loop import claims
 from app.settings import Settings
@@ -15,13 +16,20 @@ from app.store import Database, utc_now
 _log = structlog.get_logger("sfumato.sweep")
 
 
-def sweep_once(database: Database, dispatcher: Dispatcher, settings: Settings) -> None:
+Watch = Silence[tuple[int, int], datetime | None]
+
+
+def sweep_once(
+    database: Database, dispatcher: Dispatcher, settings: Settings, watch: Watch
+) -> None:
     """Take back what dead workers held, and wake workers for what waits."""
+    with database.reading() as session:
+        silent = watch.silent(claims.beats(session))
     with database.writing() as session:
         queues = claims.sweep(
             session,
             utc_now(),
-            stale=timedelta(seconds=settings.stale_seconds),
+            silent,
             resend=timedelta(seconds=settings.resend_seconds),
             max_attempts=settings.max_attempts,
         )
@@ -39,9 +47,12 @@ def sweep_until(
 
     ``also`` is done at each turn: a worker shows that it is there.
     """
+    watch: Watch = Silence(settings.stale_seconds)
     while not stop.wait(settings.sweep_seconds):
         try:
-            sweep_once(database, dispatcher, settings)
+            sweep_once(database, dispatcher, settings, watch)
             also()
         except SQLAlchemyError as error:
+            # Nobody could show life meanwhile: an outage that a worker lived through is no death.
+            watch.forget()
             _log.warning("sweep postponed", error=str(error))

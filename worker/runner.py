@@ -4,6 +4,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from app.loop import claims
 from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
 from app.settings import Settings
 from app.store import Database, utc_now
+from worker.persistence import persistently
 from worker.steps import score, select, train
 from worker.steps.compute import choose_compute
 from worker.steps.context import Step
@@ -76,7 +78,9 @@ class Runner:
                     self._also_stopping(check),
                     choose_compute(self._database, self._settings),
                 )
-                queues = _STEPS[claim.step](step)
+                # A step that is begun again leaves its result once; what it has trained by then,
+                # it holds on to.
+                queues = persistently(partial(_STEPS[claim.step], step), step.check)
         except WorkerStopping:
             log.info("step given back")
             with self._database.writing() as session:
@@ -105,9 +109,12 @@ class Runner:
         return both
 
     def _fail(self, claim: Claim, error: str) -> None:
-        try:
+        def note() -> None:
             with self._database.writing() as session:
                 claims.fail(session, claim, error)
+
+        try:
+            persistently(note)
         except ClaimLost:
             _log.info("the failed step was not ours any more", job=claim.job_id)
 

@@ -5,6 +5,7 @@ sweep takes back what has none. Every result is written in a transaction that fi
 ``hold``, so that a worker that comes back from the dead writes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,8 @@ TRAIN_QUEUE, SCORE_QUEUE = "train", "score"
 QUEUES = (TRAIN_QUEUE, SCORE_QUEUE)
 STEP_TRAIN, STEP_SCORE, STEP_SELECT = "train", "score", "select"
 _LONGEST_RESEND = timedelta(minutes=5)
+# No heartbeat is like it.
+_UNKNOWN = object()
 
 
 class ClaimLost(Exception):
@@ -163,20 +166,32 @@ def release(session: Session, held: Claim) -> tuple[str, ...]:
     return requeue(job, job.step)
 
 
+Beats = Mapping[tuple[int, int], datetime | None]
+
+
+def beats(session: Session) -> Beats:
+    """The last sign of life of every running job, by its id and attempt."""
+    query = select(Job.id, Job.attempt, Job.heartbeat_at).where(Job.state == JobState.RUNNING)
+    return {(job, attempt): beat for job, attempt, beat in session.execute(query)}
+
+
 def sweep(
     session: Session,
     now: datetime,
-    stale: timedelta,
+    silent: Beats,
     resend: timedelta,
     max_attempts: int,
 ) -> tuple[str, ...]:
     """Take back what a dead worker held, announce again what nobody fetched.
 
-    Returns the queues to announce. Safe to run anywhere, at any time, in several places.
+    ``silent``: the running jobs that have shown no life for too long, with the last that they
+    showed; one that has shown some since is left alone. Returns the queues to announce. Safe to
+    run anywhere, at any time, in several places.
     """
-    lost = select(Job).where(Job.state == JobState.RUNNING, Job.heartbeat_at < now - stale)
-    for job in session.scalars(lost.with_for_update(skip_locked=True)).all():
-        _take_back(session, job, max_attempts)
+    lost = select(Job).where(Job.state == JobState.RUNNING, Job.id.in_([job for job, _ in silent]))
+    for job in session.scalars(lost.with_for_update(skip_locked=True)).all() if silent else ():
+        if silent.get((job.id, job.attempt), _UNKNOWN) == job.heartbeat_at:
+            _take_back(session, job, max_attempts)
     waiting = select(Job).where(Job.state == JobState.WAITING)
     for job in session.scalars(waiting.with_for_update(skip_locked=True)).all():
         if _all_ended(session, job):

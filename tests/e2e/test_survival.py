@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from app.core.liveness import Silence
 from app.dispatch import CeleryDispatcher
 from app.loop import jobs
 from app.settings import Settings
@@ -146,6 +147,6 @@ def test_a_job_is_accepted_while_the_broker_is_down_and_found_later(
     CeleryDispatcher("redis://127.0.0.1:1/0").wake(["train"])
     label_batch(database, project)
     worker = workers.start()
-    sweep_once(database, CeleryDispatcher(valkey_url), Settings(resend_seconds=0.001))
+    sweep_once(database, CeleryDispatcher(valkey_url), Settings(resend_seconds=0.001), Silence(60))
     wait_for(lambda: job_of(database).state is JobState.SUCCEEDED, workers.log)
     assert worker.poll() is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import structlog
 import torch
 
 from app.loop import claims
@@ -13,11 +14,13 @@ from app.loop.claims import Claim
 from app.loop.training_set import LoadedSlice
 from app.settings import Settings
 from app.store import Database
+from worker.persistence import TRANSIENT
 from worker.segmentation.clock import Clock
 from worker.segmentation.frames import Sample, standardise_stored
 from worker.segmentation.precision import Precision
 from worker.steps.compute import Compute
 
+_log = structlog.get_logger("sfumato.worker")
 # Progress is for people: more often than this only costs disk writes.
 _SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -54,8 +57,12 @@ class Step:
         if now - self._reported_at < _SECONDS_BETWEEN_REPORTS:
             return
         self._reported_at = now
-        with self.database.writing() as session:
-            claims.report(session, self.claim, progress)
+        try:
+            with self.database.writing() as session:
+                claims.report(session, self.claim, progress)
+        except TRANSIENT:
+            # Nobody can look while the database is away; what is being computed goes on.
+            _log.warning("progress not shown", job=self.claim.job_id)
 
 
 def samples(loaded: Iterable[LoadedSlice]) -> Iterator[Sample]:

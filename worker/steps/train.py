@@ -14,6 +14,7 @@ from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
 from app.store import ModelVersion, Project
+from worker.persistence import persistently
 from worker.registry import find_recipe, find_strategy
 from worker.segmentation import weights
 from worker.segmentation.evaluating import evaluate
@@ -43,9 +44,9 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Made:
-    """A trained model and its weights, not kept yet."""
+    """A trained model, as the values of its row, and its weights: not kept yet."""
 
-    model: ModelVersion
+    values: dict[str, Any]
     weights: Blob
 
 
@@ -58,14 +59,21 @@ def run(step: Step) -> tuple[str, ...]:
         plan = None if trained else _plan(session, step.claim.project_id)
         model_id = trained.id if trained else None
     made = _train(step, plan) if plan else None
-    with step.database.writing() as session:
-        if made is not None:
-            model_id = models.save_model(session, step.claim, made.model, made.weights).id
-        # The model that goes on: one that is held back neither scores nor selects.
-        current = models.current_model(session, step.claim.project_id)
-        going_on = model_id if current is None else current.id
-        shards = _shards(session, step, going_on)
-        return claims.split(session, step.claim, shards, model=going_on)
+
+    def keep() -> tuple[str, ...]:
+        with step.database.writing() as session:
+            kept = model_id
+            if made is not None:
+                model = ModelVersion(**made.values)
+                kept = models.save_model(session, step.claim, model, made.weights).id
+            # The model that goes on: one that is held back neither scores nor selects.
+            current = models.current_model(session, step.claim.project_id)
+            going_on = kept if current is None else current.id
+            shards = _shards(session, step, going_on)
+            return claims.split(session, step.claim, shards, model=going_on)
+
+    # Hours of training are not thrown away because the database is away when they end.
+    return persistently(keep, step.check)
 
 
 def _plan(session: Session, project_id: int) -> _Plan:
@@ -133,19 +141,19 @@ def _train(step: Step, plan: _Plan) -> _Made:
         clock=step.clock,
     )
     learned = learn(description, lesson, plan.parent, plan.settings.from_scratch)
-    made = ModelVersion(
-        project_id=plan.project.id,
-        parent_id=plan.parent_id if learned.warm else None,
-        job_id=step.claim.job_id,
+    values: dict[str, Any] = {
+        "project_id": plan.project.id,
+        "parent_id": plan.parent_id if learned.warm else None,
+        "job_id": step.claim.job_id,
         # Where it began, with pretrained weights or without, is kept in the weights.
-        architecture=weights.described(description, learned.network),
-        mask_ids=plan.divided.mask_ids,
-        scores=_scores(step, plan, learned),
-        seed=seed,
-        seconds=time.monotonic() - started,
-        held_back=learned.held_back,
-    )
-    return _Made(made, Blob.of(weights.dump(learned.network.state_dict())))
+        "architecture": weights.described(description, learned.network),
+        "mask_ids": plan.divided.mask_ids,
+        "scores": _scores(step, plan, learned),
+        "seed": seed,
+        "seconds": time.monotonic() - started,
+        "held_back": learned.held_back,
+    }
+    return _Made(values, Blob.of(weights.dump(learned.network.state_dict())))
 
 
 def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:
