@@ -7,6 +7,8 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from app.core.errors import SfumatoError
+
 # Away, locked, cut off: such errors say nothing of what was asked.
 TRANSIENT = (OperationalError, InterfaceError)
 _LONGEST_SECONDS, _FIRST_WAIT, _LONGEST_WAIT = 600.0, 0.2, 10.0
@@ -14,6 +16,12 @@ _LONGEST_SECONDS, _FIRST_WAIT, _LONGEST_WAIT = 600.0, 0.2, 10.0
 _WENT_WELL, _MOST_TRIES = 60.0, 100
 
 T = TypeVar("T")
+
+
+class OutageTooLong(SfumatoError):
+    """The database was away for longer than it is waited for."""
+
+
 _log = structlog.get_logger("sfumato.worker")
 
 
@@ -25,7 +33,7 @@ def persistently(
     """Do something with the database, again and again while that is away, for minutes.
 
     ``action`` must be whole or nothing. ``check`` is called before each further try and may raise
-    to stop. Raises what the action raises, and its last error when an outage has lasted
+    to stop. Raises what else the action raises, and ``OutageTooLong`` when an outage has lasted
     ``seconds``; what had gone well for a minute before it failed has met another outage.
     """
     tries, wait, since = 0, _FIRST_WAIT, time.monotonic()
@@ -39,7 +47,10 @@ def persistently(
                 wait, since = _FIRST_WAIT, now
             tries += 1
             if now - since + wait > seconds or tries > _MOST_TRIES:
-                raise
+                # Not the error itself: whoever waits around us would begin all of it again.
+                raise OutageTooLong(
+                    f"the database was away for {now - since:.0f} s: {error.orig}"
+                ) from error
             _log.warning("database away, trying again", error=str(error.orig), seconds=wait)
         time.sleep(wait)
         check()

@@ -208,6 +208,8 @@ def round_map(session: Session, round_id: int) -> PoolMap:
     Raises ``NotFound``.
     """
     round_ = find_round(session, round_id)
+    # Before the points: what is said to be drawn by now is there when they are read.
+    state = map_state(session, round_, utc_now())
     asked = {
         slice_id: (stream, number)
         for slice_id, stream, number in session.execute(
@@ -241,5 +243,4 @@ def round_map(session: Session, round_id: int) -> PoolMap:
                 round=number,
             )
         )
-    state = map_state(session, round_, utc_now())
     return PoolMap(round_.number, state, round_.map_error, points)
