@@ -202,12 +202,12 @@ class Api:
                     break
                 case = ensure_case(session, project, f"case-{number}", Split.POOL)
                 for index in range(slices // cases):
-                    add_slice(session, case, index, {0: _prepared(100 * number + index)})
+                    add_slice(session, case, index, {0: prepared(100 * number + index)})
         return self.as_("root", Role.ADMIN)
 
 
 @cache
-def _prepared(seed: int) -> PreparedImage:
+def prepared(seed: int) -> PreparedImage:
     body = picture(seed=seed)
     return prepare_image(pixels_of(body), upload=body)
 

@@ -3,17 +3,19 @@
 from datetime import timedelta
 
 from fastapi import Request, Response
+from sqlalchemy.orm import Session
 
 from app.api.dependencies import (
     COOKIE,
     DEFAULT_LIMIT,
-    Admin,
     CsrfToken,
     CurrentSettings,
     Cursor,
     Limit,
+    ProjectName,
     Reading,
     SessionCookie,
+    SignedIn,
     Writing,
 )
 from app.api.images import Id
@@ -21,8 +23,10 @@ from app.api.limits import Router
 from app.api.schemas.accounts import SessionOut, SignInIn, TokenCreate, TokenMade, TokenOut
 from app.api.schemas.base import Page, page_of
 from app.core.errors import NotAuthenticated
-from app.loop import accounts
-from app.store import SignIn, utc_now
+from app.loop import accounts, tokens
+from app.loop.access import Reader, allow_installation
+from app.loop.projects import find_project
+from app.store import Project, Role, SignIn, utc_now
 
 router = Router(tags=["accounts"])
 
@@ -83,10 +87,10 @@ def _set_cookie(request: Request, response: Response, cookie: str, ttl: timedelt
 
 
 def _session_out(opened: SignIn, cookie: str) -> SessionOut:
-    account = opened.token.account
+    token = opened.token
     return SessionOut(
-        account=account.name,
-        role=account.role,
+        account=token.account.name,
+        role=token.account.role if token.project_id is None else None,
         csrf=accounts.csrf_token(cookie),
         expires_at=opened.expires_at,
     )
@@ -94,21 +98,38 @@ def _session_out(opened: SignIn, cookie: str) -> SessionOut:
 
 @router.get("/tokens")
 def list_tokens(
-    session: Reading, admin: Admin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    session: Reading,
+    admin: SignedIn,
+    project: ProjectName = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Page[TokenOut]:
-    """All tokens, without their secrets."""
-    return page_of(TokenOut, accounts.page_of_tokens(session, cursor, limit))
+    """All tokens, without their secrets, or those that are good for one project alone."""
+    of_project = _administered(session, admin, project)
+    return page_of(TokenOut, tokens.page_of_tokens(session, of_project, cursor, limit))
 
 
 @router.post("/tokens", status_code=201)
-def create_token(body: TokenCreate, session: Writing, admin: Admin) -> TokenMade:
-    """A token for an account, which is made if need be. Its text is shown this once."""
-    text = accounts.create_token(session, body.name, body.role, admin)
-    return TokenMade(name=body.name, role=body.role, token=text)
+def create_token(body: TokenCreate, session: Writing, admin: SignedIn) -> TokenMade:
+    """A token for an account, which is made if need be. Its text is shown this once.
+
+    With a project it is good for that project alone, and its admins may make it.
+    """
+    project = _administered(session, admin, body.project)
+    text = accounts.create_token(session, body.name, body.role, admin, project)
+    return TokenMade(name=body.name, role=body.role, project=body.project, token=text)
+
+
+def _administered(session: Session, admin: Reader, name: str | None) -> Project | None:
+    """The project of that name, for its admins; none: the installation, for its own."""
+    if name is not None:
+        return find_project(session, admin, name, Role.ADMIN)
+    allow_installation(admin)
+    return None
 
 
 @router.delete("/tokens/{token_id}", status_code=204, response_class=Response)
-def revoke_token(token_id: Id, session: Writing, admin: Admin) -> Response:
+def revoke_token(token_id: Id, session: Writing, admin: SignedIn) -> Response:
     """End a token and the browser sessions that were opened with it."""
-    accounts.revoke_token(session, token_id, admin)
+    tokens.revoke_token(session, admin, token_id)
     return Response(status_code=204)

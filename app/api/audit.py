@@ -1,6 +1,6 @@
 """The installation's audit trail: what belongs to no project, deleted projects among it."""
 
-from app.api.dependencies import DEFAULT_LIMIT, Admin, Cursor, Limit, Reading
+from app.api.dependencies import DEFAULT_LIMIT, Cursor, InstallationAdmin, Limit, Reading
 from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.projects import EventOut
@@ -11,7 +11,7 @@ router = Router(tags=["accounts"])
 
 @router.get("/events")
 def events(
-    session: Reading, admin: Admin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    session: Reading, admin: InstallationAdmin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[EventOut]:
     """Who did what when, outside of projects: tokens, and projects that were deleted.
 

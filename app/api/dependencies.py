@@ -1,11 +1,11 @@
 """What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
@@ -15,12 +15,17 @@ from app.core.errors import BodyTooLarge, NotAuthenticated
 from app.core.pixels import decode_picture, decode_upload
 from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
 from app.dispatch import Dispatcher
-from app.loop.accounts import authenticate, check_csrf, find_sign_in, require_role
+from app.loop.access import Reader, allow_installation
+from app.loop.accounts import authenticate, check_csrf, signed_in
 from app.loop.projects import find_project
+from app.loop.slices import find_slice
 from app.map_drawer import MapDrawer
 from app.settings import Settings
-from app.store import Account, Database, Project, Role, utc_now
+from app.store import Database, Project, Role, utc_now
 from app.transfers.runner import TransferRunner
+
+# What an id in a path may be: what the database can hold.
+LARGEST_ID = 2**31 - 1
 
 
 def get_settings(request: Request) -> Settings:
@@ -87,13 +92,13 @@ CsrfToken = Annotated[
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def _account(
+def _reader(
     request: Request,
     database: CurrentDatabase,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: SessionCookie,
     csrf: CsrfToken = None,
-) -> Account:
+) -> Reader:
     with database.reading() as session:
         if credentials is not None:
             return authenticate(session, credentials.credentials)
@@ -104,22 +109,42 @@ def _account(
         # A browser sends its cookie whoever asks: what changes something must prove its page.
         if request.method not in _SAFE:
             check_csrf(cookie, csrf)
-        return find_sign_in(session, cookie, utc_now()).token.account
+        return signed_in(session, cookie, utc_now())
 
 
-def _with_role(role: Role) -> Callable[[Account], Account]:
-    def check(account: Annotated[Account, Depends(_account)]) -> Account:
-        require_role(account, role)
-        return account
-
-    return check
+# Whoever asks. What they may see and do is said by the finder of what they ask for: `loop/access`.
+SignedIn = Annotated[Reader, Depends(_reader)]
 
 
-Annotator = Annotated[Account, Depends(_with_role(Role.ANNOTATOR))]
-# Whoever has a token may look; what they are shown depends on who they are.
-SignedIn = Annotator
-Reviewer = Annotated[Account, Depends(_with_role(Role.REVIEWER))]
-Admin = Annotated[Account, Depends(_with_role(Role.ADMIN))]
+def _of_installation(reader: SignedIn) -> Reader:
+    allow_installation(reader)
+    return reader
+
+
+InstallationAdmin = Annotated[Reader, Depends(_of_installation)]
+
+
+def _project_admin(
+    name: Annotated[str, Path(max_length=200)], reader: SignedIn, database: CurrentDatabase
+) -> Reader:
+    with database.reading() as session:
+        find_project(session, reader, name, Role.ADMIN)
+    return reader
+
+
+def _may_draw(
+    slice_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    reader: SignedIn,
+    database: CurrentDatabase,
+) -> Reader:
+    with database.reading() as session:
+        find_slice(session, reader, slice_id, Role.ANNOTATOR)
+    return reader
+
+
+# Declared before a body: who may not send it is told so before a byte of it is read.
+ProjectAdmin = Annotated[Reader, Depends(_project_admin)]
+MayDraw = Annotated[Reader, Depends(_may_draw)]
 
 
 async def read_body(request: Request, settings: CurrentSettings) -> bytes:
@@ -173,8 +198,8 @@ ProjectName = Annotated[
 ]
 
 
-def _project_reading(session: Reading, name: ProjectName = None) -> Project:
-    return find_project(session, name)
+def _project_reading(session: Reading, reader: SignedIn, name: ProjectName = None) -> Project:
+    return find_project(session, reader, name, Role.VIEWER)
 
 
 NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
@@ -182,6 +207,3 @@ NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
 Cursor = Annotated[int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of a page at the most.")]
 DEFAULT_LIMIT = 50
-
-# What an id in a path may be: what the database can hold.
-LARGEST_ID = 2**31 - 1

@@ -9,7 +9,7 @@ from uuid import uuid4
 from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.dependencies import CurrentDatabase, CurrentSettings, ProjectAdmin, Runner
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import TransferOut
@@ -18,7 +18,7 @@ from app.formats.writer import find_writer
 from app.loop import transfers
 from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
-from app.store import TransferKind
+from app.store import Role, TransferKind
 
 router = Router(prefix="/projects", tags=["transfers"])
 
@@ -59,7 +59,7 @@ Options = Annotated[ExportOptions, Depends(_options)]
 )
 def export(
     name: Name,
-    admin: Admin,
+    admin: ProjectAdmin,
     database: CurrentDatabase,
     options: Options,
 ) -> StreamingResponse:
@@ -78,7 +78,7 @@ def export(
 @router.post("/{name}/exports", status_code=202)
 def ask(
     name: Name,
-    admin: Admin,
+    admin: ProjectAdmin,
     database: CurrentDatabase,
     settings: CurrentSettings,
     runner: Runner,
@@ -88,14 +88,14 @@ def ask(
     folder = settings.transfers_folder.absolute() / uuid4().hex
     folder.mkdir(parents=True)
     with database.writing() as session:
-        project = find_project(session, name)
+        project = find_project(session, admin, name, Role.ADMIN)
         transfer = transfers.ask(
             session,
             TransferKind.EXPORT,
             project.name,
             options.format,
             options.to_dict(),
-            admin,
+            admin.account,
             str(folder),
         )
         shown = TransferOut.model_validate(transfers.view(session, transfer))

@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.dependencies import CurrentDatabase, CurrentSettings, Runner, SignedIn
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import ImportOut, TransferOut
@@ -22,6 +22,7 @@ from app.core.names import checked_name
 from app.formats.opening import AUTO
 from app.importing import ImportOptions
 from app.loop import transfers
+from app.loop.access import Reader
 from app.settings import Settings
 from app.store import TransferKind, utc_now
 from app.transfers.archives import UPLOAD, stem_of
@@ -34,6 +35,16 @@ _ARCHIVE = {
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+
+def _may_import(name: Name, reader: SignedIn, database: CurrentDatabase) -> Reader:
+    with database.reading() as session:
+        transfers.allow_admin(session, reader, name)
+    return reader
+
+
+# Asked before a byte of the archive is taken.
+MayImport = Annotated[Reader, Depends(_may_import)]
 
 
 @dataclass
@@ -57,7 +68,7 @@ class _Asked:
 
 def _asked(
     name: Name,
-    admin: Admin,
+    admin: MayImport,
     layout: Annotated[
         str, Query(max_length=64, description="A name of the catalogue, or auto.")
     ] = AUTO,
@@ -138,7 +149,7 @@ async def _stream(request: Request, path: Path, settings: Settings) -> str:
 )
 def import_archive(
     asked: Annotated[_Asked, Depends(_asked)],
-    admin: Admin,
+    admin: MayImport,
     database: CurrentDatabase,
     upload: Annotated[_Upload, Depends(_upload)],
     runner: Runner,
@@ -157,7 +168,7 @@ def import_archive(
     kind = TransferKind.CHECK if check else TransferKind.IMPORT
     with database.writing() as session:
         transfer = transfers.ask(
-            session, kind, asked.project, asked.layout, options, admin, str(upload.folder)
+            session, kind, asked.project, asked.layout, options, admin.account, str(upload.folder)
         )
         held = None if background else transfers.claim(session, transfer.id, utc_now())
         shown = TransferOut.model_validate(transfers.view(session, transfer))

@@ -12,11 +12,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    Admin,
     CurrentDatabase,
     Cursor,
     Limit,
     Reading,
+    SignedIn,
     Writing,
 )
 from app.api.images import Id
@@ -26,6 +26,7 @@ from app.api.schemas.base import Page, page_of
 from app.api.schemas.transfers import TransferOut
 from app.core.errors import NotFound
 from app.loop import transfers
+from app.loop.access import Reader
 from app.store import Database, TransferKind
 from app.transfers.archives import ARCHIVE
 
@@ -36,25 +37,25 @@ router = Router(tags=["transfers"])
 def list_transfers(
     name: Name,
     session: Reading,
-    admin: Admin,
+    admin: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[TransferOut]:
     """Imports and exports of a project, newest first; also those of the command line."""
-    return page_of(TransferOut, transfers.list_transfers(session, name, cursor, limit))
+    return page_of(TransferOut, transfers.list_transfers(session, admin, name, cursor, limit))
 
 
 @router.get("/transfers/{transfer_id}")
-def show(transfer_id: Id, session: Reading, admin: Admin) -> TransferOut:
+def show(transfer_id: Id, session: Reading, admin: SignedIn) -> TransferOut:
     """An import or export with its whole report."""
-    found = transfers.find_transfer(session, transfer_id)
+    found = transfers.find_transfer(session, admin, transfer_id)
     return TransferOut.model_validate(transfers.view(session, found))
 
 
 @router.post("/transfers/{transfer_id}/cancel", status_code=202)
-def cancel(transfer_id: Id, session: Writing, admin: Admin) -> TransferOut:
+def cancel(transfer_id: Id, session: Writing, admin: SignedIn) -> TransferOut:
     """Stop it at its next step; what came in by then stays."""
-    found = transfers.request_cancel(session, transfer_id, admin)
+    found = transfers.request_cancel(session, admin, transfer_id)
     return TransferOut.model_validate(transfers.view(session, found))
 
 
@@ -63,10 +64,10 @@ def cancel(transfer_id: Id, session: Writing, admin: Admin) -> TransferOut:
     response_class=FileResponse,
     responses={200: {"content": {"application/zip": {}}}},
 )
-def archive(transfer_id: Id, database: CurrentDatabase, admin: Admin) -> FileResponse:
+def archive(transfer_id: Id, database: CurrentDatabase, admin: SignedIn) -> FileResponse:
     """The zip archive of an export that is done; it is kept for a day."""
     with database.reading() as session:
-        found = transfers.find_transfer(session, transfer_id)
+        found = transfers.find_transfer(session, admin, transfer_id)
     path = None if found.folder is None else FilePath(found.folder) / ARCHIVE
     if found.kind is not TransferKind.EXPORT or path is None or not path.is_file():
         raise NotFound(
@@ -76,21 +77,22 @@ def archive(transfer_id: Id, database: CurrentDatabase, admin: Admin) -> FileRes
     return FileResponse(path, media_type="application/zip", filename=f"{found.project}.zip")
 
 
-def _existing(transfer_id: Id, session: Reading, admin: Admin) -> int:
-    return transfers.find_transfer(session, transfer_id).id
+def _existing(transfer_id: Id, session: Reading, admin: SignedIn) -> int:
+    return transfers.find_transfer(session, admin, transfer_id).id
 
 
 @router.get("/transfers/{transfer_id}/events", response_class=EventSourceResponse)
 async def events(
     transfer_id: Annotated[int, Depends(_existing, scope="function")],
     database: CurrentDatabase,
+    admin: SignedIn,
 ) -> AsyncIterator[ServerSentEvent]:
     """Its progress as server-sent events, one a change, until it has ended."""
-    async for change in changes("transfer", partial(_look, database, transfer_id)):
+    async for change in changes("transfer", partial(_look, database, admin, transfer_id)):
         yield change
 
 
-def _look(database: Database, transfer_id: int) -> TransferOut:
+def _look(database: Database, admin: Reader, transfer_id: int) -> TransferOut:
     with database.reading() as session:
-        found = transfers.find_transfer(session, transfer_id)
+        found = transfers.find_transfer(session, admin, transfer_id)
         return TransferOut.model_validate(transfers.view(session, found))

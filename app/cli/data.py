@@ -51,12 +51,13 @@ def project_delete(
     data: DataOption = None,
 ) -> None:
     """Delete a project with its cases, masks and models."""
+    from app.loop.access import HERE
     from app.loop.deletes import steps
     from app.loop.deletions import of_project
 
     database = database_of(settings_of(data))
     with database.reading() as session:
-        planned = of_project(session, name)
+        planned = of_project(session, HERE, name)
     for kind, count in planned.counts.items():
         typer.echo(f"{count:>9} {kind}")
     if confirm is None:

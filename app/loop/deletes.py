@@ -140,6 +140,7 @@ def _delete_project(session: Session, planned: Deletion) -> set[str]:
         deleted_work.delete_all(session, project_id)
         of_project = Event.project_id == project_id
         session.execute(update(Event).where(of_project).values(project_id=None))
+        traces.delete_access(session, project_id)
         session.execute(delete(Project).where(Project.id == project_id))
         transfers.forget_project(session, planned.confirm)
         planned.emptied = True

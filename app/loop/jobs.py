@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound, NothingLabelled
 from app.core.splits import Split
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.claims import STEP_TRAIN, TRAIN_QUEUE, cancel_children, end
 from app.loop.paging import Page, paginate
@@ -21,6 +22,7 @@ from app.store import (
     JobState,
     Label,
     Project,
+    Role,
     Slice,
     utc_now,
 )
@@ -65,29 +67,34 @@ def has_label(session: Session, project: Project) -> bool:
     return bool(session.scalar(select(trainable)))
 
 
-def find_job(session: Session, job_id: int) -> Job:
-    """The job of that id. Raises ``NotFound``."""
-    job = session.get(Job, job_id)
+def find_job(session: Session, reader: Reader, job_id: int, role: Role, lock: bool = False) -> Job:
+    """The job of that id, in whose project the reader's role includes ``role``.
+
+    ``lock``: nobody else changes it until the transaction ends. Raises ``NotFound``,
+    ``NotAllowed``.
+    """
+    query = select(Job).where(Job.id == job_id)
+    job = session.scalar(query.with_for_update() if lock else query)
+    missing = f"there is no job {job_id}"
     if job is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise NotFound(missing)
+    allow(session, reader, job.project_id, role, missing)
     return job
 
 
-def request_cancel(session: Session, job_id: int, by: Account) -> Job:
-    """Ask a job to stop. Raises ``NotFound``, ``JobFinished``.
+def request_cancel(session: Session, reader: Reader, job_id: int) -> Job:
+    """Ask a job to stop. Raises ``NotFound``, ``NotAllowed``, ``JobFinished``.
 
     What no worker holds ends here; a running one is asked, and stops at its next step.
     """
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-    if job is None:
-        raise NotFound(f"there is no job {job_id}")
+    job = find_job(session, reader, job_id, Role.ADMIN, lock=True)
     if job.state not in ACTIVE_STATES:
         raise JobFinished(f"job {job_id} has ended already: {job.state}")
     job.cancel_requested = True
     if job.state is not JobState.RUNNING:
         end(job, JobState.CANCELLED)
         cancel_children(session, job)
-    record(session, "job.cancel", by, job.project_id, job=job.id)
+    record(session, "job.cancel", reader.account, job.project_id, job=job.id)
     return job
 
 

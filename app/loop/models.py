@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session, joinedload
 from app.core.blob import Blob
 from app.core.errors import NotFound
 from app.loop import claims
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.claims import Claim
 from app.loop.paging import Page, page_of, paginate
-from app.store import Account, Case, Mask, ModelVersion, Project, Slice, blobs, utc_now
+from app.store import Case, Mask, ModelVersion, Project, Role, Slice, blobs, utc_now
 
 
 def current_model(session: Session, project_id: int) -> ModelVersion | None:
@@ -38,22 +39,26 @@ def next_model_number(session: Session, project_id: int) -> int:
     return (session.scalar(select(func.max(ModelVersion.number)).where(of_project)) or 0) + 1
 
 
-def promote(session: Session, model_id: int, by: Account) -> ModelVersion:
+def promote(session: Session, reader: Reader, model_id: int) -> ModelVersion:
     """Make a model the current one: exports hold it, and the next training starts from it.
 
-    Raises ``NotFound``.
+    Raises ``NotFound``, ``NotAllowed``.
     """
-    model = find_model(session, model_id)
+    model, by = find_model(session, reader, model_id, Role.ADMIN), reader.account
     model.promoted_at = utc_now()
     record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
     return model
 
 
-def find_model(session: Session, model_id: int) -> ModelVersion:
-    """The model of that id. Raises ``NotFound``."""
-    model = session.get(ModelVersion, model_id)
+def find_model(session: Session, reader: Reader, model_id: int, role: Role) -> ModelVersion:
+    """The model of that id, in whose project the reader's role includes ``role``.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    model, missing = session.get(ModelVersion, model_id), f"there is no model {model_id}"
     if model is None:
-        raise NotFound(f"there is no model {model_id}")
+        raise NotFound(missing)
+    allow(session, reader, model.project_id, role, missing)
     return model
 
 
@@ -135,10 +140,11 @@ class TrainingMask:
 
 
 def training_masks(
-    session: Session, model_id: int, cursor: int | None, limit: int
+    session: Session, reader: Reader, model_id: int, cursor: int | None, limit: int
 ) -> Page[TrainingMask]:
-    """A page of the masks that a model was trained on. Raises ``NotFound``."""
-    ids = sorted(id_ for id_ in find_model(session, model_id).mask_ids if id_ > (cursor or 0))
+    """A page of the masks that a model was trained on. Raises ``NotFound``, ``NotAllowed``."""
+    model = find_model(session, reader, model_id, Role.REVIEWER)
+    ids = sorted(id_ for id_ in model.mask_ids if id_ > (cursor or 0))
     rows = session.execute(
         select(Mask, Case.name, Slice.index)
         .join(Slice, Slice.id == Mask.slice_id)

@@ -1,15 +1,21 @@
 """Projects: made once, found by name."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import AlreadyExists, NotFound, ProjectAmbiguous
 from app.core.names import checked_name
 from app.core.project_settings import ProjectSettings
+from app.loop.access import Reader, allow, visible
 from app.loop.audit import record
 from app.loop.capabilities import check_names
+from app.loop.members import join_everybody
 from app.loop.paging import Page, paginate
-from app.store import Account, Project
+from app.store import Account, Project, Role
 
 
 def create_project(
@@ -29,22 +35,30 @@ def create_project(
     )
     session.add(project)
     session.flush()
+    join_everybody(session, project)
     record(session, "project.create", by, project.id, **settings.model_dump())
     return project
 
 
-def find_project(session: Session, name: str | None) -> Project:
-    """The project of that name, or the only one. Raises ``NotFound``, ``ProjectAmbiguous``."""
+def find_project(session: Session, reader: Reader, name: str | None, role: Role) -> Project:
+    """The project of that name, or the reader's only one, in which their role includes ``role``.
+
+    Raises ``NotFound``, ``NotAllowed``, ``ProjectAmbiguous``.
+    """
     if name is not None:
+        missing = f"there is no project {name[:140]!r}: ask for the list of projects"
         project = session.scalar(select(Project).where(Project.name == name))
         if project is None:
-            raise NotFound(f"there is no project {name[:140]!r}: ask for the list of projects")
+            raise NotFound(missing)
+        allow(session, reader, project.id, role, missing)
         return project
-    projects = session.scalars(select(Project).order_by(Project.id).limit(2)).all()
+    theirs = select(Project).where(visible(reader)).order_by(Project.id).limit(2)
+    projects = session.scalars(theirs).all()
     if not projects:
-        raise NotFound("there is no project yet: an admin makes one")
+        raise NotFound("there is no project yet: an admin makes one, or adds you to theirs")
     if len(projects) > 1:
         raise ProjectAmbiguous("there are several projects: name one with ?project=NAME")
+    allow(session, reader, projects[0].id, role, "there is no project")
     return projects[0]
 
 
@@ -62,6 +76,41 @@ def lock_project(session: Session, project_id: int) -> None:
         raise NotFound("the project was deleted meanwhile: ask for the list of projects")
 
 
-def list_projects(session: Session, cursor: int | None, limit: int) -> Page[Project]:
-    """A page of all projects."""
-    return paginate(session, select(Project), Project.id, cursor, limit, lambda p: p)
+@dataclass(frozen=True)
+class ProjectView:
+    """A project as a reader is shown it: with the role that they have in it."""
+
+    id: int
+    name: str
+    classes: list[str]
+    channels: list[str]
+    query: dict[str, Any]
+    training: dict[str, Any]
+    created_at: datetime
+    role: Role
+
+
+def project_view(session: Session, reader: Reader, project: Project) -> ProjectView:
+    """A project as a reader is shown it."""
+    return ProjectView(
+        id=project.id,
+        name=project.name,
+        classes=project.classes,
+        channels=project.channels,
+        query=project.query,
+        training=project.training,
+        created_at=project.created_at,
+        role=allow(session, reader, project.id, Role.VIEWER, "there is no such project"),
+    )
+
+
+def list_projects(
+    session: Session, reader: Reader, cursor: int | None, limit: int
+) -> Page[ProjectView]:
+    """A page of the projects that a reader may see."""
+    theirs = select(Project).where(visible(reader))
+
+    def view(project: Project) -> ProjectView:
+        return project_view(session, reader, project)
+
+    return paginate(session, theirs, Project.id, cursor, limit, view)

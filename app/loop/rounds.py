@@ -5,16 +5,21 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.project_settings import QuerySettings
+from app.loop.access import Reader, allow
 from app.loop.batches import batch_state
 from app.loop.projects import lock_project
-from app.store import Project, Round, RoundState, Slice, utc_now
+from app.store import Project, Role, Round, RoundState, Slice, utc_now
 
 
-def find_round(session: Session, round_id: int) -> Round:
-    """The round of that id. Raises ``NotFound``."""
-    round_ = session.get(Round, round_id)
+def find_round(session: Session, reader: Reader, round_id: int, role: Role) -> Round:
+    """The round of that id, in whose project the reader's role includes ``role``.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    round_, missing = session.get(Round, round_id), f"there is no round {round_id}"
     if round_ is None:
-        raise NotFound(f"there is no round {round_id}")
+        raise NotFound(missing)
+    allow(session, reader, round_.project_id, role, missing)
     return round_
 
 

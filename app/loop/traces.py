@@ -33,14 +33,17 @@ from app.store import (
     Lease,
     MapPoint,
     Mask,
+    Member,
     ModelVersion,
     QueryItem,
     Review,
     Round,
     Score,
+    SignIn,
     Slice,
     SliceFeatures,
     Suggestion,
+    Token,
     Truth,
 )
 
@@ -67,6 +70,8 @@ OF_SLICES: tuple[Column, ...] = (
 # Of a project without slices. Models go after, a few at a time, as their weights are large; then
 # jobs, that made them.
 OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
+# Who may get at a project goes last: until then its admin can go on deleting it.
+OF_ACCESS: tuple[Column, ...] = (Member.project_id, Token.project_id)
 # Columns that name bytes among the blobs; those of slices first.
 BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Image.sha256, Image.slice_id),
@@ -110,6 +115,14 @@ def delete_slices(session: Session, ids: Sequence[int]) -> set[str]:
         session.execute(delete(column.class_).where(column.in_(ids)))
     session.execute(delete(Slice).where(Slice.id.in_(ids)))
     return names
+
+
+def delete_access(session: Session, project_id: int) -> None:
+    """Delete a project's members, and the tokens that are good for it alone."""
+    tokens = select(Token.id).where(Token.project_id == project_id)
+    session.execute(delete(SignIn).where(SignIn.token_id.in_(tokens)))
+    for column in OF_ACCESS:
+        session.execute(delete(column.class_).where(column == project_id))
 
 
 def forget_in_scores(session: Session, project_id: int, case: str) -> None:

@@ -9,9 +9,19 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.paging import Page, paginate
-from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, utc_now
+from app.store import (
+    ACTIVE_STATES,
+    Account,
+    JobState,
+    Project,
+    Role,
+    Transfer,
+    TransferKind,
+    utc_now,
+)
 
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
@@ -185,17 +195,31 @@ def take_back(session: Session, now: datetime, stale: timedelta) -> None:
         transfer.state, transfer.finished_at = JobState.CANCELLED, now
 
 
-def find_transfer(session: Session, which: int) -> Transfer:
-    """The transfer of that id. Raises ``NotFound``."""
-    found = session.get(Transfer, which)
+def find_transfer(session: Session, reader: Reader, which: int) -> Transfer:
+    """The transfer of that id, for admins of its project. Raises ``NotFound``, ``NotAllowed``."""
+    found, missing = session.get(Transfer, which), f"there is no import or export {which}"
     if found is None:
-        raise NotFound(f"there is no import or export {which}")
+        raise NotFound(missing)
+    allow_admin(session, reader, found.project, missing)
     return found
 
 
-def request_cancel(session: Session, which: int, by: Account) -> Transfer:
-    """Stop it; what is kept by then stays. Raises ``NotFound``, ``JobFinished``."""
-    transfer = find_transfer(session, which)
+def allow_admin(session: Session, reader: Reader, project: str, missing: str | None = None) -> None:
+    """Let a project's admin pass; an installation's where there is no project of that name yet.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    missing = missing or f"there is no project {project[:140]!r}: ask for the list of projects"
+    there = session.scalar(select(Project.id).where(Project.name == project))
+    if there is not None:
+        allow(session, reader, there, Role.ADMIN, missing)
+    elif not reader.of_installation:
+        raise NotFound(missing)
+
+
+def request_cancel(session: Session, reader: Reader, which: int) -> Transfer:
+    """Stop it; what is kept by then stays. Raises ``NotFound``, ``NotAllowed``, ``JobFinished``."""
+    transfer, by = find_transfer(session, reader, which), reader.account
     if transfer.state not in ACTIVE_STATES:
         raise JobFinished(f"the {transfer.kind} {which} has ended already: {transfer.state}")
     transfer.cancel_requested = True
@@ -206,9 +230,13 @@ def request_cancel(session: Session, which: int, by: Account) -> Transfer:
 
 
 def list_transfers(
-    session: Session, project: str, cursor: int | None, limit: int
+    session: Session, reader: Reader, project: str, cursor: int | None, limit: int
 ) -> Page[TransferView]:
-    """The transfers of a project's name, newest first; their reports without the cases taken."""
+    """The transfers of a project's name, newest first; their reports without the cases taken.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    allow_admin(session, reader, project)
     query = select(Transfer).where(Transfer.project == project)
 
     def short(one: Transfer) -> TransferView:

@@ -1,6 +1,6 @@
 """What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
-from app.store.accounts import Account, Event, Role, SignIn, Token
+from app.store.accounts import Account, Event, Member, Role, SignIn, Token
 from app.store.base import Base, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
@@ -32,6 +32,7 @@ __all__ = [
     "Mask",
     "MaskOrigin",
     "MaskSource",
+    "Member",
     "ModelVersion",
     "Project",
     "QueryItem",

@@ -11,8 +11,9 @@ from app.store.base import Base, EnumText, utc_now
 
 
 class Role(StrEnum):
-    """Roles, each including the ones before it."""
+    """Roles in a project, each including the ones before it."""
 
+    VIEWER = "viewer"
     ANNOTATOR = "annotator"
     REVIEWER = "reviewer"
     ADMIN = "admin"
@@ -24,23 +25,43 @@ class Role(StrEnum):
 
 
 class Account(Base):
-    """A person or a program."""
+    """A person or a program.
+
+    ``role``: ``admin`` is an admin of the installation; any other is the role in which it joins
+    every project that is made; None: it is a member of the projects that it was added to.
+    """
 
     __tablename__ = "accounts"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
+    role: Mapped[Role | None] = mapped_column(EnumText(Role))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    disabled_at: Mapped[datetime | None]
+
+
+class Member(Base):
+    """An account's role in a project."""
+
+    __tablename__ = "members"
+    __table_args__ = (Index("ix_members_account", "account_id"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     role: Mapped[Role] = mapped_column(EnumText(Role))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
+    account: Mapped[Account] = relationship()
+
 
 class Token(Base):
-    """A random bearer token, of which only the sha256 is kept."""
+    """A random bearer token, of which only the sha256 is kept; with a project, of that alone."""
 
     __tablename__ = "tokens"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     revoked_at: Mapped[datetime | None]

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from app.core.liveness import Silence
 from app.dispatch import CeleryDispatcher
 from app.loop import jobs
+from app.loop.access import Reader
 from app.settings import Settings
 from app.store import Database, Job, JobState, ModelVersion, Project, Round
 from app.sweep import sweep_once
@@ -117,10 +118,11 @@ def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     worker = workers.start()
     wait_for(lambda: in_training(database, worker), workers.log)
     with database.writing() as session:
-        from app.loop.accounts import named_account
         from app.store import Role
+        from tests.people import named_account
 
-        jobs.request_cancel(session, job_of(database).id, named_account(session, "a", Role.ADMIN))
+        admin = Reader(named_account(session, "a", Role.ADMIN))
+        jobs.request_cancel(session, admin, job_of(database).id)
     wait_for(lambda: job_of(database).state is JobState.CANCELLED, workers.log)
     assert worker.poll() is None
 

@@ -8,7 +8,7 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.pixels import decode
 from app.core.streams import Stream
 from app.loop import claims, jobs
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.progress import progress
 from app.loop.round_history import list_rounds
 from app.store import (
@@ -29,6 +29,7 @@ from app.store import (
     utc_now,
 )
 from tests.loop.test_leases import annotator, ask, draw
+from tests.people import named_account
 from tests.worker.projects import count, job_of, label_batch, make_project, runner
 from worker.runner import Runner
 from worker.steps import select as select_step
@@ -233,7 +234,8 @@ def test_a_cancelled_training_leaves_no_model(database, monkeypatch):
 
     def cancelled(step, plan):
         with database.writing() as session:
-            jobs.request_cancel(session, step.claim.job_id, named_account(session, "a", Role.ADMIN))
+            admin = Reader(named_account(session, "a", Role.ADMIN))
+            jobs.request_cancel(session, admin, step.claim.job_id)
         return trained(step, plan)
 
     trained = train_step._train

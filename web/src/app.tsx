@@ -13,6 +13,7 @@ import {
   type Session,
   useCsrf,
 } from "./api/client";
+import { includes, type Role } from "./api/roles";
 import { ImportPanel } from "./dashboard/import";
 import { DashboardPage } from "./dashboard/page";
 import { ReviewPage } from "./review/page";
@@ -20,12 +21,11 @@ import { t } from "./texts";
 import { Failure, words } from "./ui";
 
 type PageProps = { session: Session; project: Project; onProjects: () => Promise<void> };
-const PAGES: { path: string; title: string; page: ComponentType<PageProps>; reviewers: boolean }[] =
-  [
-    { path: "/", title: t.nav.annotate, page: AnnotatePage, reviewers: false },
-    { path: "/review", title: t.nav.review, page: ReviewPage, reviewers: true },
-    { path: "/dashboard", title: t.nav.dashboard, page: DashboardPage, reviewers: false },
-  ];
+const PAGES: { path: string; title: string; page: ComponentType<PageProps>; least: Role }[] = [
+  { path: "/", title: t.nav.annotate, page: AnnotatePage, least: "annotator" },
+  { path: "/review", title: t.nav.review, page: ReviewPage, least: "reviewer" },
+  { path: "/dashboard", title: t.nav.dashboard, page: DashboardPage, least: "viewer" },
+];
 /** How often the session's end is put off while a page is open. */
 const STAY_SIGNED_IN_MS = 10 * 60_000;
 const PROJECT_KEY = "sfumato-project";
@@ -158,9 +158,11 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
     setName(to);
   };
 
-  const pages = PAGES.filter(({ reviewers }) => !reviewers || session.role !== "annotator");
-  const { page: Page, title } = pages.find((one) => one.path === path) ?? pages[0];
   const project = projects?.find((one) => one.name === name) ?? projects?.[0];
+  // Before the projects are known nobody is kept from a page that may be theirs.
+  const role = project ? project.role : (session.role ?? "reviewer");
+  const pages = PAGES.filter(({ least }) => includes(role, least));
+  const { page: Page, title } = pages.find((one) => one.path === path) ?? pages[0];
   useEffect(() => {
     document.title = `${title} · ${t.product}`;
   }, [title]);
@@ -202,7 +204,7 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
         )}
         <span class="space" />
         <Theme />
-        <span>{t.signIn.as(session.account, session.role)}</span>
+        <span>{t.signIn.as(session.account, project?.role ?? session.role)}</span>
         <button type="button" class="quiet" onClick={props.onSignOut}>
           {t.signIn.out}
         </button>

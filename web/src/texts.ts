@@ -29,7 +29,7 @@ const english = {
     submit: "Sign in",
     over: "Your session has ended. Sign in again to go on; nothing that you drew is lost.",
     out: "Sign out",
-    as: (name: string, role: string) => `${name} (${role})`,
+    as: (name: string, role: string | null) => (role ? `${name} (${role})` : name),
   },
   theme: { label: "Colours", auto: "As the system", light: "Light", dark: "Dark" },
   instruments: {
@@ -306,10 +306,19 @@ const english = {
     tokenMade: (name: string) => `The token of ${name}. It is shown this once:`,
     tokenRevoke: "Revoke",
     tokenRevoked: "revoked",
-    roles: { annotator: "Annotator", reviewer: "Reviewer", admin: "Admin" } as Record<
-      string,
-      string
-    >,
+    tokenOfProject: "For this project alone",
+    members: "Members",
+    memberAccount: "Account",
+    memberRole: "Role here",
+    memberAdd: "Add to the project",
+    memberRemove: "Remove",
+    roleOf: (name: string) => `Role of ${name}`,
+    roles: {
+      viewer: "Viewer",
+      annotator: "Annotator",
+      reviewer: "Reviewer",
+      admin: "Admin",
+    } as Record<string, string>,
     weights: "Weights",
   },
   figures: {

@@ -18,7 +18,10 @@ class SessionOut(Reply):
     """Who is signed in."""
 
     account: str
-    role: Role
+    role: Role | None = Field(
+        description="`admin` of the installation, or the role in every project; none: see the "
+        "role with each project."
+    )
     csrf: str = Field(description="To be sent as X-CSRF-Token with whatever changes something.")
     expires_at: datetime
 
@@ -28,6 +31,9 @@ class TokenCreate(Request):
 
     name: str = Field(max_length=200, examples=["dr-levi"])
     role: Role = Role.ANNOTATOR
+    project: str | None = Field(
+        None, max_length=200, description="Good for this project alone; without one, for all."
+    )
 
 
 class TokenMade(Reply):
@@ -35,6 +41,7 @@ class TokenMade(Reply):
 
     name: str
     role: Role
+    project: str | None
     token: str
 
 
@@ -43,6 +50,22 @@ class TokenOut(Reply):
 
     id: int
     name: str
-    role: Role
+    role: Role | None
+    project: str | None
     created_at: datetime
     revoked_at: datetime | None
+
+
+class MemberIn(Request):
+    """What an account is to be in a project."""
+
+    role: Role
+
+
+class MemberOut(Reply):
+    """An account's part in a project."""
+
+    account: str
+    role: Role
+    since: datetime
+    disabled: bool = Field(description="The account can sign in nowhere.")

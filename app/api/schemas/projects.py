@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from app.api.schemas.base import Reply, Request
 from app.core.project_settings import ProjectSettings
+from app.store import Role
 
 
 class ProjectCreate(ProjectSettings):
@@ -50,6 +51,7 @@ class ProjectOut(Reply):
     query: dict[str, Any]
     training: dict[str, Any]
     created_at: datetime
+    role: Role = Field(description="The reader's role in it.")
 
 
 class EventOut(Reply):

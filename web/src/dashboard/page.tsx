@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { api, data, type Progress, type Project, type Session } from "../api/client";
+import { includes } from "../api/roles";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
 import { GalleryPanel, MapPanel } from "./batch";
@@ -10,6 +11,7 @@ import { DeletePanel } from "./delete";
 import { ExportPanel } from "./export";
 import { ImportPanel } from "./import";
 import { JobsPanel } from "./jobs";
+import { MembersPanel } from "./members";
 import { ModelsPanel } from "./models";
 import { PeoplePanel } from "./people";
 import { SettingsPanel } from "./settings";
@@ -31,7 +33,7 @@ export function DashboardPage(props: {
     name,
   );
   useRepeat(() => void progress.reload(), REFRESH_SECONDS);
-  const admin = session.role === "admin";
+  const admin = includes(project.role, "admin");
   // What was asked for is in the list of transfers at once, not at its next look.
   const [asked, setAsked] = useState(0);
   const onTransfer = () => {
@@ -60,7 +62,7 @@ export function DashboardPage(props: {
         classes={project.classes}
         version={version}
         admin={admin}
-        reviewer={session.role !== "annotator"}
+        reviewer={includes(project.role, "reviewer")}
       />
       {value.round && (
         <GalleryPanel round={value.round} version={`${version}/${value.round.labelled}`} />
@@ -71,7 +73,8 @@ export function DashboardPage(props: {
       {admin && <ImportPanel project={name} onDone={onTransfer} />}
       {admin && <ExportPanel project={name} onDone={onTransfer} />}
       {admin && <TransfersPanel project={name} version={asked} onChange={onTransfer} />}
-      {admin && <TokensPanel />}
+      {admin && <MembersPanel project={name} />}
+      {admin && <TokensPanel project={name} everywhere={session.role === "admin"} />}
       {admin && <DeletePanel project={name} onDeleted={onTransfer} />}
     </main>
   );

@@ -1,0 +1,81 @@
+"""Who may see and do what: the one rule, which every finder asks.
+
+An account is an installation's admin, or a member of projects with a role in each. A project that
+is not a reader's does not exist for them: what is foreign is answered as what is not there.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, select, true
+from sqlalchemy.orm import Session
+
+from app.core.errors import NotAllowed, NotFound
+from app.store import Account, Member, Project, Role
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who asks: an account, and the project that its token is of, if it is of a single one."""
+
+    account: Account
+    project_id: int | None = None
+
+    @property
+    def of_installation(self) -> bool:
+        """Whether it is an admin of the installation, who may do everything in every project."""
+        return self.account.role is Role.ADMIN and self.project_id is None
+
+
+# Whoever works on the installation's own machine: its commands, its workers. Never kept.
+HERE = Reader(Account(name="this machine", role=Role.ADMIN))
+
+
+def visible(reader: Reader) -> ColumnElement[bool]:
+    """SQL: whether a reader may see the row of ``Project``."""
+    of_token = true() if reader.project_id is None else Project.id == reader.project_id
+    if reader.account.role is Role.ADMIN:
+        return of_token
+    of_member = (Member.project_id == Project.id) & (Member.account_id == reader.account.id)
+    return of_token & exists().where(of_member)
+
+
+def role_in(session: Session, reader: Reader, project_id: int) -> Role | None:
+    """A reader's role in a project; None: it is not theirs to see. ``visible`` for one project."""
+    if reader.project_id not in (None, project_id):
+        return None
+    if reader.account.role is Role.ADMIN:
+        return Role.ADMIN
+    return session.scalar(
+        select(Member.role).where(
+            Member.project_id == project_id, Member.account_id == reader.account.id
+        )
+    )
+
+
+def allow(session: Session, reader: Reader, project_id: int, role: Role, missing: str) -> Role:
+    """The reader's role in a project, which includes ``role``.
+
+    Raises ``NotFound`` with the words ``missing`` when the project is not theirs to see, and
+    ``NotAllowed`` when they may see it, but not do this.
+    """
+    has = role_in(session, reader, project_id)
+    if has is None:
+        raise NotFound(missing)
+    if not has.includes(role):
+        raise NotAllowed(
+            f"{reader.account.name!r} is {has} in this project; this needs the role {role}"
+        )
+    return has
+
+
+def allow_installation(reader: Reader) -> None:
+    """Raise ``NotAllowed`` unless an admin of the installation asks, with a token of all of it."""
+    if reader.of_installation:
+        return
+    name = reader.account.name
+    why = (
+        f"the token of {name!r} is of one project"
+        if reader.account.role is Role.ADMIN
+        else f"{name!r} is not an admin of the installation"
+    )
+    raise NotAllowed(f"{why}; this needs one")

@@ -1,0 +1,107 @@
+"""Who belongs to a project, and as what. Admins of the installation need not belong."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session, contains_eager
+
+from app.core.errors import InvalidInput, NotFound
+from app.loop.audit import record
+from app.loop.paging import Page, paginate
+from app.store import Account, Member, Project, Role, utc_now
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """An account's part in a project."""
+
+    account: str
+    role: Role
+    since: datetime
+    disabled: bool
+
+
+def _view(member: Member) -> MemberView:
+    account = member.account
+    return MemberView(account.name, member.role, member.created_at, account.disabled_at is not None)
+
+
+def list_members(
+    session: Session, project: Project, cursor: int | None, limit: int
+) -> Page[MemberView]:
+    """A page of a project's members."""
+    query = (
+        select(Member)
+        .join(Member.account)
+        .options(contains_eager(Member.account))
+        .where(Member.project_id == project.id)
+    )
+    return paginate(session, query, Member.account_id, cursor, limit, _view)
+
+
+def set_member(
+    session: Session, project: Project, name: str, role: Role, by: Account | None
+) -> MemberView:
+    """Make an account a member of a project, or change its role there.
+
+    Raises ``NotFound`` for an account that is not there, ``InvalidInput`` for an admin of the
+    installation.
+    """
+    account = session.scalar(select(Account).where(Account.name == name))
+    if account is None:
+        raise NotFound(f"there is no account {name[:140]!r}: make a token for it first")
+    if account.role is Role.ADMIN:
+        raise InvalidInput(f"{name!r} is an admin of the installation: that includes every project")
+    return _view(join(session, project, account, role, by))
+
+
+def join(
+    session: Session, project: Project, account: Account, role: Role, by: Account | None
+) -> Member:
+    """The account's membership, made or changed to that role."""
+    member = session.get(Member, (project.id, account.id))
+    if member is None:
+        member = Member(project_id=project.id, account_id=account.id, account=account, role=role)
+        session.add(member)
+    elif member.role is role:
+        return member
+    member.role = role
+    session.flush()
+    record(session, "member.set", by, project.id, member=account.name, role=role.value)
+    return member
+
+
+def remove_member(session: Session, project: Project, name: str, by: Account | None) -> None:
+    """Take an account out of a project; what it drew stays. Raises ``NotFound``."""
+    member = session.scalar(
+        select(Member)
+        .join(Member.account)
+        .where(Member.project_id == project.id, Account.name == name)
+    )
+    if member is None:
+        raise NotFound(f"{name[:140]!r} is no member of project {project.name!r}")
+    session.delete(member)
+    session.flush()
+    record(session, "member.remove", by, project.id, member=name)
+
+
+def join_everybody(session: Session, project: Project) -> None:
+    """Make members of a new project of all whose account joins every one."""
+    theirs = select(Account.id, Account.role).where(
+        Account.role.is_not(None), Account.role != Role.ADMIN
+    )
+    rows = [
+        {"project_id": project.id, "account_id": account, "role": role, "created_at": utc_now()}
+        for account, role in session.execute(theirs)
+    ]
+    if rows:
+        session.execute(insert(Member), rows)
+
+
+def join_every_project(session: Session, account: Account) -> None:
+    """Make an account, in its own role, a member of all projects that there are."""
+    if account.role is None or account.role is Role.ADMIN:
+        return
+    for project in session.scalars(select(Project).order_by(Project.id)):
+        join(session, project, account, account.role, None)
