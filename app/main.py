@@ -24,6 +24,7 @@ from app.api import (
     query,
     reviews,
     rounds,
+    sessions,
     slices,
     transfers,
 )
@@ -96,6 +97,7 @@ def create_app(
     problems.install(app)
     for resource in (
         health,
+        sessions,
         accounts,
         audit,
         projects,

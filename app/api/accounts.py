@@ -1,99 +1,79 @@
-"""Signing in from a browser, and the tokens that people sign in with."""
+"""Accounts, and the tokens that people and programs sign in with."""
 
-from datetime import timedelta
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Path, Response
 from sqlalchemy.orm import Session
 
 from app.api.dependencies import (
-    COOKIE,
     DEFAULT_LIMIT,
-    CsrfToken,
-    CurrentSettings,
     Cursor,
+    InstallationAdmin,
     Limit,
     ProjectName,
     Reading,
-    SessionCookie,
     SignedIn,
     Writing,
 )
 from app.api.images import Id
 from app.api.limits import Router
-from app.api.schemas.accounts import SessionOut, SignInIn, TokenCreate, TokenMade, TokenOut
+from app.api.schemas.accounts import (
+    AccountChange,
+    AccountOut,
+    PasswordIn,
+    TokenCreate,
+    TokenMade,
+    TokenOut,
+)
 from app.api.schemas.base import Page, page_of
-from app.core.errors import NotAuthenticated
-from app.loop import accounts, tokens
+from app.core.passwords import hash_password
+from app.loop import account_changes, accounts, tokens
 from app.loop.access import Reader, allow_installation
 from app.loop.projects import find_project
-from app.store import Project, Role, SignIn, utc_now
+from app.store import Project, Role
 
 router = Router(tags=["accounts"])
+AccountName = Annotated[str, Path(max_length=200, examples=["dr-levi"])]
 
 
-@router.post("/session", status_code=201)
-def sign_in(
-    body: SignInIn,
-    request: Request,
-    response: Response,
-    session: Writing,
-    settings: CurrentSettings,
-) -> SessionOut:
-    """Sign in with a token: sets an HttpOnly, SameSite=Strict cookie."""
-    ttl = timedelta(hours=settings.session_hours)
-    cookie, opened = accounts.sign_in(session, body.token, utc_now(), ttl)
-    _set_cookie(request, response, cookie, ttl)
-    return _session_out(opened, cookie)
+@router.get("/accounts")
+def list_accounts(
+    session: Reading, admin: InstallationAdmin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Page[AccountOut]:
+    """All accounts of the installation, the service's own among them."""
+    return page_of(AccountOut, account_changes.list_accounts(session, cursor, limit))
 
 
-@router.get("/session")
-def show_session(
-    request: Request,
-    response: Response,
-    session: Writing,
-    settings: CurrentSettings,
-    cookie: SessionCookie,
-) -> SessionOut:
-    """Who is signed in; puts the session's end off, so that nobody at work is thrown out."""
-    if cookie is None:
-        raise NotAuthenticated("nobody is signed in: sign in with a token")
-    ttl = timedelta(hours=settings.session_hours)
-    opened = accounts.find_sign_in(session, cookie, utc_now())
-    opened.expires_at = utc_now() + ttl
-    _set_cookie(request, response, cookie, ttl)
-    return _session_out(opened, cookie)
+@router.patch("/accounts/{account}")
+def change_account(
+    account: AccountName, body: AccountChange, session: Writing, admin: InstallationAdmin
+) -> AccountOut:
+    """Change somebody's role in the installation, shut them out, or let them in again."""
+    changed = account_changes.find_account(session, account)
+    if "role" in body.model_fields_set:
+        changed = account_changes.set_role(session, admin, account, body.role)
+    if body.disabled is not None:
+        changed = account_changes.set_disabled(session, admin, account, body.disabled)
+    return AccountOut.model_validate(account_changes.account_view(changed))
 
 
-@router.delete("/session", status_code=204, response_class=Response)
-def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
-    """Sign out: the cookie is worth nothing any more."""
-    if cookie is not None:
-        accounts.check_csrf(cookie, csrf)
-        accounts.find_sign_in(session, cookie, utc_now()).ended_at = utc_now()
-    response = Response(status_code=204)
-    response.delete_cookie(COOKIE)
-    return response
+def _hashed(body: PasswordIn, reader: SignedIn) -> str:
+    return hash_password(body.password)
 
 
-def _set_cookie(request: Request, response: Response, cookie: str, ttl: timedelta) -> None:
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=int(ttl.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+# Before a session is opened: hashing takes a while.
+Hashed = Annotated[str, Depends(_hashed)]
 
 
-def _session_out(opened: SignIn, cookie: str) -> SessionOut:
-    token = opened.token
-    return SessionOut(
-        account=token.account.name,
-        role=token.account.role if token.project_id is None else None,
-        csrf=accounts.csrf_token(cookie),
-        expires_at=opened.expires_at,
-    )
+@router.put("/accounts/{account}/password", status_code=204, response_class=Response)
+def set_password(
+    account: AccountName, reader: SignedIn, hashed: Hashed, session: Writing
+) -> Response:
+    """Give an account a password to sign in with from a browser: one's own, or as an admin of the
+    installation anybody's. Its sessions end.
+    """
+    account_changes.set_password(session, reader, account, hashed)
+    return Response(status_code=204)
 
 
 @router.get("/tokens")

@@ -16,8 +16,9 @@ from app.core.pixels import decode_picture, decode_upload
 from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
 from app.dispatch import Dispatcher
 from app.loop.access import Reader, allow_installation
-from app.loop.accounts import authenticate, check_csrf, signed_in
+from app.loop.accounts import authenticate
 from app.loop.projects import find_project
+from app.loop.sign_ins import check_csrf, find_sign_in, reader_of
 from app.loop.slices import find_slice
 from app.map_drawer import MapDrawer
 from app.settings import Settings
@@ -109,7 +110,7 @@ def _reader(
         # A browser sends its cookie whoever asks: what changes something must prove its page.
         if request.method not in _SAFE:
             check_csrf(cookie, csrf)
-        return signed_in(session, cookie, utc_now())
+        return reader_of(find_sign_in(session, cookie, utc_now()))
 
 
 # Whoever asks. What they may see and do is said by the finder of what they ask for: `loop/access`.

@@ -1,5 +1,6 @@
-"""Tokens: made, listed, revoked."""
+"""Accounts and their tokens: made, listed, changed, revoked; members of projects."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,6 +68,111 @@ def token_revoke(number: int, data: DataOption = None) -> None:
         typer.echo(f"token {token.id} of {token.account.name} is revoked")
 
 
+accounts = typer.Typer(
+    help="List accounts, change their roles, shut them out.", no_args_is_help=True
+)
+
+
+@accounts.command("list")
+def account_list(data: DataOption = None) -> None:
+    """List the accounts: what each is in the installation, and in its projects."""
+    from app.loop.members import projects_of
+    from app.store import Account
+
+    with database_of(settings_of(data)).reading() as session:
+        for account in session.query(Account).order_by(Account.id):
+            state = " (disabled)" if account.disabled_at else ""
+            if account.role == "admin":
+                where = "admin of the installation"
+            else:
+                roles = projects_of(session, account)
+                where = ", ".join(f"{role} of {name}" for name, role in roles) or "no project"
+            typer.echo(f"{account.name:<20} {where}{state}")
+
+
+@accounts.command("role")
+def account_role(
+    name: str,
+    role: Annotated[
+        str, typer.Argument(help="viewer, annotator, reviewer or admin; none: joins no projects.")
+    ],
+    data: DataOption = None,
+) -> None:
+    """Give an account a role in every project, those to come included, or make it an admin of the
+    installation.
+    """
+    from app.loop.access import HERE
+    from app.loop.account_changes import set_role
+
+    with database_of(settings_of(data)).writing() as session:
+        set_role(session, HERE, name, None if role == "none" else _role(role))
+    typer.echo(f"{name} is now {role}")
+
+
+@accounts.command("disable")
+def account_disable(name: str, data: DataOption = None) -> None:
+    """Shut an account out, with its tokens and sessions; what it drew stays."""
+    _set_disabled(name, True, data)
+    typer.echo(f"{name} is disabled")
+
+
+@accounts.command("enable")
+def account_enable(name: str, data: DataOption = None) -> None:
+    """Let an account in again."""
+    _set_disabled(name, False, data)
+    typer.echo(f"{name} is enabled")
+
+
+def _set_disabled(name: str, disabled: bool, data: Path | None) -> None:
+    from app.loop.access import HERE
+    from app.loop.account_changes import set_disabled
+
+    with database_of(settings_of(data)).writing() as session:
+        set_disabled(session, HERE, name, disabled)
+
+
+@accounts.command("password")
+def account_password(
+    name: str,
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for.")
+    ],
+    data: DataOption = None,
+) -> None:
+    """Give an account a password, to sign in with from a browser."""
+    from app.core.passwords import hash_password
+    from app.loop.access import HERE
+    from app.loop.account_changes import set_password
+
+    hashed = hash_password(password)
+    with database_of(settings_of(data)).writing() as session:
+        set_password(session, HERE, name, hashed)
+    typer.echo(f"{name} has a new password")
+
+
+@accounts.command("join")
+def account_join(
+    name: str,
+    project: Annotated[str, typer.Option(help="The project.")],
+    role: Annotated[str, typer.Option(help="viewer, annotator, reviewer or admin; none: leaves.")],
+    data: DataOption = None,
+) -> None:
+    """Make an account a member of a project, change its role there, or take it out."""
+    from app.loop import members
+    from app.loop.access import HERE
+    from app.loop.projects import find_project
+    from app.store import Role
+
+    with database_of(settings_of(data)).writing() as session:
+        found = find_project(session, HERE, project, Role.ADMIN)
+        if role == "none":
+            members.remove_member(session, found, name, None)
+        else:
+            members.set_member(session, found, name, _role(role), None)
+    typer.echo(f"{name} is {'no member' if role == 'none' else role} of {project}")
+
+
 def add_to(cli: typer.Typer) -> None:
     """Put these commands into the command line."""
     cli.add_typer(tokens, name="token")
+    cli.add_typer(accounts, name="account")

@@ -1,8 +1,7 @@
-"""Accounts, their tokens and their browser sessions."""
+"""Accounts and their tokens: made, and known again by a secret."""
 
 import hmac
 import secrets
-from datetime import datetime, timedelta
 from typing import TypeGuard, TypeVar
 
 from sqlalchemy import select
@@ -19,7 +18,6 @@ from app.store import Account, Member, Project, Role, SignIn, Token
 # Accounts by which the service itself signs.
 PROGRAMS = (IMPORT_ACCOUNT, CONSENSUS_ACCOUNT) = ("import", "consensus")
 _PREFIX = "sfu"
-_COOKIE_PREFIX = "web"
 Kept = TypeVar("Kept", Token, SignIn)
 
 
@@ -125,17 +123,19 @@ def authenticate(session: Session, text: str) -> Reader:
     The row is found by the token's number, which is no secret; the secret is then compared by
     its hash and in constant time.
     """
-    return _reader(_find_token(session, text))
+    return reader_of(find_token(session, text))
 
 
-def _reader(token: Token) -> Reader:
+def reader_of(token: Token) -> Reader:
+    """Who asks with a token."""
     return Reader(token.account, token.project_id)
 
 
-def _find_token(session: Session, text: str) -> Token:
-    number, secret = _parts(text, _PREFIX)
+def find_token(session: Session, text: str) -> Token:
+    """The token of that text. Raises ``NotAuthenticated``."""
+    number, secret = parts_of(text, _PREFIX)
     token = session.get(Token, number) if number else None
-    if not _is_secret_of(token, secret):
+    if not is_secret_of(token, secret):
         raise NotAuthenticated(
             "the token is unknown: ask an admin for one (`sfumato token create`)"
         )
@@ -146,7 +146,7 @@ def _find_token(session: Session, text: str) -> Token:
     return token
 
 
-def _parts(text: str, prefix: str) -> tuple[int | None, str]:
+def parts_of(text: str, prefix: str) -> tuple[int | None, str]:
     """Number and secret of ``prefix_NUMBER_SECRET``."""
     given, _, rest = text.partition("_")
     number, _, secret = rest.partition("_")
@@ -154,56 +154,7 @@ def _parts(text: str, prefix: str) -> tuple[int | None, str]:
     return (int(number) if known else None), secret
 
 
-def _is_secret_of(kept: Kept | None, secret: str) -> TypeGuard[Kept]:
+def is_secret_of(kept: Kept | None, secret: str) -> TypeGuard[Kept]:
+    """Whether a secret is that of a token or a session; takes as long when there is none."""
     expected = kept.sha256 if kept else digest(b"")
     return hmac.compare_digest(expected, digest(secret.encode())) and kept is not None
-
-
-def sign_in(session: Session, token_text: str, now: datetime, ttl: timedelta) -> tuple[str, SignIn]:
-    """Open a browser's session with a token: what its cookie holds, and the session.
-
-    Raises ``NotAuthenticated``.
-    """
-    token = _find_token(session, token_text.strip())
-    secret = secrets.token_urlsafe(32)
-    opened = SignIn(
-        token_id=token.id,
-        token=token,
-        sha256=digest(secret.encode()),
-        created_at=now,
-        expires_at=now + ttl,
-    )
-    session.add(opened)
-    session.flush()
-    return f"{_COOKIE_PREFIX}_{opened.id}_{secret}", opened
-
-
-def find_sign_in(session: Session, cookie: str, now: datetime) -> SignIn:
-    """The browser session that a cookie belongs to. Raises ``NotAuthenticated`` once it is over."""
-    number, secret = _parts(cookie, _COOKIE_PREFIX)
-    found = session.get(SignIn, number) if number else None
-    if not _is_secret_of(found, secret):
-        raise NotAuthenticated("the session is unknown: sign in again")
-    over = found.ended_at is not None or found.expires_at <= now
-    if over or found.token.revoked_at is not None or found.token.account.disabled_at is not None:
-        raise NotAuthenticated("the session is over: sign in again")
-    return found
-
-
-def signed_in(session: Session, cookie: str, now: datetime) -> Reader:
-    """Whoever a browser session belongs to. Raises ``NotAuthenticated``."""
-    return _reader(find_sign_in(session, cookie, now).token)
-
-
-def csrf_token(cookie: str) -> str:
-    """What a page must send along to change anything: only a page of ours can know it."""
-    return digest(f"csrf/{cookie}".encode())
-
-
-def check_csrf(cookie: str, given: str | None) -> None:
-    """Raise ``NotAllowed`` unless the page proves that it is ours."""
-    if given is None or not hmac.compare_digest(csrf_token(cookie).encode(), given.encode()):
-        raise NotAllowed(
-            "the request came with a cookie but without its X-CSRF-Token: "
-            "the session says it (`csrf`); programs send a bearer token instead"
-        )

@@ -105,3 +105,14 @@ def join_every_project(session: Session, account: Account) -> None:
         return
     for project in session.scalars(select(Project).order_by(Project.id)):
         join(session, project, account, account.role, None)
+
+
+def projects_of(session: Session, account: Account) -> list[tuple[str, Role]]:
+    """The projects that an account is a member of, by name, and its role in each."""
+    rows = session.execute(
+        select(Project.name, Member.role)
+        .join(Member, Member.project_id == Project.id)
+        .where(Member.account_id == account.id)
+        .order_by(Project.name)
+    )
+    return [(name, role) for name, role in rows]

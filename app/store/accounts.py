@@ -38,6 +38,8 @@ class Account(Base):
     role: Mapped[Role | None] = mapped_column(EnumText(Role))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     disabled_at: Mapped[datetime | None]
+    # Of argon2; None: it signs in with a token, or by a provider, alone.
+    password_hash: Mapped[str | None] = mapped_column(String(200))
 
 
 class Member(Base):
@@ -70,7 +72,8 @@ class Token(Base):
 
 
 class SignIn(Base):
-    """A browser's session: made with a token and over when that is revoked.
+    """A browser's session. Made with a token, it is of that one's project, and over when that is
+    revoked.
 
     The cookie holds a random secret, of which only the sha256 is kept.
     """
@@ -78,13 +81,15 @@ class SignIn(Base):
     __tablename__ = "sign_ins"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
-    token: Mapped[Token] = relationship()
+    account: Mapped[Account] = relationship()
+    token: Mapped[Token | None] = relationship()
 
 
 class Event(Base):

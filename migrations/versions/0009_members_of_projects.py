@@ -30,10 +30,23 @@ def upgrade() -> None:
     with op.batch_alter_table("accounts", schema=None) as batch_op:
         batch_op.alter_column("role", existing_type=sa.String(length=20), nullable=True)
         batch_op.add_column(sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("password_hash", sa.String(length=200), nullable=True))
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.add_column(sa.Column("project_id", sa.Integer(), nullable=True))
         batch_op.create_foreign_key(
             op.f("fk_tokens_project_id_projects"), "projects", ["project_id"], ["id"]
+        )
+    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("account_id", sa.Integer(), nullable=True))
+        batch_op.alter_column("token_id", existing_type=sa.Integer(), nullable=True)
+    op.execute(
+        "UPDATE sign_ins SET account_id = "
+        "(SELECT account_id FROM tokens WHERE tokens.id = sign_ins.token_id)"
+    )
+    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
+        batch_op.alter_column("account_id", existing_type=sa.Integer(), nullable=False)
+        batch_op.create_foreign_key(
+            op.f("fk_sign_ins_account_id_accounts"), "accounts", ["account_id"], ["id"]
         )
     op.add_column(
         "masks", sa.Column("unasked", sa.Boolean(), nullable=False, server_default=sa.false())
@@ -56,13 +69,19 @@ def downgrade() -> None:
     op.drop_column("masks", "unasked")
     op.execute("UPDATE accounts SET role = 'annotator' WHERE role IS NULL OR role = 'viewer'")
     op.execute(
-        "DELETE FROM sign_ins WHERE token_id IN (SELECT id FROM tokens WHERE project_id IS NOT NULL)"
+        "DELETE FROM sign_ins WHERE token_id IS NULL OR token_id IN "
+        "(SELECT id FROM tokens WHERE project_id IS NOT NULL)"
     )
     op.execute("DELETE FROM tokens WHERE project_id IS NOT NULL")
+    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
+        batch_op.drop_constraint(op.f("fk_sign_ins_account_id_accounts"), type_="foreignkey")
+        batch_op.drop_column("account_id")
+        batch_op.alter_column("token_id", existing_type=sa.Integer(), nullable=False)
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("fk_tokens_project_id_projects"), type_="foreignkey")
         batch_op.drop_column("project_id")
     with op.batch_alter_table("accounts", schema=None) as batch_op:
+        batch_op.drop_column("password_hash")
         batch_op.drop_column("disabled_at")
         batch_op.alter_column("role", existing_type=sa.String(length=20), nullable=False)
     op.drop_index("ix_members_account", table_name="members")

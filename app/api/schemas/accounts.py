@@ -2,16 +2,30 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from app.api.schemas.base import Reply, Request
+from app.core.passwords import LONGEST, SHORTEST
 from app.store import Role
 
 
 class SignInIn(Request):
-    """What a person signs in with."""
+    """What a person signs in with: a token, or an account and its password."""
 
-    token: str = Field(max_length=200, examples=["sfu_1_…"])
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": "sfu_1_…"}]})
+
+    token: str | None = Field(None, max_length=200)
+    account: str | None = Field(None, max_length=200)
+    password: str | None = Field(None, max_length=LONGEST)
+
+    @model_validator(mode="after")
+    def one_way(self) -> "SignInIn":
+        """Refuse both ways at once, and half of one."""
+        with_password = self.account is not None and self.password is not None
+        without = self.account is None and self.password is None
+        if (self.token is not None and without) or (self.token is None and with_password):
+            return self
+        raise ValueError("send a token, or an account with its password")
 
 
 class SessionOut(Reply):
@@ -69,3 +83,38 @@ class MemberOut(Reply):
     role: Role
     since: datetime
     disabled: bool = Field(description="The account can sign in nowhere.")
+
+
+class AccountOut(Reply):
+    """An account of the installation."""
+
+    name: str
+    role: Role | None = Field(
+        description="`admin` of the installation, or the role in which it joins every project."
+    )
+    disabled: bool
+    password: bool = Field(description="It has one.")
+    created_at: datetime
+
+
+class AccountChange(Request):
+    """What is to change; what is left out stays."""
+
+    role: Role | None = Field(None, description="null: it joins no further projects.")
+    disabled: bool | None = None
+
+
+class PasswordIn(Request):
+    """A new password."""
+
+    password: str = Field(max_length=LONGEST, description=f"{SHORTEST} characters at least.")
+
+
+class OpenSessionOut(Reply):
+    """A browser in which somebody is signed in."""
+
+    id: int
+    account: str
+    token: int | None = Field(description="The token it was opened with; null: a password.")
+    created_at: datetime
+    expires_at: datetime
