@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.api import (
     accounts,
@@ -30,12 +32,14 @@ from app.api import (
 )
 from app.api.gate import WriterGate
 from app.api.limits import PlainAddresses
-from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
+from app.api.middleware import FromWhere, Metrics, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.loop.audit_chain import address_key
 from app.map_drawer import MapDrawer
+from app.seen import Seen
 from app.settings import Settings
 from app.store import Database
-from app.sweep import sweep_until
+from app.sweep import seal_events, sweep_until
 from app.transfers.runner import TransferRunner, sweep
 
 _DESCRIPTION = """
@@ -61,13 +65,19 @@ def create_app(
 
     runner = TransferRunner(database, settings, dispatcher.wake)
     maps = MapDrawer(database)
+    seen = Seen()
+
+    def also() -> None:
+        sweep(database, settings)
+        seen.write_if_due(database)
+        seal_events(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         sweeper = threading.Thread(
             target=sweep_until,
-            args=(stop, database, dispatcher, settings, lambda: sweep(database, settings)),
+            args=(stop, database, dispatcher, settings, also),
             name="sweep",
         )
         sweeper.start()
@@ -77,6 +87,9 @@ def create_app(
         runner.stop()
         maps.stop()
         sweeper.join()
+        with suppress(SQLAlchemyError):
+            seen.write(database)
+            seal_events(database)
 
     app = FastAPI(
         title="Sfumato",
@@ -92,6 +105,7 @@ def create_app(
     app.state.dispatcher = dispatcher
     app.state.transfers = runner
     app.state.maps = maps
+    app.state.seen = seen
     app.state.metrics = Metrics()
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
@@ -120,5 +134,11 @@ def create_app(
     pages.mount_assets(app)
     app.add_middleware(PlainAddresses)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(FromWhere, key=partial(_address_key, database))
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app
+
+
+def _address_key(database: Database) -> bytes:
+    with database.writing() as session:
+        return address_key(session)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.liveness import Silence
 from app.dispatch import Dispatcher
 from app.loop import claims
+from app.loop.audit_chain import seal, unsealed
 from app.settings import Settings
 from app.store import Database, utc_now
 
@@ -34,6 +35,17 @@ def sweep_once(
             max_attempts=settings.max_attempts,
         )
     dispatcher.wake(queues)
+
+
+def seal_events(database: Database) -> None:
+    """Append what the audit trail got meanwhile to its chain."""
+    with database.reading() as session:
+        if not unsealed(session):
+            return
+    more = True
+    while more:
+        with database.writing() as session:
+            more = seal(session) > 0
 
 
 def sweep_until(

@@ -21,6 +21,7 @@ from app.loop.projects import find_project
 from app.loop.sign_ins import check_csrf, find_sign_in, reader_of
 from app.loop.slices import find_slice
 from app.map_drawer import MapDrawer
+from app.seen import REFUSED, Seen
 from app.settings import Settings
 from app.store import Database, Project, Role, utc_now
 from app.transfers.runner import TransferRunner
@@ -59,10 +60,17 @@ def get_maps(request: Request) -> MapDrawer:
     return drawer
 
 
+def get_seen(request: Request) -> Seen:
+    """What notes for the audit trail who looks at what."""
+    seen: Seen = request.app.state.seen
+    return seen
+
+
 CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 Runner = Annotated[TransferRunner, Depends(get_runner)]
 Maps = Annotated[MapDrawer, Depends(get_maps)]
+Looks = Annotated[Seen, Depends(get_seen)]
 Workers = Annotated[Dispatcher, Depends(get_dispatcher)]
 
 
@@ -96,13 +104,18 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 def _reader(
     request: Request,
     database: CurrentDatabase,
+    seen: Looks,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: SessionCookie,
     csrf: CsrfToken = None,
 ) -> Reader:
     with database.reading() as session:
         if credentials is not None:
-            return authenticate(session, credentials.credentials)
+            try:
+                return authenticate(session, credentials.credentials)
+            except NotAuthenticated:
+                seen.note(REFUSED)
+                raise
         if cookie is None:
             raise NotAuthenticated(
                 "no token came with the request: send `Authorization: Bearer TOKEN`"

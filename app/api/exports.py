@@ -16,6 +16,7 @@ from app.api.schemas.transfers import TransferOut
 from app.exporting import ExportOptions, stream_project
 from app.formats.writer import find_writer
 from app.loop import transfers
+from app.loop.audit import record
 from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
 from app.store import Role, TransferKind
@@ -68,6 +69,9 @@ def export(
     It is sent while it is written, a case at a time; what could not go out is named in its
     export-report.json.
     """
+    with database.writing() as session:
+        project = find_project(session, admin, name, Role.ADMIN)
+        record(session, "export.sent", admin.account, project.id, **options.to_dict())
     archive = stream_project(database, name, options)
     # What is wrong is said before the first byte, while it can still be an answer of its own.
     whole: Iterator[bytes] = chain([next(archive)], archive)

@@ -2,12 +2,13 @@
 
 from fastapi import BackgroundTasks, Response
 
-from app.api.dependencies import Reading, SignedIn, Workers, Writing
+from app.api.dependencies import Looks, Reading, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.limits import Router
 from app.api.schemas.masks import MaskOut, ReviewIn
 from app.loop.masks import find_mask
 from app.loop.reviews import review_mask
+from app.seen import SLICES
 from app.store import ReviewState, Role, blobs
 
 router = Router(prefix="/masks", tags=["masks"])
@@ -21,10 +22,11 @@ def show(mask_id: Id, session: Reading, viewer: SignedIn) -> MaskOut:
 
 @router.get("/{mask_id}/image", response_class=Response, responses=PNG_RESPONSES)
 def image(
-    mask_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
+    mask_id: Id, session: Reading, viewer: SignedIn, looks: Looks, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The mask's class indices as PNG."""
     mask = find_mask(session, viewer, mask_id, Role.VIEWER)
+    looks.note(SLICES, viewer, mask.slice_id)
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 

@@ -1,12 +1,20 @@
 """Around every request: an id, a log line, a measurement; what a browser may do with replies."""
 
+import hmac
 import re
+import secrets
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.caller import Caller, calling
 
 _log = structlog.get_logger("sfumato.http")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -35,6 +43,36 @@ class Metrics:
         """Note how many jobs there are of each state."""
         for state, count in counts.items():
             self.jobs.labels(state).set(count)
+
+
+class FromWhere:
+    """ASGI middleware: lets the audit trail know where a request comes from, as a hash with the
+    installation's own key: equal addresses are known as equal, and cannot be told.
+    """
+
+    def __init__(self, app: ASGIApp, key: Callable[[], bytes]) -> None:
+        self.app = app
+        self._ask = key
+        self._key: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        client = scope.get("client") if scope["type"] == "http" else None
+        if client is None:
+            await self.app(scope, receive, send)
+            return
+        if self._key is None:
+            self._key = await self._asked()
+        # While the database is away: a key that nobody else has.
+        key = self._key or secrets.token_bytes(32)
+        found = hmac.new(key, str(client[0]).encode(), "sha256").hexdigest()[:16]
+        with calling(Caller(address=found)):
+            await self.app(scope, receive, send)
+
+    async def _asked(self) -> bytes | None:
+        with suppress(SQLAlchemyError):
+            return await run_in_threadpool(self._ask)
+        return None
 
 
 class RequestRecord:

@@ -6,6 +6,7 @@ from app.api.dependencies import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
+    Looks,
     NamedProject,
     Reading,
     SignedIn,
@@ -16,6 +17,7 @@ from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.rounds import ModelOut, TrainingMaskOut
 from app.loop import models
+from app.seen import WEIGHTS
 from app.store import Role
 
 router = Router(tags=["rounds"])
@@ -52,9 +54,10 @@ def list_training_masks(
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def weights(model_id: Id, session: Reading, viewer: SignedIn) -> Response:
+def weights(model_id: Id, session: Reading, viewer: SignedIn, looks: Looks) -> Response:
     """A model's weights as safetensors."""
     model = models.find_model(session, viewer, model_id, Role.VIEWER)
+    looks.note(WEIGHTS, viewer, model_id)
     return Response(
         models.weights_of(session, model),
         media_type="application/octet-stream",

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Path
+from fastapi import BackgroundTasks, Path, Query
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
@@ -35,6 +35,7 @@ from app.loop.settings_changes import update_project
 from app.store import Role
 
 router = Router(prefix="/projects", tags=["projects"])
+Newest = Annotated[bool, Query(description="The newest first.")]
 Name = Annotated[str, Path(max_length=200, examples=["glioma"])]
 
 
@@ -113,7 +114,8 @@ def events(
     viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
+    newest: Newest = False,
 ) -> Page[EventOut]:
     """The audit trail: who did what when."""
     project = find_project(session, viewer, name, Role.ADMIN)
-    return page_of(EventOut, list_events(session, project, cursor, limit))
+    return page_of(EventOut, list_events(session, project, cursor, limit, newest))

@@ -14,6 +14,7 @@ from app.api.dependencies import (
     CurrentSettings,
     Cursor,
     Limit,
+    Looks,
     Reading,
     SessionCookie,
     SignedIn,
@@ -27,21 +28,33 @@ from app.core.errors import NotAuthenticated
 from app.core.passwords import is_password
 from app.loop import sign_ins
 from app.loop.account_changes import find_password
-from app.store import Account, SignIn, utc_now
+from app.loop.accounts import find_token
+from app.seen import REFUSED
+from app.store import Account, Database, SignIn, utc_now
 
 router = Router(tags=["accounts"])
 
 
 @dataclass(frozen=True)
 class _Proof:
-    """What somebody signs in with: a token, not looked at yet, or a password that was right."""
+    """What somebody signs in with, and it was right: a token, or a password."""
 
     token: str | None
     account_id: int | None
 
 
-def _proof(body: SignInIn, database: CurrentDatabase) -> _Proof:
+def _proof(body: SignInIn, database: CurrentDatabase, seen: Looks) -> _Proof:
+    try:
+        return _proved(body, database)
+    except NotAuthenticated:
+        seen.note(REFUSED)
+        raise
+
+
+def _proved(body: SignInIn, database: Database) -> _Proof:
     if body.token is not None:
+        with database.reading() as session:
+            find_token(session, body.token.strip())
         return _Proof(body.token, None)
     with database.reading() as session:
         account_id, kept = find_password(session, body.account or "")
@@ -93,7 +106,8 @@ def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) ->
     """Sign out: the cookie is worth nothing any more."""
     if cookie is not None:
         sign_ins.check_csrf(cookie, csrf)
-        sign_ins.find_sign_in(session, cookie, utc_now()).ended_at = utc_now()
+        opened = sign_ins.find_sign_in(session, cookie, utc_now())
+        sign_ins.end_sign_in(session, sign_ins.reader_of(opened), opened.id, utc_now())
     response = Response(status_code=204)
     response.delete_cookie(COOKIE)
     return response

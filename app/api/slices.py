@@ -14,6 +14,7 @@ from app.api.dependencies import (
     Cursor,
     LeaseTtl,
     Limit,
+    Looks,
     MaskBody,
     MayDraw,
     PictureBody,
@@ -31,6 +32,7 @@ from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
 from app.core.prepared import LARGEST_INDEX
 from app.core.splits import Split
+from app.loop.audit import record
 from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
 from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
@@ -43,6 +45,7 @@ from app.loop.slices import (
     ensure_case,
     slice_image,
 )
+from app.seen import SLICES
 from app.store import Account, Database, MaskSource, Role, blobs, utc_now
 
 router = Router(tags=["slices"])
@@ -89,6 +92,8 @@ def post_slice(
     lock_project(session, project.id)
     kept_case = ensure_case(session, project, case, split)
     added = add_slice(session, kept_case, index, images, len(project.channels))
+    if added.created:
+        record(session, "slice.add", admin.account, project.id, slice=added.slice.id)
     job = retrain_if_due(session, project) if added.created and added.slice.complete else None
     if job is not None:
         background.add_task(workers.wake, [job.queue])
@@ -140,6 +145,7 @@ def image(
     session: Reading,
     database: CurrentDatabase,
     viewer: SignedIn,
+    looks: Looks,
     ttl: LeaseTtl,
     background: BackgroundTasks,
     channel: Annotated[str | None, Query(description="Without one, the first.")] = None,
@@ -149,6 +155,7 @@ def image(
     if renewal_due(session, slice_id, viewer.account, utc_now(), ttl):
         background.add_task(_touch, database, slice_id, viewer.account, ttl)
     png, sha256 = slice_image(session, viewer, slice_id, channel)
+    looks.note(SLICES, viewer, slice_id)
     return png_response(png, sha256, if_none_match)
 
 
@@ -180,6 +187,7 @@ def masks(
     slice_id: Id,
     session: Reading,
     viewer: SignedIn,
+    looks: Looks,
     if_none_match: IfNoneMatch = None,
     accept: Annotated[str, Header()] = "*/*",
     cursor: Cursor = None,
@@ -193,6 +201,7 @@ def masks(
         page = list_masks(session, viewer, slice_id, cursor, limit)
         return Page(items=[MaskOut.of(m) for m in page.items], next=page.next)
     mask = shown_mask(session, viewer, slice_id)
+    looks.note(SLICES, viewer, slice_id)
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 

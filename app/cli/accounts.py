@@ -172,7 +172,59 @@ def account_join(
     typer.echo(f"{name} is {'no member' if role == 'none' else role} of {project}")
 
 
+audit = typer.Typer(help="The audit trail: who did what when.", no_args_is_help=True)
+
+
+@audit.command("export")
+def audit_export(
+    file: Annotated[Path, typer.Argument(help="JSON, an entry a line; - prints it.")],
+    data: DataOption = None,
+) -> None:
+    """Write the whole audit trail, oldest first, with its chain."""
+    import json
+    import sys
+
+    from app.loop.audit import all_events
+
+    opened = sys.stdout if str(file) == "-" else file.open("w", encoding="utf-8")
+    count = 0
+    with opened as out, database_of(settings_of(data)).reading() as session:
+        for event, project, account in all_events(session):
+            entry = {
+                "id": event.id,
+                "at": event.at.isoformat(),
+                "account": account,
+                "project": project,
+                "action": event.action,
+                "detail": event.detail,
+                "address": event.address,
+                "sealed": event.sealed,
+                "digest": event.digest,
+                "chain": event.chain,
+            }
+            out.write(json.dumps(entry) + "\n")
+            count += 1
+    if str(file) != "-":
+        typer.echo(f"{count} entries are in {file}")
+
+
+@audit.command("verify")
+def audit_verify(data: DataOption = None) -> None:
+    """Check the chain of the audit trail: whether any entry was changed or taken out."""
+    from app.loop.audit_chain import broken_links
+
+    with database_of(settings_of(data)).reading() as session:
+        wrong = 0
+        for words in broken_links(session):
+            wrong += 1
+            typer.secho(words, fg="red")
+    if wrong:
+        raise typer.Exit(1)
+    typer.echo("the audit trail is whole")
+
+
 def add_to(cli: typer.Typer) -> None:
     """Put these commands into the command line."""
     cli.add_typer(tokens, name="token")
     cli.add_typer(accounts, name="account")
+    cli.add_typer(audit, name="audit")

@@ -51,6 +51,7 @@ def open_session(
     )
     session.add(opened)
     session.flush()
+    record(session, "session.open", account, sign_in=opened.id, token=opened.token_id)
     return f"{_PREFIX}_{opened.id}_{secret}", opened
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.blob import digest
 from app.core.model_scores import names_case, without_case
+from app.loop.audit_chain import EMPTIED
 from app.store import (
     Agreement,
     Base,
@@ -81,8 +82,6 @@ BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Suggestion.uncertainty_sha256, Suggestion.slice_id),
 )
 BLOBS_OF_MODELS = ModelVersion.weights_sha256
-# What is left of an emptied entry.
-_DIGEST = "sha256"
 # Entries that say what was deleted, and so stay as they are.
 DELETIONS = ("slice.delete", "case.delete", "project.delete")
 
@@ -179,7 +178,7 @@ def entries_of_project(project_id: int) -> ColumnElement[bool]:
     return and_(
         Event.project_id == project_id,
         Event.action.not_in(DELETIONS),
-        Event.detail[_DIGEST].as_string().is_(None),
+        Event.detail[EMPTIED].as_string().is_(None),
     )
 
 
@@ -189,7 +188,7 @@ def empty_entries(session: Session, which: ColumnElement[bool], most: int) -> in
     """
     found = session.execute(select(Event.id, Event.detail).where(which).limit(most)).all()
     emptied = [
-        {"id": id_, "detail": {_DIGEST: digest(_canonical(detail))}} for id_, detail in found
+        {"id": id_, "detail": {EMPTIED: digest(_canonical(detail))}} for id_, detail in found
     ]
     if emptied:
         session.execute(update(Event), emptied)

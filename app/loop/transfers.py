@@ -45,6 +45,7 @@ class TransferClaim:
     layout: str
     options: dict[str, Any]
     folder: str | None
+    by: int | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def claim(session: Session, which: int, now: datetime) -> TransferClaim | None:
         transfer.layout,
         dict(transfer.options),
         transfer.folder,
+        transfer.created_by,
     )
 
 
@@ -166,7 +168,14 @@ def end(
     values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
     if progress is not None:
         values["progress"] = progress
-    session.execute(update(Transfer).where(*_ours(held)).values(**values))
+    ended = session.execute(
+        update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.id)
+    ).one_or_none()
+    if ended is not None and state not in ACTIVE_STATES:
+        of_project = session.scalar(select(Project.id).where(Project.name == held.project))
+        counts = {k: v for k, v in (report or {}).items() if isinstance(v, int)}
+        detail = {"transfer": held.id, "project": held.project, **counts}
+        record(session, f"{held.kind}.{state}", None, of_project, **detail)
 
 
 def take_back(session: Session, now: datetime, stale: timedelta) -> None:

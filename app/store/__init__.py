@@ -1,6 +1,7 @@
 """What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
-from app.store.accounts import Account, Event, Member, Role, SignIn, Token
+from app.store.accounts import Account, Member, Role, SignIn, Token
+from app.store.audit import Event, Installation
 from app.store.base import Base, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
@@ -22,6 +23,7 @@ __all__ = [
     "Database",
     "Event",
     "Image",
+    "Installation",
     "Job",
     "JobKind",
     "JobState",

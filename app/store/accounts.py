@@ -1,8 +1,7 @@
-"""Who may do what, and who did what when."""
+"""Who may do what."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -90,17 +89,3 @@ class SignIn(Base):
 
     account: Mapped[Account] = relationship()
     token: Mapped[Token | None] = relationship()
-
-
-class Event(Base):
-    """The audit trail: append-only."""
-
-    __tablename__ = "events"
-    __table_args__ = (Index("ix_events_project", "project_id", "id"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(default=utc_now)
-    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
-    action: Mapped[str] = mapped_column(String(40))
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)

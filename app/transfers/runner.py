@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.core.caller import Caller, calling, present
 from app.core.errors import SfumatoError
 from app.exporting import ExportOptions, ExportReport, stream_project
 from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
@@ -95,6 +96,10 @@ class TransferRunner:
         An import's report is returned; None where it was cancelled, or put back as this server
         ends.
         """
+        with calling(Caller(held.by, present().address)):
+            return self._perform(held)
+
+    def _perform(self, held: TransferClaim) -> ImportReport | None:
         folder = Path(held.folder or "")
         with Held(self._database, held, self._settings.heartbeat_seconds) as running:
 

@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 from fastapi.testclient import TestClient
-from sqlalchemy import select
 
-from app.store import Account, Role, SignIn, utc_now
+from app.store import Role, SignIn, utc_now
 from tests.conftest import problem_of
 
 WORDS = "correct horse battery staple"

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasPath, ConfigDict, Field
 
 from app.api.schemas.base import Reply, Request
 from app.core.project_settings import ProjectSettings
@@ -60,6 +60,8 @@ class EventOut(Reply):
     id: int
     at: datetime
     account: int | None = Field(validation_alias="account_id")
+    by: str | None = Field(validation_alias=AliasPath("account", "name"), default=None)
+    address: str | None = Field(description="A hash of where it was asked from.")
     action: str
     detail: dict[str, Any]
 
