@@ -17,6 +17,7 @@ import { includes, type Role } from "./api/roles";
 import { ImportPanel } from "./dashboard/import";
 import { DashboardPage } from "./dashboard/page";
 import { ReviewPage } from "./review/page";
+import { SignIn } from "./sign-in";
 import { t } from "./texts";
 import { Failure, words } from "./ui";
 
@@ -76,46 +77,6 @@ export function App() {
       {over && <SignIn again={session !== null} onSigned={take} />}
       {error && !session && <Failure error={error} retry={() => void ask()} />}
     </>
-  );
-}
-
-function SignIn(props: { again: boolean; onSigned: (session: Session) => void }) {
-  const [token, setToken] = useState("");
-  const [error, setError] = useState<string | null>(null);
-  const submit = async () => {
-    try {
-      props.onSigned(await data(api.POST("/session", { body: { token: token.trim() } })));
-    } catch (failure) {
-      setError(words(failure));
-    }
-  };
-  return (
-    <div class={props.again ? "sign-in over" : "sign-in"}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <h1>{props.again ? t.signIn.title : t.product}</h1>
-        <p>{props.again ? t.signIn.over : t.signIn.hint}</p>
-        <label>
-          {t.signIn.token}
-          <input
-            type="password"
-            name="token"
-            autocomplete="current-password"
-            required
-            value={token}
-            onInput={(event) => setToken(event.currentTarget.value)}
-          />
-        </label>
-        {error && <Failure error={error} />}
-        <button type="submit" class="main">
-          {t.signIn.submit}
-        </button>
-      </form>
-    </div>
   );
 }
 

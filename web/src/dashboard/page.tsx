@@ -5,6 +5,7 @@ import { api, data, type Progress, type Project, type Session } from "../api/cli
 import { includes } from "../api/roles";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
+import { AuditPanel } from "./audit";
 import { GalleryPanel, MapPanel } from "./batch";
 import { CurvePanel } from "./curve";
 import { DeletePanel } from "./delete";
@@ -75,6 +76,7 @@ export function DashboardPage(props: {
       {admin && <TransfersPanel project={name} version={asked} onChange={onTransfer} />}
       {admin && <MembersPanel project={name} />}
       {admin && <TokensPanel project={name} everywhere={session.role === "admin"} />}
+      {admin && <AuditPanel key={`trail/${name}`} project={name} />}
       {admin && <DeletePanel project={name} onDeleted={onTransfer} />}
     </main>
   );
