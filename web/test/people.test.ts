@@ -1,6 +1,8 @@
+/** What people may do, and what is said of what they did. */
+
 import { describe, expect, it } from "vitest";
 import { includes } from "../src/api/roles";
-import { said } from "../src/dashboard/audit";
+import { said } from "../src/dashboard/trail";
 
 describe("roles", () => {
   it("include those before them, and no role includes none", () => {

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, data, type TrailEntry } from "../api/client";
 import { t } from "../texts";
 import { Failure, Panel, words } from "../ui";
+import { said } from "./trail";
 
 const text = t.dashboard;
 const LISTED = 20;
@@ -52,15 +53,4 @@ export function AuditPanel(props: { project: string }) {
       )}
     </Panel>
   );
-}
-
-/** What an entry says, in a line; long lists and settings are counted. */
-export function said(detail: Record<string, unknown>): string {
-  return Object.entries(detail)
-    .filter(([, value]) => value !== null && value !== "")
-    .map(([name, value]) => {
-      if (Array.isArray(value)) return `${name} ${value.length > 5 ? `× ${value.length}` : value}`;
-      return typeof value === "object" ? name : `${name} ${value}`;
-    })
-    .join(", ");
 }
