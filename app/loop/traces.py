@@ -27,6 +27,7 @@ from app.store import (
     Agreement,
     Base,
     Case,
+    CheckpointPart,
     Event,
     Image,
     Label,
@@ -67,6 +68,8 @@ OF_SLICES: tuple[Column, ...] = (
 # Of a project without slices. Models go after, a few at a time, as their weights are large; then
 # jobs, that made them.
 OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
+# Of jobs beside models: what a training has learned so far; a few at a time, as models are.
+OF_JOBS: tuple[Column, ...] = (CheckpointPart.job_id,)
 # Columns that name bytes among the blobs; those of slices first.
 BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Image.sha256, Image.slice_id),

@@ -1,9 +1,10 @@
 """What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
 from app.store.accounts import Account, Event, Role, SignIn, Token
-from app.store.base import Base, utc_now
+from app.store.base import Base, database_now, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
+from app.store.checkpoints import CheckpointPart
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
 from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
@@ -19,6 +20,7 @@ __all__ = [
     "Base",
     "BlobStore",
     "Case",
+    "CheckpointPart",
     "Database",
     "Event",
     "Image",
@@ -52,5 +54,6 @@ __all__ = [
     "Truth",
     "Tuning",
     "Worker",
+    "database_now",
     "utc_now",
 ]
