@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.errors import InvalidInput
+from app.core.retries import Retries
 
 
 class Settings(BaseSettings):
@@ -67,7 +69,21 @@ class Settings(BaseSettings):
     json_body_bytes: int = Field(
         1 << 20, ge=1024, description="Of a request that is no picture and no archive, at most."
     )
-    max_attempts: int = Field(3, ge=1, description="Workers that one job may lose.")
+    max_attempts: int = Field(
+        3, ge=1, description="Workers that one try of a job may lose, between two checkpoints."
+    )
+    retries: int = Field(
+        3, ge=0, description="How often a job is tried again by itself that may go well then."
+    )
+    retry_seconds: float = Field(
+        60.0, gt=0, description="Pause before the first of these tries; each is four times as long."
+    )
+    checkpoint_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="A training is kept so often at most, to go on from; several times the "
+        "model's size is written each time.",
+    )
     shard_slices: int = Field(1024, ge=1, description="Pool slices that one scoring job takes.")
 
     device: str = Field("auto", description="torch device: auto, cpu, cuda, cuda:1 …")
@@ -101,6 +117,11 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The given URL, or the embedded SQLite file."""
         return self.database_url or f"sqlite:///{(self.data / 'sfumato.db').absolute()}"
+
+    @property
+    def tries_again(self) -> Retries:
+        """How a job is tried again that may go well then."""
+        return Retries(self.retries, timedelta(seconds=self.retry_seconds))
 
     @property
     def cache_folder(self) -> Path | None:

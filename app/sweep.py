@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.liveness import Silence
 from app.dispatch import Dispatcher
-from app.loop import claims
+from app.loop import checkpoints, claims
 from app.loop.audit_chain import seal, unsealed
 from app.settings import Settings
 from app.store import Database, utc_now
@@ -33,8 +33,19 @@ def sweep_once(
             silent,
             resend=timedelta(seconds=settings.resend_seconds),
             max_attempts=settings.max_attempts,
+            retries=settings.tries_again,
         )
     dispatcher.wake(queues)
+    _clear(database)
+
+
+def _clear(database: Database) -> None:
+    """Delete checkpoints that no training needs: each transaction a little, so that none waits."""
+    with database.reading() as session:
+        left = checkpoints.any_left_over(session)
+    while left:
+        with database.writing() as session:
+            left = checkpoints.sweep(session)
 
 
 def seal_events(database: Database) -> None:

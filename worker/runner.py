@@ -1,7 +1,6 @@
 """A worker's life: claim a job, show a heartbeat, run its step, leave the result or the error."""
 
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,12 +8,12 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core.errors import SfumatoError
 from app.dispatch import Dispatcher
 from app.loop import claims
 from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
 from app.settings import Settings
 from app.store import Database, utc_now
+from worker.failures import Verdict, judge
 from worker.persistence import persistently
 from worker.steps import score, select, train
 from worker.steps.compute import choose_compute
@@ -92,10 +91,7 @@ class Runner:
                 claims.confirm_cancel(session, claim)
         except Exception as error:  # whatever went wrong belongs on the job, for its admin
             log.error("step failed", exc_info=True)
-            # Our own errors say what to do; of others, all that is known is worth having.
-            known = isinstance(error, SfumatoError)
-            trace = "".join(traceback.format_exception(error))
-            self._fail(claim, str(error) if known else trace)
+            self._fail(claim, judge(error))
         else:
             log.info("step done")
             self._dispatcher.wake(queues)
@@ -108,10 +104,12 @@ class Runner:
 
         return both
 
-    def _fail(self, claim: Claim, error: str) -> None:
+    def _fail(self, claim: Claim, verdict: Verdict) -> None:
+        retries = self._settings.tries_again if verdict.again else None
+
         def note() -> None:
             with self._database.writing() as session:
-                claims.fail(session, claim, error)
+                claims.fail(session, claim, verdict.words, retries)
 
         try:
             persistently(note)

@@ -3,6 +3,7 @@
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app.loop import traces
 from app.loop.claims import STEP_TRAIN, end, requeue
 from app.store import ACTIVE_STATES, Job, JobState
 
@@ -10,7 +11,8 @@ from app.store import ACTIVE_STATES, Job, JobState
 def begin_again(session: Session, project_id: int, anything_to_learn: bool) -> Job | None:
     """Make a training that runs begin anew, as slices that it may have read are gone.
 
-    Whoever holds it loses it and keeps nothing. Where nothing is left to learn from, it is
+    Whoever holds it loses it and keeps nothing; one that waits to go on, or to be tried again,
+    begins anew at once. Where nothing is left to learn from, it is
     cancelled instead. Returns the job, if there was one.
     """
     job = session.scalar(
@@ -27,7 +29,8 @@ def begin_again(session: Session, project_id: int, anything_to_learn: bool) -> J
         return None
     if not anything_to_learn:
         end(job, JobState.CANCELLED)
-    elif job.state is JobState.RUNNING:
+    elif job.state is JobState.RUNNING or job.checkpoint or job.retry_at:
+        job.checkpoint = None
         requeue(job, STEP_TRAIN)
     else:
         return None
@@ -49,6 +52,9 @@ def cancel_all(session: Session, project_id: int) -> list[int]:
 
 def delete_all(session: Session, project_id: int) -> None:
     """Delete all jobs of a project, shards first."""
+    ids = select(Job.id).where(Job.project_id == project_id)
+    for column in traces.OF_JOBS:
+        session.execute(delete(column.class_).where(column.in_(ids)))
     of_project = delete(Job).where(Job.project_id == project_id)
     session.execute(of_project.where(Job.parent_id.is_not(None)))
     session.execute(of_project)

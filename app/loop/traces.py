@@ -28,6 +28,7 @@ from app.store import (
     Agreement,
     Base,
     Case,
+    CheckpointPart,
     Event,
     Image,
     Label,
@@ -73,6 +74,8 @@ OF_SLICES: tuple[Column, ...] = (
 OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
 # Who may get at a project goes last: until then its admin can go on deleting it.
 OF_ACCESS: tuple[Column, ...] = (Member.project_id, Token.project_id)
+# Of jobs beside models: what a training has learned so far; a few at a time, as models are.
+OF_JOBS: tuple[Column, ...] = (CheckpointPart.job_id,)
 # Columns that name bytes among the blobs; those of slices first.
 BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Image.sha256, Image.slice_id),

@@ -2,9 +2,10 @@
 
 from app.store.accounts import Account, Member, Role, SignIn, Token
 from app.store.audit import Event, Installation
-from app.store.base import Base, utc_now
+from app.store.base import Base, database_now, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
+from app.store.checkpoints import CheckpointPart
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
 from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
@@ -20,6 +21,7 @@ __all__ = [
     "Base",
     "BlobStore",
     "Case",
+    "CheckpointPart",
     "Database",
     "Event",
     "Image",
@@ -55,5 +57,6 @@ __all__ = [
     "Truth",
     "Tuning",
     "Worker",
+    "database_now",
     "utc_now",
 ]

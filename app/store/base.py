@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator, func, select
+from sqlalchemy.orm import DeclarativeBase, Session
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -39,6 +39,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
+
+
+def database_now(session: Session) -> datetime:
+    """The present by the database's clock: the same for all who share it, whatever theirs say."""
+    return session.scalars(select(func.now(type_=UtcDateTime()))).one()
 
 
 class EnumText(TypeDecorator[StrEnum]):

@@ -33,7 +33,11 @@ _ACTIVE_ROOT = text("parent_id IS NULL AND state IN ('queued', 'running', 'waiti
 
 
 class Job(Base):
-    """One piece of work. ``attempt`` is raised by every claim and guards every result."""
+    """One piece of work. ``attempt`` is raised by every claim and guards every result.
+
+    ``failures`` of its step so far; ``retry_at``: by the database's clock, when what failed is
+    tried again, None where it does not wait for that; ``checkpoint``: which version is whole.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -61,6 +65,9 @@ class Job(Base):
     error: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(default=0)
     lost: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[datetime | None]
+    checkpoint: Mapped[int | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     heartbeat_at: Mapped[datetime | None]
     announced_at: Mapped[datetime | None]

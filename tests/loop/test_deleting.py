@@ -57,6 +57,7 @@ def test_every_column_that_names_a_slice_a_mask_a_project_or_bytes_is_known():
         | {str(ModelVersion.project_id), str(Job.project_id)}
         | {str(c) for c in traces.OF_ACCESS}
         | {str(Slice.project_id), str(Event.project_id)},
+        "jobs": {str(c) for c in traces.OF_JOBS} | {str(ModelVersion.job_id), str(Job.parent_id)},
     }
     named = {table: set() for table in known}
     for mapper in Base.registry.mappers:

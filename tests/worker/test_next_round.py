@@ -214,9 +214,9 @@ def test_a_job_that_failed_is_not_started_again_by_every_addition(database, monk
     project = make_project(database, size=50)
     label_batch(database, project)
     runner(database).work()
-    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
+    monkeypatch.setattr(train_step, "_train", lambda step, plan, checkpoints: 1 / 0)
     add_slices(database, project, "late", 2)
-    runner(database).work()
+    runner(database, retries=0).work()
     failed = job_of(database)
     assert failed.state is JobState.FAILED
     add_slices(database, project, "later", 2)

@@ -204,10 +204,10 @@ def test_a_worker_that_lost_its_job_writes_nothing(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
 
-    def taken_by_another(step, plan):
+    def taken_by_another(step, plan, checkpoints):
         with database.writing() as session:
             session.get_one(Job, step.claim.job_id).attempt += 1
-        return trained(step, plan)
+        return trained(step, plan, checkpoints)
 
     trained = train_step._train
     monkeypatch.setattr(train_step, "_train", taken_by_another)
@@ -219,8 +219,8 @@ def test_a_worker_that_lost_its_job_writes_nothing(database, monkeypatch):
 def test_an_error_fails_the_job_and_is_kept_in_full(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
-    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
-    runner(database).work()
+    monkeypatch.setattr(train_step, "_train", lambda step, plan, checkpoints: 1 / 0)
+    runner(database, retries=0).work()
     job = job_of(database)
     assert job.state is JobState.FAILED
     assert "ZeroDivisionError" in job.error
@@ -232,11 +232,11 @@ def test_a_cancelled_training_leaves_no_model(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
 
-    def cancelled(step, plan):
+    def cancelled(step, plan, checkpoints):
         with database.writing() as session:
             admin = Reader(named_account(session, "a", Role.ADMIN))
             jobs.request_cancel(session, admin, step.claim.job_id)
-        return trained(step, plan)
+        return trained(step, plan, checkpoints)
 
     trained = train_step._train
     monkeypatch.setattr(train_step, "_train", cancelled)

@@ -271,6 +271,25 @@ const english = {
     member: (member: number, members: number) => `network ${member} of ${members}`,
     scored: (n: number) => `${n} slices scored`,
     jobError: "What went wrong",
+    trouble: {
+      title: "Needs attention",
+      steps: {
+        train: "training",
+        score: "scoring the pool",
+        select: "choosing the next batch",
+      } as Record<string, string>,
+      failed: (job: number, step: string, times: number, reason: string): string => {
+        const doing = english.dashboard.trouble.steps[step] ?? step;
+        return `Job ${job} failed while ${doing}, ${times > 1 ? `${times} times` : "once"}: ${reason}.`;
+      },
+      ended: "It is not tried again by itself: an admin looks at the error under Jobs.",
+      again: (when: string) => `It is tried again by itself at ${when}.`,
+      trying: "It is being tried again now.",
+      now: "Try now",
+      notLearned: (n: number) =>
+        `The model could not learn from ${counted(n, "labelled slice")}, and was trained without:`,
+      slice: (name: string, index: number, why: string) => `${name}, slice ${index}: ${why}`,
+    },
     models: "Models",
     model: (n: number) => `Model ${n}`,
     current: "current",

@@ -153,6 +153,26 @@ class StoppingHintOut(Reply):
     evidence: list[EvidenceOut]
 
 
+class FailureOut(Reply):
+    """What is wrong with the newest retraining."""
+
+    job: int
+    step: str
+    reason: str = Field(description="In a line; `GET /jobs/{id}` has the error in full.")
+    failures: int = Field(description="How often it has been tried in vain.")
+    retry_at: datetime | None = Field(description="When it is tried again by itself.")
+    ended: bool = Field(description="It is not tried again by itself: an admin must look.")
+    message: str = Field(description="All of it in words.")
+
+
+class NotLearnedOut(Reply):
+    """A labelled slice that a training set aside."""
+
+    case: str
+    index: int
+    why: str
+
+
 class ProgressOut(Reply):
     """How a project fares."""
 
@@ -166,3 +186,7 @@ class ProgressOut(Reply):
     to_review: int = Field(description="Slices that wait for a reviewer.")
     round: RoundOut | None
     job: JobOut | None
+    failure: FailureOut | None = Field(description="Of the newest retraining, if it has failed.")
+    not_learned: list[NotLearnedOut] = Field(
+        description="Labelled slices that the newest model could not learn from."
+    )

@@ -18,6 +18,7 @@ import { PeoplePanel } from "./people";
 import { SettingsPanel } from "./settings";
 import { TokensPanel } from "./tokens";
 import { TransfersPanel } from "./transfers";
+import { TroublePanel } from "./trouble";
 
 const text = t.dashboard;
 const REFRESH_SECONDS = 5;
@@ -55,6 +56,7 @@ export function DashboardPage(props: {
   return (
     <main class="dashboard">
       <h1 class="hidden">{text.title}</h1>
+      <TroublePanel progress={value} project={name} admin={admin} onChange={progress.reload} />
       <CurvePanel progress={value} />
       <RoundPanel progress={value} project={name} admin={admin} onChange={progress.reload} />
       <JobsPanel project={name} active={value.job} admin={admin} onChange={progress.reload} />
