@@ -14,7 +14,9 @@ from app.api.dependencies import (
     Limit,
     Reading,
     SessionCookie,
+    SignInAttempt,
     Writing,
+    WritingUnknown,
 )
 from app.api.images import Id
 from app.api.limits import Router
@@ -32,7 +34,8 @@ def sign_in(
     body: SignInIn,
     request: Request,
     response: Response,
-    session: Writing,
+    attempt: SignInAttempt,
+    session: WritingUnknown,
     settings: CurrentSettings,
 ) -> SessionOut:
     """Sign in with a token: sets an HttpOnly, SameSite=Strict cookie."""
@@ -46,7 +49,7 @@ def sign_in(
 def show_session(
     request: Request,
     response: Response,
-    session: Writing,
+    session: WritingUnknown,
     settings: CurrentSettings,
     cookie: SessionCookie,
 ) -> SessionOut:
@@ -61,7 +64,7 @@ def show_session(
 
 
 @router.delete("/session", status_code=204, response_class=Response)
-def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
+def sign_out(session: WritingUnknown, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
     """Sign out: the cookie is worth nothing any more."""
     if cookie is not None:
         accounts.check_csrf(cookie, csrf)

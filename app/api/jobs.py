@@ -6,12 +6,11 @@ from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
 
-from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Admin,
-    CurrentDatabase,
     Cursor,
     Limit,
     NamedProject,
@@ -20,6 +19,7 @@ from app.api.dependencies import (
     Workers,
     Writing,
 )
+from app.api.event_streams import Stream
 from app.api.images import Id
 from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
@@ -28,7 +28,7 @@ from app.core.project_settings import settings_of
 from app.loop import jobs
 from app.loop.capabilities import check_names
 from app.loop.projects import find_project
-from app.store import Database
+from app.store import Role
 
 router = Router(prefix="/jobs", tags=["jobs"])
 
@@ -82,13 +82,13 @@ def _existing(job_id: Id, session: Reading, viewer: SignedIn) -> int:
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
 async def events(
     job_id: Annotated[int, Depends(_existing, scope="function")],
-    database: CurrentDatabase,
+    stream: Stream,
 ) -> AsyncIterator[ServerSentEvent]:
     """A job's progress as server-sent events, one a change, until it has ended."""
-    async for change in changes("job", partial(_look, database, job_id)):
+    look = partial(_look, job_id=job_id)
+    async for change in stream.follow("job", job_id, look, Role.ANNOTATOR):
         yield change
 
 
-def _look(database: Database, job_id: int) -> JobOut:
-    with database.reading() as session:
-        return JobOut.model_validate(jobs.view(session, jobs.find_job(session, job_id)))
+def _look(session: Session, job_id: int) -> JobOut:
+    return JobOut.model_validate(jobs.view(session, jobs.find_job(session, job_id)))

@@ -16,8 +16,6 @@ from app.api.dependencies import (
     Cursor,
     LeaseTtl,
     Limit,
-    MaskBody,
-    PictureBody,
     Reading,
     SignedIn,
     Workers,
@@ -29,6 +27,7 @@ from app.api.schemas.base import Page
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
+from app.api.uploads import MaskBody, PictureBody
 from app.core.prepared import LARGEST_INDEX
 from app.core.splits import Split
 from app.loop.deletions import of_slice
