@@ -8,19 +8,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
 from app.core.errors import DataFolderHeld, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
 from app.loop.accounts import create_token, has_tokens
 from app.main import create_app
+from app.serving import Server
 from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
@@ -58,8 +58,10 @@ def run(settings: Settings) -> None:
         broker_url = settings.broker_url
         dispatcher: Dispatcher = CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
         app = create_app(settings, database, dispatcher)
-        server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2),
+        server = Server(
+            app,
+            settings,
+            seconds_to_stop=2,
             on_ready=lambda: print(f"ready {url}", flush=True),
         )
         server.run(sockets=[listener])
@@ -237,16 +239,3 @@ def _announced(path: Path, url: str) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with a word when it answers."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._on_ready()

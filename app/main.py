@@ -30,9 +30,11 @@ from app.api import (
     slices,
     transfers,
 )
-from app.api.gate import WriterGate
+from app.api.event_streams import EventStreams
+from app.api.gate import Gate, GateEach
 from app.api.limits import PlainAddresses
 from app.api.middleware import FromWhere, Metrics, RequestRecord, SecurityHeaders
+from app.api.rates import Rates, RequestRates
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.loop.audit_chain import address_key
 from app.map_drawer import MapDrawer
@@ -72,6 +74,8 @@ def create_app(
         seen.write_if_due(database)
         seal_events(database)
 
+    streams = EventStreams(database, settings.streams_per_account)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
@@ -83,6 +87,7 @@ def create_app(
         sweeper.start()
         runner.start()
         yield
+        streams.close()
         stop.set()
         runner.stop()
         maps.stop()
@@ -107,7 +112,11 @@ def create_app(
     app.state.maps = maps
     app.state.seen = seen
     app.state.metrics = Metrics()
-    app.state.writer_gate = WriterGate(database.writers)
+    app.state.writer_gate = Gate(database.writers)
+    app.state.decoding_gate = Gate(settings.decodings_at_once)
+    app.state.upload_gates = GateEach(settings.uploads_per_account)
+    app.state.streams = streams
+    app.state.rates = Rates(settings)
     problems.install(app)
     for resource in (
         health,
@@ -133,6 +142,7 @@ def create_app(
         app.include_router(resource.router)
     pages.mount_assets(app)
     app.add_middleware(PlainAddresses)
+    app.add_middleware(RequestRates, rates=app.state.rates)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(FromWhere, key=partial(_address_key, database))
     app.add_middleware(RequestRecord, metrics=app.state.metrics)

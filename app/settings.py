@@ -14,9 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.errors import InvalidInput
 from app.core.retries import Retries
+from app.limit_settings import LimitSettings
 
 
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """Installation-wide settings. What belongs to one project is in ``core.project_settings``."""
 
     model_config = SettingsConfigDict(env_prefix="SFUMATO_", extra="ignore")
@@ -32,18 +33,19 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks, by commas, whose X-Forwarded-For and -Proto are "
+        "believed; without it, this machine's own.",
+    )
     workers: int = Field(1, ge=0, description="Worker processes that `sfumato up` starts.")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
-    max_upload_bytes: int = Field(32 * 1024 * 1024, gt=0)
-    max_import_bytes: int = Field(4 * 1024**3, gt=0, description="Of an uploaded data set.")
     import_processes: int = Field(
         1, ge=0, description="Processes that read and encode for an import; 0 for the server's own."
     )
-    max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
-    lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
 
     dicomweb_user: str | None = Field(None, description="Of the server that series come from.")
     dicomweb_password: SecretStr | None = None
@@ -65,9 +67,6 @@ class Settings(BaseSettings):
         10.0,
         gt=0,
         description="First wait before a queued job is announced again; doubles.",
-    )
-    json_body_bytes: int = Field(
-        1 << 20, ge=1024, description="Of a request that is no picture and no archive, at most."
     )
     max_attempts: int = Field(
         3, ge=1, description="Workers that one try of a job may lose, between two checkpoints."

@@ -8,7 +8,7 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlalchemy.orm import Session
 
 from app.api.dependencies import CurrentDatabase, Workers
-from app.api.gate import WriterGate
+from app.api.gate import Gate
 from app.api.schemas.deletions import DeletionOut
 from app.loop.access import Reader
 from app.loop.deletes import steps
@@ -24,7 +24,7 @@ Confirm = Annotated[
 class Deleter:
     """Deletes what is found, or says what would go."""
 
-    def __init__(self, database: Database, gate: WriterGate, workers: Workers) -> None:
+    def __init__(self, database: Database, gate: Gate, workers: Workers) -> None:
         self._database = database
         self._gate = gate
         self._workers = workers

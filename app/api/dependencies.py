@@ -1,7 +1,7 @@
 """What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,10 +10,9 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from app.api.gate import WriterGate
-from app.core.errors import BodyTooLarge, NotAuthenticated
-from app.core.pixels import decode_picture, decode_upload
-from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
+from app.api.gate import Gate
+from app.api.rates import Rates, address_of
+from app.core.errors import NotAuthenticated
 from app.dispatch import Dispatcher
 from app.loop.access import Reader, allow_installation
 from app.loop.accounts import authenticate
@@ -79,18 +78,7 @@ def _reading(database: CurrentDatabase) -> Iterator[Session]:
         yield session
 
 
-async def _writing(request: Request, database: CurrentDatabase) -> AsyncIterator[Session]:
-    gate: WriterGate = request.app.state.writer_gate
-    async with gate.turn(), contextmanager_in_threadpool(database.writing()) as session:
-        yield session
-
-
-# scope="function": the commit comes before the reply is sent, so that a 201 is never a lie.
-Reading = Annotated[Session, Depends(_reading, scope="function")]
-Writing = Annotated[Session, Depends(_writing, scope="function")]
-
 _bearer = HTTPBearer(auto_error=False, description="A token of `sfumato token create`.")
-
 
 COOKIE = "sfumato_session"
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by `POST /session`.")
@@ -109,21 +97,77 @@ def _reader(
     cookie: SessionCookie,
     csrf: CsrfToken = None,
 ) -> Reader:
+    # A browser sends its cookie whoever asks: what changes something must prove its page.
+    if credentials is None and cookie is not None and request.method not in _SAFE:
+        check_csrf(cookie, csrf)
     with database.reading() as session:
-        if credentials is not None:
+        if credentials is None:
+            return _reader_of(session, None, cookie)
+        rates: Rates = request.app.state.rates
+        with rates.checking(credentials.credentials, address_of(request)):
             try:
-                return authenticate(session, credentials.credentials)
+                return _reader_of(session, credentials, None)
             except NotAuthenticated:
                 seen.note(REFUSED)
                 raise
-        if cookie is None:
-            raise NotAuthenticated(
-                "no token came with the request: send `Authorization: Bearer TOKEN`"
-            )
-        # A browser sends its cookie whoever asks: what changes something must prove its page.
-        if request.method not in _SAFE:
-            check_csrf(cookie, csrf)
-        return reader_of(find_sign_in(session, cookie, utc_now()))
+
+
+def _reader_of(
+    session: Session, credentials: HTTPAuthorizationCredentials | None, cookie: str | None
+) -> Reader:
+    if credentials is not None:
+        return authenticate(session, credentials.credentials)
+    if cookie is None:
+        raise NotAuthenticated("no token came with the request: send `Authorization: Bearer TOKEN`")
+    return reader_of(find_sign_in(session, cookie, utc_now()))
+
+
+def _reader_again(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: SessionCookie,
+) -> Callable[[Session], Reader]:
+    return lambda session: _reader_of(session, credentials, cookie)
+
+
+# For what goes on after the request was let in: raises `NotAuthenticated` once that is over.
+ReaderAgain = Annotated[Callable[[Session], Reader], Depends(_reader_again)]
+
+
+@asynccontextmanager
+async def _turn_to_write(request: Request, database: Database) -> AsyncIterator[Session]:
+    gate: Gate = request.app.state.writer_gate
+    async with gate.turn(), contextmanager_in_threadpool(database.writing()) as session:
+        yield session
+
+
+async def _writing(
+    request: Request, database: CurrentDatabase, reader: Annotated[Reader, Depends(_reader)]
+) -> AsyncIterator[Session]:
+    # After the reader: whoever is nobody keeps no writer waiting.
+    async with _turn_to_write(request, database) as session:
+        yield session
+
+
+async def _writing_unknown(request: Request, database: CurrentDatabase) -> AsyncIterator[Session]:
+    async with _turn_to_write(request, database) as session:
+        yield session
+
+
+# scope="function": the commit comes before the reply is sent, so that a 201 is never a lie.
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+# For signing in and out alone: nobody is known yet, or any more.
+WritingUnknown = Annotated[Session, Depends(_writing_unknown, scope="function")]
+
+
+def _sign_in_attempt(request: Request) -> Iterator[None]:
+    rates: Rates = request.app.state.rates
+    with rates.signing_in(address_of(request)):
+        yield
+
+
+# Declared before a session: whoever tries too often opens none.
+SignInAttempt = Annotated[None, Depends(_sign_in_attempt, scope="function")]
 
 
 # Whoever asks. What they may see and do is said by the finder of what they ask for: `loop/access`.
@@ -159,44 +203,6 @@ def _may_draw(
 # Declared before a body: who may not send it is told so before a byte of it is read.
 ProjectAdmin = Annotated[Reader, Depends(_project_admin)]
 MayDraw = Annotated[Reader, Depends(_may_draw)]
-
-
-async def read_body(request: Request, settings: CurrentSettings) -> bytes:
-    """The raw body, refused as soon as it is known to be too large."""
-    limit = settings.max_upload_bytes
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
-        raise BodyTooLarge(f"the body has {announced} bytes, the limit is {limit}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(f"the body has more than {limit} bytes, the limit")
-    return bytes(body)
-
-
-Body = Annotated[bytes, Depends(read_body)]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An uploaded picture: its planes, one of grey or three of colour, encoded to be kept."""
-
-    planes: list[PreparedImage]
-
-
-def _picture(body: Body, settings: CurrentSettings) -> Picture:
-    planes = decode_picture(body, settings.max_image_pixels)
-    return Picture([prepare_image(plane, upload=body) for plane in planes])
-
-
-def _drawn(body: Body, settings: CurrentSettings) -> PreparedMask:
-    return prepare_mask(decode_upload(body, settings.max_image_pixels), upload=body)
-
-
-# Declared before a session in a signature: decoding and encoding take no part in a transaction.
-PictureBody = Annotated[Picture, Depends(_picture)]
-MaskBody = Annotated[PreparedMask, Depends(_drawn)]
 
 
 def lease_ttl(settings: CurrentSettings) -> timedelta:

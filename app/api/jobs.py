@@ -6,11 +6,10 @@ from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
 
-from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    CurrentDatabase,
     Cursor,
     Limit,
     NamedProject,
@@ -19,16 +18,17 @@ from app.api.dependencies import (
     Workers,
     Writing,
 )
+from app.api.event_streams import Stream
 from app.api.images import Id
 from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.jobs import JobCreate, JobOut
 from app.core.project_settings import settings_of
 from app.loop import jobs
-from app.loop.access import Reader
+from app.loop.access import HERE
 from app.loop.capabilities import check_names
 from app.loop.projects import find_project
-from app.store import Database, Role
+from app.store import Role
 
 router = Router(prefix="/jobs", tags=["jobs"])
 
@@ -84,15 +84,15 @@ def _existing(job_id: Id, session: Reading, viewer: SignedIn) -> int:
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
 async def events(
     job_id: Annotated[int, Depends(_existing, scope="function")],
-    database: CurrentDatabase,
-    viewer: SignedIn,
+    stream: Stream,
 ) -> AsyncIterator[ServerSentEvent]:
     """A job's progress as server-sent events, one a change, until it has ended."""
-    async for change in changes("job", partial(_look, database, viewer, job_id)):
+    look = partial(_look, job_id=job_id)
+    check = partial(jobs.find_job, job_id=job_id, role=Role.VIEWER)
+    async for change in stream.follow("job", job_id, look, check):
         yield change
 
 
-def _look(database: Database, viewer: Reader, job_id: int) -> JobOut:
-    with database.reading() as session:
-        job = jobs.find_job(session, viewer, job_id, Role.VIEWER)
-        return JobOut.model_validate(jobs.view(session, job))
+def _look(session: Session, job_id: int) -> JobOut:
+    job = jobs.find_job(session, HERE, job_id, Role.VIEWER)
+    return JobOut.model_validate(jobs.view(session, job))

@@ -18,7 +18,9 @@ from app.api.dependencies import (
     Reading,
     SessionCookie,
     SignedIn,
+    SignInAttempt,
     Writing,
+    WritingUnknown,
 )
 from app.api.images import Id
 from app.api.limits import Router
@@ -43,7 +45,9 @@ class _Proof:
     account_id: int | None
 
 
-def _proof(body: SignInIn, database: CurrentDatabase, seen: Looks) -> _Proof:
+def _proof(
+    body: SignInIn, attempt: SignInAttempt, database: CurrentDatabase, seen: Looks
+) -> _Proof:
     try:
         return _proved(body, database)
     except NotAuthenticated:
@@ -69,7 +73,7 @@ def sign_in(
     proof: Annotated[_Proof, Depends(_proof)],
     request: Request,
     response: Response,
-    session: Writing,
+    session: WritingUnknown,
     settings: CurrentSettings,
 ) -> SessionOut:
     """Sign in with a token, or an account's password: sets an HttpOnly, SameSite=Strict cookie."""
@@ -87,7 +91,7 @@ def sign_in(
 def show_session(
     request: Request,
     response: Response,
-    session: Writing,
+    session: WritingUnknown,
     settings: CurrentSettings,
     cookie: SessionCookie,
 ) -> SessionOut:
@@ -102,7 +106,7 @@ def show_session(
 
 
 @router.delete("/session", status_code=204, response_class=Response)
-def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
+def sign_out(session: WritingUnknown, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
     """Sign out: the cookie is worth nothing any more."""
     if cookie is not None:
         sign_ins.check_csrf(cookie, csrf)

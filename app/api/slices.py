@@ -15,9 +15,7 @@ from app.api.dependencies import (
     LeaseTtl,
     Limit,
     Looks,
-    MaskBody,
     MayDraw,
-    PictureBody,
     ProjectAdmin,
     Reading,
     SignedIn,
@@ -30,6 +28,7 @@ from app.api.schemas.base import Page
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
+from app.api.uploads import MaskBody, PictureBody
 from app.core.prepared import LARGEST_INDEX
 from app.core.splits import Split
 from app.loop.audit import record

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Depends
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
 
-from app.api.changes import changes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     CurrentDatabase,
@@ -19,6 +19,7 @@ from app.api.dependencies import (
     SignedIn,
     Writing,
 )
+from app.api.event_streams import Stream
 from app.api.images import Id
 from app.api.limits import Router
 from app.api.projects import Name
@@ -26,8 +27,8 @@ from app.api.schemas.base import Page, page_of
 from app.api.schemas.transfers import TransferOut
 from app.core.errors import NotFound
 from app.loop import transfers
-from app.loop.access import Reader
-from app.store import Database, TransferKind
+from app.loop.access import HERE
+from app.store import TransferKind
 from app.transfers.archives import ARCHIVE
 
 router = Router(tags=["transfers"])
@@ -84,15 +85,15 @@ def _existing(transfer_id: Id, session: Reading, admin: SignedIn) -> int:
 @router.get("/transfers/{transfer_id}/events", response_class=EventSourceResponse)
 async def events(
     transfer_id: Annotated[int, Depends(_existing, scope="function")],
-    database: CurrentDatabase,
-    admin: SignedIn,
+    stream: Stream,
 ) -> AsyncIterator[ServerSentEvent]:
     """Its progress as server-sent events, one a change, until it has ended."""
-    async for change in changes("transfer", partial(_look, database, admin, transfer_id)):
+    look = partial(_look, transfer_id=transfer_id)
+    check = partial(transfers.find_transfer, which=transfer_id)
+    async for change in stream.follow("transfer", transfer_id, look, check):
         yield change
 
 
-def _look(database: Database, admin: Reader, transfer_id: int) -> TransferOut:
-    with database.reading() as session:
-        found = transfers.find_transfer(session, admin, transfer_id)
-        return TransferOut.model_validate(transfers.view(session, found))
+def _look(session: Session, transfer_id: int) -> TransferOut:
+    found = transfers.find_transfer(session, HERE, transfer_id)
+    return TransferOut.model_validate(transfers.view(session, found))

@@ -1,5 +1,6 @@
 """Starting the service or parts of it, and looking after its database."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -29,21 +30,17 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port.")] = None,
 ) -> None:
     """Start one API process alone, on the database and broker of the environment."""
-    import uvicorn
-
     from app.logs import configure_logs
     from app.main import create_app
+    from app.serving import Server
 
     settings = settings_of(host=host, port=port)
     configure_logs(settings)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
+    server = Server(create_app(settings), settings, seconds_to_stop=5)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def openapi() -> None:

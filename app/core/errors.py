@@ -40,6 +40,14 @@ class NotAllowed(SfumatoError):
     """The account's role or identity does not permit this."""
 
 
+class TooManyRequests(SfumatoError):
+    """More than one account or address may ask for. ``seconds``: when it may ask again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class LeaseLost(SfumatoError):
     """The lease has expired, was ended, or the slice was handed on."""
 

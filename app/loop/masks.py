@@ -154,13 +154,18 @@ def _check_authority(slice_: Slice, role: Role, source: MaskSource) -> None:
         raise NotAllowed(f"the source {source} says that nobody drew it: that is an admin's to say")
 
 
-def check_classes(slice_: Slice, project: Project, drawn: PreparedMask) -> None:
-    """Raise ``MaskShapeMismatch`` or ``ClassUnknown`` for a mask that cannot be the slice's."""
-    if (drawn.height, drawn.width) != (slice_.height, slice_.width):
+def check_size(slice_: Slice, height: int, width: int) -> None:
+    """Raise ``MaskShapeMismatch`` for a mask of another size than its slice."""
+    if (height, width) != (slice_.height, slice_.width):
         raise MaskShapeMismatch(
-            f"the mask is {drawn.width} × {drawn.height} pixels, slice {slice_.id} is "
+            f"the mask is {width} × {height} pixels, slice {slice_.id} is "
             f"{slice_.width} × {slice_.height}: draw on the slice at its full size"
         )
+
+
+def check_classes(slice_: Slice, project: Project, drawn: PreparedMask) -> None:
+    """Raise ``MaskShapeMismatch`` or ``ClassUnknown`` for a mask that cannot be the slice's."""
+    check_size(slice_, drawn.height, drawn.width)
     if drawn.highest >= len(project.classes):
         raise ClassUnknown(
             f"the mask holds the class index {drawn.highest}, but {project.name!r} has only "

@@ -1,0 +1,53 @@
+"""uvicorn as `sfumato up` and `sfumato serve` run it: with limits, and ended in order."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.api.event_streams import EventStreams
+from app.connections import guarded
+from app.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a word when it answers, and none left waiting when it stops.
+
+    ``seconds_to_stop``: what requests that are under way get to end.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        seconds_to_stop: int,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                http=guarded(settings),
+                ws="none",
+                log_config=None,
+                access_log=False,
+                forwarded_allow_ips=settings.trusted_proxies,
+                timeout_keep_alive=settings.keep_alive_seconds,
+                timeout_graceful_shutdown=seconds_to_stop,
+            )
+        )
+        self._streams: EventStreams = app.state.streams
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End event streams, which would go on for hours, then let requests end."""
+        self._streams.close()
+        await super().shutdown(sockets)
