@@ -10,6 +10,10 @@ from app.api.event_streams import EventStreams
 from app.connections import guarded
 from app.settings import Settings
 
+# As many connections are accepted before the first of them is counted: with uvicorn's 2,048 the
+# process would run out of files before its limit could help.
+_BACKLOG = 100
+
 
 class Server(uvicorn.Server):
     """uvicorn, with a word when it answers, and none left waiting when it stops.
@@ -31,6 +35,7 @@ class Server(uvicorn.Server):
                 port=settings.port,
                 http=guarded(settings),
                 ws="none",
+                backlog=_BACKLOG,
                 log_config=None,
                 access_log=False,
                 forwarded_allow_ips=settings.trusted_proxies,
