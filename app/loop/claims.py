@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from app.store import ACTIVE_STATES, Job, JobKind, JobState, utc_now
+from app.loop.deliveries import announce
+from app.store import ACTIVE_STATES, HookEvent, Job, JobKind, JobState, utc_now
 
 TRAIN_QUEUE, SCORE_QUEUE = "train", "score"
 QUEUES = (TRAIN_QUEUE, SCORE_QUEUE)
@@ -140,9 +141,15 @@ def fail(session: Session, held: Claim, error: str) -> None:
 
 def _fail(session: Session, job: Job, parent: Job | None, error: str) -> None:
     end(job, JobState.FAILED, error)
-    if parent is not None and parent.state in ACTIVE_STATES:
+    whole = job
+    if parent is not None:
+        if parent.state not in ACTIVE_STATES:
+            return
         end(parent, JobState.FAILED, f"scoring shard {job.id} failed: {error}")
         cancel_children(session, parent)
+        whole = parent
+    # Why is not told: it may quote what only the project's people may read.
+    announce(session, whole.project_id, HookEvent.JOB_FAILED, job=whole.id, kind=whole.kind)
 
 
 def confirm_cancel(session: Session, held: Claim) -> None:

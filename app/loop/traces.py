@@ -27,7 +27,9 @@ from app.store import (
     Agreement,
     Base,
     Case,
+    Delivery,
     Event,
+    Hook,
     Image,
     Label,
     Lease,
@@ -66,7 +68,12 @@ OF_SLICES: tuple[Column, ...] = (
 )
 # Of a project without slices. Models go after, a few at a time, as their weights are large; then
 # jobs, that made them.
-OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
+OF_PROJECTS: tuple[Column, ...] = (
+    Delivery.project_id,
+    Hook.project_id,
+    Round.project_id,
+    Case.project_id,
+)
 # Columns that name bytes among the blobs; those of slices first.
 BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Image.sha256, Image.slice_id),

@@ -10,12 +10,28 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound
 from app.loop.audit import record
+from app.loop.deliveries import announce
 from app.loop.paging import Page, paginate
-from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, utc_now
+from app.store import (
+    ACTIVE_STATES,
+    Account,
+    HookEvent,
+    JobState,
+    Project,
+    Transfer,
+    TransferKind,
+    utc_now,
+)
 
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
 DELETED = "(deleted)"
+_EVENTS = {
+    TransferKind.IMPORT: HookEvent.IMPORT_DONE,
+    TransferKind.EXPORT: HookEvent.EXPORT_READY,
+}
+# Of a report: whatever else it holds may name cases.
+_COUNTS = ("cases", "masks", "new_slices", "known_slices")
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
 
@@ -156,7 +172,20 @@ def end(
     values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
     if progress is not None:
         values["progress"] = progress
-    session.execute(update(Transfer).where(*_ours(held)).values(**values))
+    ended = update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.id)
+    if session.scalar(ended) is not None and state is JobState.SUCCEEDED:
+        _announce(session, held, report or {})
+
+
+def _announce(session: Session, held: TransferClaim, report: dict[str, Any]) -> None:
+    """Tell the project's hooks of what can be looked at now: no check, no file of a command's."""
+    event = _EVENTS.get(held.kind)
+    if event is HookEvent.EXPORT_READY and held.folder is None:
+        return
+    project_id = session.scalar(select(Project.id).where(Project.name == held.project))
+    if event is not None and project_id is not None:
+        counts = {k: report[k] for k in _COUNTS if k in report}
+        announce(session, project_id, event, transfer=held.id, **counts)
 
 
 def take_back(session: Session, now: datetime, stale: timedelta) -> None:

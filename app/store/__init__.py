@@ -4,11 +4,12 @@ from app.store.accounts import Account, Event, Role, SignIn, Token
 from app.store.base import Base, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
+from app.store.hooks import Delivery, DeliveryState, Hook, HookEvent
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
 from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
 from app.store.rounds import Lease, LeaseOutcome, MapPoint, QueryItem, Round, RoundState
-from app.store.session import Database
+from app.store.session import Database, database_time
 from app.store.transfers import Transfer, TransferKind
 from app.store.tunings import Tuning
 
@@ -20,7 +21,11 @@ __all__ = [
     "BlobStore",
     "Case",
     "Database",
+    "Delivery",
+    "DeliveryState",
     "Event",
+    "Hook",
+    "HookEvent",
     "Image",
     "Job",
     "JobKind",
@@ -52,5 +57,6 @@ __all__ = [
     "Truth",
     "Tuning",
     "Worker",
+    "database_time",
     "utc_now",
 ]

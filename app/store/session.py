@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from app.store.base import UtcDateTime
 from app.store.blobs import BlobStore, DatabaseBlobs, attached
 
 # No statement of a writer takes so long: beyond it something is wrong.
@@ -73,6 +75,11 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def database_time(session: Session) -> datetime:
+    """The present by the database's clock, the same for all servers; on SQLite whole seconds."""
+    return session.execute(select(type_coerce(func.now(), UtcDateTime()))).scalar_one()
 
 
 def _engine(url: str, lock_timeout_seconds: float) -> Engine:
