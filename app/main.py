@@ -13,6 +13,7 @@ from app.api import (
     catalogue,
     exports,
     health,
+    hooks,
     imports,
     jobs,
     masks,
@@ -30,6 +31,7 @@ from app.api.gate import WriterGate
 from app.api.limits import PlainAddresses
 from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.hooks.deliverer import HookDeliverer
 from app.map_drawer import MapDrawer
 from app.settings import Settings
 from app.store import Database
@@ -59,6 +61,7 @@ def create_app(
 
     runner = TransferRunner(database, settings, dispatcher.wake)
     maps = MapDrawer(database)
+    deliverer = HookDeliverer(database, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,9 +73,11 @@ def create_app(
         )
         sweeper.start()
         runner.start()
+        deliverer.start()
         yield
         stop.set()
         runner.stop()
+        deliverer.stop()
         maps.stop()
         sweeper.join()
 
@@ -102,6 +107,7 @@ def create_app(
         exports,
         imports,
         transfers,
+        hooks,
         slices,
         query,
         masks,
