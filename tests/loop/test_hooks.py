@@ -19,12 +19,13 @@ from app.loop import claims, deliveries, hooks
 from app.loop.accounts import named_account
 from app.loop.deletions import of_project
 from app.loop.deliveries import WAITS
+from app.loop.retraining import retrain_if_due
 from app.settings import Settings
 from app.store import Delivery, DeliveryState, Hook, HookEvent, Project, Role, utc_now
 from tests.loop.deleting import delete
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
 from tests.receiver import receiving
-from tests.worker.projects import count, job_of, label_batch, make_project, runner
+from tests.worker.projects import count, label_batch, make_project, runner
 
 LOCAL = "127.0.0.0/8, ::1"
 DAY = timedelta(days=1)
@@ -130,8 +131,10 @@ def test_what_happens_in_a_round_is_told_once_and_signed(database, receiver, clo
     assert {one.state for one in log(database)} == {DeliveryState.DELIVERED}
 
 
-def test_a_failed_job_is_told_without_its_reason(database, project, receiver):
-    make_hook(database, project, receiver.url, [HookEvent.JOB_FAILED])
+def test_a_failed_job_is_told_without_its_reason_and_its_round_not_again(
+    database, project, receiver
+):
+    make_hook(database, project, receiver.url, [HookEvent.ROUND_LABELLED, HookEvent.JOB_FAILED])
     one = annotator(database, "one")
     for slice_id in slices_of(ask(database, project, one, 2)):
         draw(database, one, slice_id)
@@ -142,9 +145,12 @@ def test_a_failed_job_is_told_without_its_reason(database, project, receiver):
     with database.writing() as session:
         shard = claims.claim(session, claims.QUEUES, "w", utc_now())
         claims.fail(session, shard, "case Anna is broken")
-    (told,) = log(database)
-    assert (told.event, told.payload["job"]) == ("job.failed", job_of(database).id)
-    assert "Anna" not in str(told.payload)
+    with database.writing() as session:
+        assert retrain_if_due(session, project).id > held.job_id
+    labelled, failed = log(database)
+    assert (labelled.event, labelled.payload["labelled"]) == ("round.labelled", 2)
+    assert (failed.event, failed.payload["job"]) == ("job.failed", held.job_id)
+    assert "Anna" not in str(failed.payload)
 
 
 def test_nobody_is_told_what_they_did_not_ask_for(database, project, receiver):
