@@ -15,6 +15,7 @@ from app.api import (
     catalogue,
     exports,
     health,
+    hooks,
     imports,
     jobs,
     masks,
@@ -36,6 +37,7 @@ from app.api.limits import PlainAddresses
 from app.api.middleware import FromWhere, Metrics, RequestRecord, SecurityHeaders
 from app.api.rates import Rates, RequestRates
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
+from app.hooks.deliverer import HookDeliverer
 from app.loop.audit_chain import address_key
 from app.map_drawer import MapDrawer
 from app.seen import Seen
@@ -67,14 +69,14 @@ def create_app(
 
     runner = TransferRunner(database, settings, dispatcher.wake)
     maps = MapDrawer(database)
+    deliverer = HookDeliverer(database, settings)
+    streams = EventStreams(database, settings.streams_per_account)
     seen = Seen()
 
     def also() -> None:
         sweep(database, settings)
         seen.write_if_due(database)
         seal_events(database)
-
-    streams = EventStreams(database, settings.streams_per_account)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,10 +88,12 @@ def create_app(
         )
         sweeper.start()
         runner.start()
+        deliverer.start()
         yield
         streams.close()
         stop.set()
         runner.stop()
+        deliverer.stop()
         maps.stop()
         sweeper.join()
         with suppress(SQLAlchemyError):
@@ -128,6 +132,7 @@ def create_app(
         exports,
         imports,
         transfers,
+        hooks,
         slices,
         query,
         masks,

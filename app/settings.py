@@ -9,10 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.errors import InvalidInput
+from app.core.hook_addresses import Network, networks
 from app.core.retries import Retries
 from app.limit_settings import LimitSettings
 
@@ -55,6 +56,15 @@ class Settings(LimitSettings):
         12.0, gt=0, description="A browser's session without a visit ends after so long."
     )
     lease_minutes: float = Field(30.0, gt=0, description="Time to live of a lease.")
+
+    hook_networks: str = Field(
+        "",
+        description="Loopback and private addresses that webhooks may go to, also without TLS: "
+        "networks such as 10.1.0.0/16, several with commas between them. All others are refused.",
+    )
+    hook_log_days: int = Field(
+        30, ge=3, description="What was sent to webhooks is looked up for so long."
+    )
 
     heartbeat_seconds: float = Field(3.0, gt=0)
     stale_seconds: float = Field(
@@ -131,6 +141,17 @@ class Settings(LimitSettings):
         with suppress(RuntimeError):  # a user without a home, as in some containers
             return (Path(of_user) if of_user else Path.home() / ".cache") / "sfumato"
         return None
+
+    @field_validator("hook_networks")
+    @classmethod
+    def _known_networks(cls, value: str) -> str:
+        networks(value)
+        return value
+
+    @property
+    def allowed_networks(self) -> tuple[Network, ...]:
+        """Where webhooks may go besides public addresses."""
+        return networks(self.hook_networks)
 
     @property
     def admin_token_file(self) -> Path:

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from app.core.retries import Retries
-from app.store import ACTIVE_STATES, Job, JobKind, JobState, database_now, utc_now
+from app.loop.deliveries import announce
+from app.store import ACTIVE_STATES, HookEvent, Job, JobKind, JobState, database_now, utc_now
 
 TRAIN_QUEUE, SCORE_QUEUE = "train", "score"
 QUEUES = (TRAIN_QUEUE, SCORE_QUEUE)
@@ -155,10 +156,16 @@ def _fail(
         job.retry_at = database_now(session) + pause
         return
     end(job, JobState.FAILED, error)
-    if parent is not None and parent.state in ACTIVE_STATES:
+    whole = job
+    if parent is not None:
+        if parent.state not in ACTIVE_STATES:
+            return
         parent.failures = job.failures
         end(parent, JobState.FAILED, f"scoring shard {job.id} failed: {error}")
         cancel_children(session, parent)
+        whole = parent
+    # Why is not told: it may quote what only the project's people may read.
+    announce(session, whole.project_id, HookEvent.JOB_FAILED, job=whole.id, kind=whole.kind)
 
 
 def confirm_cancel(session: Session, held: Claim) -> None:

@@ -13,8 +13,19 @@ from app.loop import claims
 from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.claims import Claim
+from app.loop.deliveries import announce
 from app.loop.paging import Page, page_of, paginate
-from app.store import Case, Mask, ModelVersion, Project, Role, Slice, blobs, utc_now
+from app.store import (
+    Case,
+    HookEvent,
+    Mask,
+    ModelVersion,
+    Project,
+    Role,
+    Slice,
+    blobs,
+    utc_now,
+)
 
 
 def current_model(session: Session, project_id: int) -> ModelVersion | None:
@@ -75,7 +86,24 @@ def save_model(session: Session, held: Claim, model: ModelVersion, weights: Blob
     model.weights_sha256 = weights.sha256
     session.add(model)
     session.flush()
+    _announce(session, model)
     return model
+
+
+def _announce(session: Session, model: ModelVersion) -> None:
+    event = HookEvent.MODEL_MADE if model.held_back is None else HookEvent.MODEL_HELD_BACK
+    current = current_model(session, model.project_id)
+    announce(
+        session,
+        model.project_id,
+        event,
+        model=model.id,
+        number=model.number,
+        job=model.job_id,
+        masks=len(model.mask_ids),
+        seconds=model.seconds,
+        current=current.id if current else None,
+    )
 
 
 def weights_of(session: Session, model: ModelVersion) -> bytes:

@@ -6,7 +6,7 @@ from app.core.project_settings import query_settings
 from app.loop import jobs
 from app.loop.batches import anything_selectable, batch_state
 from app.loop.first_batch import fill_first_batch, has_model
-from app.loop.rounds import open_round
+from app.loop.rounds import note_labelled, open_round
 from app.store import Job, Project, Round
 
 
@@ -46,4 +46,7 @@ def _batch_is_done(session: Session, project: Project, round_: Round) -> bool:
         return False
     enough = state.labelled >= min(settings.retrain_after or state.size, state.size)
     unreviewed = settings.review and state.labelled + state.open < state.size
-    return enough or (state.settled and not unreviewed)
+    done = enough or (state.settled and not unreviewed)
+    if done:
+        note_labelled(session, round_, state)
+    return done

@@ -29,7 +29,9 @@ from app.store import (
     Base,
     Case,
     CheckpointPart,
+    Delivery,
     Event,
+    Hook,
     Image,
     Label,
     Lease,
@@ -71,7 +73,12 @@ OF_SLICES: tuple[Column, ...] = (
 )
 # Of a project without slices. Models go after, a few at a time, as their weights are large; then
 # jobs, that made them.
-OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
+OF_PROJECTS: tuple[Column, ...] = (
+    Delivery.project_id,
+    Hook.project_id,
+    Round.project_id,
+    Case.project_id,
+)
 # Who may get at a project goes last: until then its admin can go on deleting it.
 OF_ACCESS: tuple[Column, ...] = (Member.project_id, Token.project_id)
 # Of jobs beside models: what a training has learned so far; a few at a time, as models are.

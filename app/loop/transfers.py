@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 from app.core.errors import JobFinished, NotFound
 from app.loop.access import Reader, allow
 from app.loop.audit import record
+from app.loop.deliveries import announce
 from app.loop.paging import Page, paginate
 from app.store import (
     ACTIVE_STATES,
     Account,
+    HookEvent,
     JobState,
     Project,
     Role,
@@ -26,6 +28,12 @@ from app.store import (
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
 DELETED = "(deleted)"
+_EVENTS = {
+    TransferKind.IMPORT: HookEvent.IMPORT_DONE,
+    TransferKind.EXPORT: HookEvent.EXPORT_READY,
+}
+# Of a report: whatever else it holds may name cases.
+_COUNTS = ("cases", "masks", "new_slices", "known_slices")
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
 
@@ -168,14 +176,27 @@ def end(
     values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
     if progress is not None:
         values["progress"] = progress
-    ended = session.execute(
-        update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.id)
-    ).one_or_none()
-    if ended is not None and state not in ACTIVE_STATES:
-        of_project = session.scalar(select(Project.id).where(Project.name == held.project))
-        counts = {k: v for k, v in (report or {}).items() if isinstance(v, int)}
-        detail = {"transfer": held.id, "project": held.project, **counts}
-        record(session, f"{held.kind}.{state}", None, of_project, **detail)
+    ended = update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.id)
+    if session.scalar(ended) is None or state in ACTIVE_STATES:
+        return
+    report = report or {}
+    project_id = session.scalar(select(Project.id).where(Project.name == held.project))
+    counts = {name: value for name, value in report.items() if isinstance(value, int)}
+    detail = {"transfer": held.id, "project": held.project, **counts}
+    record(session, f"{held.kind}.{state}", None, project_id, **detail)
+    if project_id is not None and state is JobState.SUCCEEDED:
+        _announce(session, held, project_id, report)
+
+
+def _announce(
+    session: Session, held: TransferClaim, project_id: int, report: dict[str, Any]
+) -> None:
+    """Tell the project's hooks of what can be looked at now: no check, no file of a command's."""
+    event = _EVENTS.get(held.kind)
+    if event is None or (event is HookEvent.EXPORT_READY and held.folder is None):
+        return
+    counts = {k: report[k] for k in _COUNTS if k in report}
+    announce(session, project_id, event, transfer=held.id, **counts)
 
 
 def take_back(session: Session, now: datetime, stale: timedelta) -> None:

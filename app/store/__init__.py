@@ -6,6 +6,7 @@ from app.store.base import Base, database_now, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
 from app.store.checkpoints import CheckpointPart
+from app.store.hooks import Delivery, DeliveryState, Hook, HookEvent
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
 from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
@@ -23,7 +24,11 @@ __all__ = [
     "Case",
     "CheckpointPart",
     "Database",
+    "Delivery",
+    "DeliveryState",
     "Event",
+    "Hook",
+    "HookEvent",
     "Image",
     "Installation",
     "Job",

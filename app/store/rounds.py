@@ -57,6 +57,8 @@ class Round(Base):
     map_error: Mapped[str | None] = mapped_column(Text)
     state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # When enough of its batch was labelled for the first time: told once, whatever comes after.
+    labelled_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
 
 

@@ -22,6 +22,7 @@ from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case
 from app.store import (
     Account,
+    Hook,
     Job,
     JobKind,
     JobState,
@@ -111,6 +112,13 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/projects/{name}/members"): Row(M),
     ("PUT", "/projects/{name}/members/{account}"): Row(M, json={"role": "viewer"}),
     ("DELETE", "/projects/{name}/members/{account}"): Row(M),
+    ("GET", "/projects/{name}/hooks"): Row(M),
+    ("POST", "/projects/{name}/hooks"): Row(M, json={"url": "https://example.org/x"}),
+    ("GET", "/projects/{name}/hooks/{hook_id}"): Row(M),
+    ("PATCH", "/projects/{name}/hooks/{hook_id}"): Row(M, json={"enabled": True}),
+    ("POST", "/projects/{name}/hooks/{hook_id}/test"): Row(M),
+    ("GET", "/projects/{name}/hooks/{hook_id}/deliveries"): Row(M),
+    ("DELETE", "/projects/{name}/hooks/{hook_id}"): Row(M),
     ("GET", "/projects/{name}/reviews"): Row(R),
     ("GET", "/projects/{name}/annotators"): Row(V),
     ("GET", "/jobs"): Row(V, OF_PROJECT),
@@ -154,6 +162,7 @@ NOWHERE = Study(
             "transfer",
             "token",
             "session",
+            "hook",
         )
     }
 )
@@ -208,6 +217,8 @@ def make_study(api: Api, name: str) -> Study:
         asked = transfers.ask(session, TransferKind.EXPORT, name, "png", {}, None)
         # Ended: a stream of its events ends too.
         asked.state = JobState.SUCCEEDED
+        hook = Hook(project_id=project.id, url="https://example.org", events=[], secret="x")
+        session.add(hook)
         token = create_token(session, f"guest-{name}", Role.VIEWER, project=project)
         return Study(
             {
@@ -223,6 +234,7 @@ def make_study(api: Api, name: str) -> Study:
                 "transfer_id": asked.id,
                 "token_id": int(token.split("_")[1]),
                 "session_id": 999_999,
+                "hook_id": hook.id,
             }
         )
 
