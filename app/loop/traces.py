@@ -76,6 +76,7 @@ BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Suggestion.uncertainty_sha256, Suggestion.slice_id),
 )
 BLOBS_OF_MODELS = ModelVersion.weights_sha256
+BLOBS: tuple[Column, ...] = (*(column for column, _ in BLOBS_OF_SLICES), BLOBS_OF_MODELS)
 # What is left of an emptied entry.
 _DIGEST = "sha256"
 # Entries that say what was deleted, and so stay as they are.
@@ -139,10 +140,9 @@ def only_of(session: Session, slices: Select[Any]) -> set[str]:
 
 def in_use(session: Session, names: Collection[str]) -> set[str]:
     """Of some names of bytes, those that a row refers to."""
-    columns = [column for column, _ in BLOBS_OF_SLICES]
     return {
         name
-        for column in (*columns, BLOBS_OF_MODELS)
+        for column in BLOBS
         for name in session.scalars(select(column).where(column.in_(names)).distinct())
     }
 
