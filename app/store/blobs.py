@@ -174,17 +174,24 @@ def all_names(session: Session) -> Iterator[list[str]]:
 
 
 def in_portions(session: Session, names: Collection[str]) -> Iterator[dict[str, bytes]]:
-    """The bytes of those names, some megabytes at a time; what is not there is left out."""
+    """The bytes of those names in their order, some megabytes at a time; what is not there is
+    left out.
+    """
     portion: list[str] = []
     size = 0
     for name, more in sorted(_store(session).sizes(session, names).items()):
         if portion and size + more > _PORTION_BYTES:
-            yield _store(session).get(session, portion)
+            yield _in_order(session, portion)
             portion, size = [], 0
         portion.append(name)
         size += more
     if portion:
-        yield _store(session).get(session, portion)
+        yield _in_order(session, portion)
+
+
+def _in_order(session: Session, names: list[str]) -> dict[str, bytes]:
+    found = _store(session).get(session, names)
+    return {name: found[name] for name in names if name in found}
 
 
 def everything(session: Session) -> Iterator[tuple[str, bytes]]:
