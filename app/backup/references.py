@@ -6,16 +6,19 @@ from sqlalchemy import Connection, ForeignKey, Table, func, select
 from sqlalchemy.orm import Session
 
 from app.backup.progress import Watch, unwatched
-from app.backup.rows import kept_tables
 from app.loop import traces
-from app.store import blobs
+from app.store import Base, blobs
 
 _AT_ONCE = 500
 
 
 def broken_references(connection: Connection, watch: Watch = unwatched) -> Iterator[str]:
-    """Rows that refer to a row that is not there, a line for each column and target."""
-    for table in kept_tables(connection):
+    """Rows that refer to a row that is not there, a line for each column and target.
+
+    The database must be of the present schema.
+    """
+    # As the models say: a database that lost a constraint shall not hide what it let in.
+    for table in Base.metadata.sorted_tables:
         watch(f"references of {table.name}", 0)
         for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
             yield from _dangling(connection, table, key)

@@ -128,7 +128,7 @@ def test_rows_that_refer_to_nothing_and_numbers_given_twice_are_named(labelled):
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             behind = "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'masks'"
         else:
-            dropped = "ALTER TABLE labels DROP CONSTRAINT fk_labels_mask_id_masks"
+            dropped = "ALTER TABLE labels DROP CONSTRAINT fk_labels_mask_id"
             connection.execute(text(dropped))
             behind = "SELECT setval('masks_id_seq', 1)"
         connection.execute(text("UPDATE labels SET mask_id = 77 WHERE slice_id = 2"))
