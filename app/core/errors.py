@@ -102,3 +102,11 @@ class DataFolderHeld(SfumatoError):
 
 class PortInUse(SfumatoError):
     """Another program listens on the port."""
+
+
+class BackupInvalid(SfumatoError):
+    """A file that is no backup, is damaged or not whole, or is of a newer version."""
+
+
+class NotEmpty(SfumatoError):
+    """An installation that holds something, where an empty one is asked for."""

@@ -92,6 +92,7 @@ BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Suggestion.uncertainty_sha256, Suggestion.slice_id),
 )
 BLOBS_OF_MODELS = ModelVersion.weights_sha256
+BLOBS: tuple[Column, ...] = (*(column for column, _ in BLOBS_OF_SLICES), BLOBS_OF_MODELS)
 # Entries that say what was deleted, and so stay as they are.
 DELETIONS = ("slice.delete", "case.delete", "project.delete")
 
@@ -161,10 +162,9 @@ def only_of(session: Session, slices: Select[Any]) -> set[str]:
 
 def in_use(session: Session, names: Collection[str]) -> set[str]:
     """Of some names of bytes, those that a row refers to."""
-    columns = [column for column, _ in BLOBS_OF_SLICES]
     return {
         name
-        for column in (*columns, BLOBS_OF_MODELS)
+        for column in BLOBS
         for name in session.scalars(select(column).where(column.in_(names)).distinct())
     }
 

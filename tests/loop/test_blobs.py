@@ -28,6 +28,9 @@ class Elsewhere:
     def sizes(self, session, names: Collection[str]) -> dict[str, int]:
         return {name: len(body) for name, body in self.get(session, names).items()}
 
+    def names(self, session, after: str, most: int) -> list[str]:
+        return sorted(name for name in self.kept if name > after)[:most]
+
     def forget(self, session, names: Collection[str], in_use) -> set[str]:
         for name in set(names) - in_use(names):
             self.kept.pop(name, None)
