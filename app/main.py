@@ -16,6 +16,7 @@ from app.api import (
     imports,
     jobs,
     masks,
+    metrics,
     models,
     pages,
     problems,
@@ -28,9 +29,10 @@ from app.api import (
 )
 from app.api.gate import WriterGate
 from app.api.limits import PlainAddresses
-from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
+from app.api.middleware import RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.map_drawer import MapDrawer
+from app.observing.metrics import Metrics
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
@@ -90,11 +92,12 @@ def create_app(
     app.state.dispatcher = dispatcher
     app.state.transfers = runner
     app.state.maps = maps
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(database, settings)
     app.state.writer_gate = WriterGate(database.writers)
     problems.install(app)
     for resource in (
         health,
+        metrics,
         accounts,
         audit,
         projects,

@@ -43,6 +43,23 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(8192 * 8192, gt=0, description="Checked before decoding.")
     lock_timeout_seconds: float = Field(10.0, gt=0, description="Wait for a locked database.")
 
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="With which a monitoring system reads /metrics; an admin's token does too.",
+    )
+    metrics_open: bool = Field(
+        False, description="/metrics is for whoever reaches the port: behind a proxy that bars it."
+    )
+    metrics_seconds: float = Field(
+        10.0, ge=0, description="How long what was read for /metrics is shown again."
+    )
+    tracing: bool = Field(
+        False,
+        description="Send traces to an OpenTelemetry collector; where it is, OTEL_EXPORTER_OTLP_"
+        "ENDPOINT says. Needs `pip install 'sfumato[otel]'`.",
+    )
+
     dicomweb_user: str | None = Field(None, description="Of the server that series come from.")
     dicomweb_password: SecretStr | None = None
     dicomweb_token: SecretStr | None = Field(None, description="Instead of user and password.")

@@ -1,0 +1,71 @@
+"""The installation's figures as Prometheus' gauges: those of the database, and the data's disk."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.loop.figures import Figures
+from app.observing.disk import room
+from app.observing.gauges import GAUGES, Labels, Samples
+from app.observing.glance import Glance
+
+_DISK = {
+    "free_bytes": "Room that is left on the disk of the data folder.",
+    "size_bytes": "All room on the disk of the data folder.",
+    "free_inodes": "Files that the disk of the data folder still takes.",
+    "inodes": "Files that the disk of the data folder takes at most.",
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Figures, and the seconds that reading them took."""
+
+    figures: Figures
+    seconds: float
+
+
+class Installation(Collector):
+    """Gives Prometheus what a glance at the database showed, and the room on the data's disk."""
+
+    def __init__(self, seen: Glance[Seen], data: Path) -> None:
+        self._seen = seen
+        self._data = data
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing: names are not checked beforehand, which would read the database."""
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """All gauges. While the database is away, those of it have names and no values."""
+        seen = self._seen.look()
+        reachable = "1 where this process could read the database."
+        yield _family("sfumato_database_up", reachable, (), [((), float(seen is not None))])
+        took = "Seconds that reading these figures took."
+        seconds: Samples = [((), seen.seconds)] if seen else []
+        yield _family("sfumato_database_read_seconds", took, (), seconds)
+        for gauge in GAUGES:
+            samples = gauge.of(seen.figures) if seen else []
+            yield _family(gauge.name, gauge.words, gauge.labels, samples)
+        yield from _disk(self._data)
+
+
+def _family(name: str, words: str, labels: Labels, samples: Samples) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, words, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _disk(folder: Path) -> Iterator[GaugeMetricFamily]:
+    """Of this process' machine, not of the installation: each may have its own."""
+    try:
+        found = asdict(room(folder))
+    except OSError:
+        found = {}
+    for name, words in _DISK.items():
+        value = found.get(name)
+        yield _family(f"sfumato_disk_{name}", words, (), [] if value is None else [((), value)])
