@@ -33,6 +33,7 @@ from app.api.middleware import RequestRecord, SecurityHeaders
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.map_drawer import MapDrawer
 from app.observing.metrics import Metrics
+from app.observing.tracing import start_tracing
 from app.settings import Settings
 from app.store import Database
 from app.sweep import sweep_until
@@ -61,6 +62,7 @@ def create_app(
 
     runner = TransferRunner(database, settings, dispatcher.wake)
     maps = MapDrawer(database)
+    tracing = start_tracing(settings, "sfumato-server", database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,6 +79,7 @@ def create_app(
         runner.stop()
         maps.stop()
         sweeper.join()
+        tracing.stop()
 
     app = FastAPI(
         title="Sfumato",
@@ -86,6 +89,14 @@ def create_app(
         # The bundled pages load scripts from elsewhere; no request leaves our own origin.
         docs_url=None,
         redoc_url=None,
+        # Of FastAPI's own signals the spans alone, and to our collector alone.
+        telemetry={
+            "tracer_provider": tracing.provider,
+            "tracing": tracing.provider is not None,
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+        },
     )
     app.state.settings = settings
     app.state.database = database
