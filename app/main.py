@@ -96,6 +96,8 @@ def create_app(
             "metrics": False,
             "logs": False,
             "auto_configure": False,
+            # Asked for all day by who only wants to know that we live.
+            "exclude": lambda scope: scope["path"].startswith(("/health/", "/metrics")),
         },
     )
     app.state.settings = settings
