@@ -185,3 +185,17 @@ class NumericLimits(BaseSettings):
             "ONEDNN_MAX_CPU_ISA": self.onednn_max_cpu_isa,
         }
         return {name: value for name, value in found.items() if value}
+
+
+# Not of the service: what Docker Compose and the tests' fuzzing are told.
+_OTHERS = frozenset(("SFUMATO_DB_PASSWORD", "SFUMATO_FUZZ"))
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like settings and are none: mistyped, most likely."""
+    known = {f"SFUMATO_{name.upper()}" for name in Settings.model_fields} | _OTHERS
+    return sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith("SFUMATO_") and name.upper() not in known
+    )

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import accounts, data, research, service
+from app.cli import accounts, data, doctor, research, service
 from app.core.errors import SfumatoError
 
 cli = typer.Typer(
@@ -13,7 +13,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for part in (service, accounts, data, research):
+for part in (service, accounts, data, research, doctor):
     part.add_to(cli)
 
 
