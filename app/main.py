@@ -20,6 +20,7 @@ from app.api import (
     jobs,
     masks,
     members,
+    metrics,
     models,
     pages,
     problems,
@@ -34,12 +35,14 @@ from app.api import (
 from app.api.event_streams import EventStreams
 from app.api.gate import Gate, GateEach
 from app.api.limits import PlainAddresses
-from app.api.middleware import FromWhere, Metrics, RequestRecord, SecurityHeaders
+from app.api.middleware import FromWhere, RequestRecord, SecurityHeaders
 from app.api.rates import Rates, RequestRates
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.hooks.deliverer import HookDeliverer
 from app.loop.audit_chain import address_key
 from app.map_drawer import MapDrawer
+from app.observing.metrics import Metrics
+from app.observing.tracing import start_tracing
 from app.seen import Seen
 from app.settings import Settings
 from app.store import Database
@@ -72,6 +75,7 @@ def create_app(
     deliverer = HookDeliverer(database, settings)
     streams = EventStreams(database, settings.streams_per_account)
     seen = Seen()
+    tracing = start_tracing(settings, "sfumato-server", database)
 
     def also() -> None:
         sweep(database, settings)
@@ -99,6 +103,7 @@ def create_app(
         with suppress(SQLAlchemyError):
             seen.write(database)
             seal_events(database)
+        tracing.stop()
 
     app = FastAPI(
         title="Sfumato",
@@ -108,6 +113,16 @@ def create_app(
         # The bundled pages load scripts from elsewhere; no request leaves our own origin.
         docs_url=None,
         redoc_url=None,
+        # Of FastAPI's own signals the spans alone, and to our collector alone.
+        telemetry={
+            "tracer_provider": tracing.provider,
+            "tracing": tracing.provider is not None,
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+            # Asked for all day by who only wants to know that we live.
+            "exclude": lambda scope: scope["path"].startswith(("/health/", "/metrics")),
+        },
     )
     app.state.settings = settings
     app.state.database = database
@@ -115,7 +130,7 @@ def create_app(
     app.state.transfers = runner
     app.state.maps = maps
     app.state.seen = seen
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(database, settings)
     app.state.writer_gate = Gate(database.writers)
     app.state.decoding_gate = Gate(settings.decodings_at_once)
     app.state.upload_gates = GateEach(settings.uploads_per_account)
@@ -124,6 +139,7 @@ def create_app(
     problems.install(app)
     for resource in (
         health,
+        metrics,
         sessions,
         accounts,
         audit,

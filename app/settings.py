@@ -48,6 +48,23 @@ class Settings(LimitSettings):
         1, ge=0, description="Processes that read and encode for an import; 0 for the server's own."
     )
 
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="With which a monitoring system reads /metrics; an admin's token does too.",
+    )
+    metrics_open: bool = Field(
+        False, description="/metrics shows projects to whoever reaches the port, token or not."
+    )
+    metrics_seconds: float = Field(
+        10.0, ge=0, description="How long what was read for /metrics is shown again."
+    )
+    tracing: bool = Field(
+        False,
+        description="Send traces to an OpenTelemetry collector; where it is, OTEL_EXPORTER_OTLP_"
+        "ENDPOINT says. Needs `pip install 'sfumato[otel]'`.",
+    )
+
     dicomweb_user: str | None = Field(None, description="Of the server that series come from.")
     dicomweb_password: SecretStr | None = None
     dicomweb_token: SecretStr | None = Field(None, description="Instead of user and password.")
@@ -209,3 +226,17 @@ class NumericLimits(BaseSettings):
             "ONEDNN_MAX_CPU_ISA": self.onednn_max_cpu_isa,
         }
         return {name: value for name, value in found.items() if value}
+
+
+# Not of the service: what Docker Compose and the tests' fuzzing are told.
+_OTHERS = frozenset(("SFUMATO_DB_PASSWORD", "SFUMATO_FUZZ"))
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like settings and are none: mistyped, most likely."""
+    known = {f"SFUMATO_{name.upper()}" for name in Settings.model_fields} | _OTHERS
+    return sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith("SFUMATO_") and name.upper() not in known
+    )

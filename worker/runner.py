@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.dispatch import Dispatcher
 from app.loop import claims
 from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
+from app.observing.tracing import NoTracing, Tracing
 from app.settings import Settings
 from app.store import Database, utc_now
 from worker.failures import Verdict, judge
@@ -41,12 +42,14 @@ class Runner:
         settings: Settings,
         queues: tuple[str, ...],
         name: str,
+        tracing: Tracing | None = None,
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._settings = settings
         self._queues = queues
         self._name = name
+        self._tracing = tracing or NoTracing()
         self._stopping = threading.Event()
 
     def work(self) -> int:
@@ -79,7 +82,8 @@ class Runner:
                 )
                 # A step that is begun again leaves its result once; what it has trained by then,
                 # it holds on to.
-                queues = persistently(partial(_STEPS[claim.step], step), step.check)
+                with self._tracing.span(f"step {claim.step}", **_known(claim)):
+                    queues = persistently(partial(_STEPS[claim.step], step), step.check)
         except WorkerStopping:
             log.info("step given back")
             with self._database.writing() as session:
@@ -115,6 +119,15 @@ class Runner:
             persistently(note)
         except ClaimLost:
             _log.info("the failed step was not ours any more", job=claim.job_id)
+
+
+def _known(claim: Claim) -> dict[str, int]:
+    """What a trace says of a step: numbers alone."""
+    return {
+        "sfumato.job": claim.job_id,
+        "sfumato.attempt": claim.attempt,
+        "sfumato.project": claim.project_id,
+    }
 
 
 @contextmanager

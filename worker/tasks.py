@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.dispatch import BENCHMARK_TASK, TASK_NAME, CeleryDispatcher, celery_app
 from app.logs import configure_logs
 from app.loop import capabilities
+from app.observing.tracing import start_tracing
 from app.settings import Settings
 from app.store import Database, utc_now
 from app.sweep import sweep_until
@@ -35,7 +36,8 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
     dispatcher = CeleryDispatcher(settings.broker_url)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    runner = Runner(database, dispatcher, settings, queues, name)
+    tracing = start_tracing(settings, "sfumato-worker", database)
+    runner = Runner(database, dispatcher, settings, queues, name, tracing)
     celery = _with_task(celery_app(settings.broker_url), runner)
     stop = threading.Event()
 
@@ -60,6 +62,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
         runner.stop()
         with suppress(SQLAlchemyError), database.writing() as session:
             capabilities.forget_worker(session, name)
+        tracing.stop()
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)

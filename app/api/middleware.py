@@ -9,40 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.caller import Caller, calling
+from app.observing.metrics import Metrics
 
 _log = structlog.get_logger("sfumato.http")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-class Metrics:
-    """The application's Prometheus metrics, in a registry of its own."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "sfumato_http_requests",
-            "Requests.",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "sfumato_http_request_seconds",
-            "Seconds until the response began.",
-            ["method", "route"],
-            registry=self.registry,
-        )
-        self.jobs = Gauge("sfumato_jobs", "Jobs by state.", ["state"], registry=self.registry)
-
-    def set_jobs(self, counts: dict[str, int]) -> None:
-        """Note how many jobs there are of each state."""
-        for state, count in counts.items():
-            self.jobs.labels(state).set(count)
 
 
 class FromWhere:
@@ -100,16 +75,16 @@ class RequestRecord:
                 self._record(scope, message["status"], time.perf_counter() - started)
             await send(message)
 
+        self.metrics.begun()
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            self.metrics.ended()
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # By route, not by path: ids in the labels would grow without end.
         route = getattr(scope.get("route"), "path", "(none)")
-        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
-        self.metrics.seconds.labels(scope["method"], route).observe(seconds)
+        self.metrics.answered(scope["method"], route, status, seconds)
         _log.info(
             "request",
             method=scope["method"],

@@ -18,6 +18,7 @@ from app.core.blob import Blob
 from app.core.errors import AlreadyExists, NotFound
 from app.loop.audit import record
 from app.store import Database, blobs, utc_now
+from app.store.audit import BACKUP_MADE
 from app.store.migrate import newest_schema, schema_of
 
 
@@ -36,7 +37,7 @@ def make_backup(database: Database, path: Path, watch: Watch = unwatched) -> Man
         with database.writing() as session:
             record(
                 session,
-                "backup.made",
+                BACKUP_MADE,
                 None,
                 file=path.name,
                 moment=header.made_at.isoformat(),

@@ -21,8 +21,8 @@ def settle(session: Session, now: datetime) -> None:
 
     Jobs that ran wait for a worker again, without counting as lost: nobody here holds them.
     Imports and exports that were under way have failed, and finished exports have no archive any
-    more, since their bytes lay in the old data folder. Webhooks are not told of what happened before:
-    the old installation may have done so since. Browsers sign in again.
+    more, since their bytes lay in the old data folder. Webhooks are not told of what happened
+    before: the old installation may have done so since. Browsers sign in again.
     """
     ran = update(Job).where(Job.state == JobState.RUNNING)
     session.execute(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.store.base import Base, EnumText, utc_now
 
@@ -75,8 +75,17 @@ class Job(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # Since when it waits for a worker; None for jobs of before this was noted.
+    queued_at: Mapped[datetime | None] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+    @validates("state")
+    def _note_queued(self, _name: str, state: JobState) -> JobState:
+        # Here, so that nobody who puts a job back in its queue can forget it.
+        if state == JobState.QUEUED:
+            self.queued_at = utc_now()
+        return state
 
 
 class Worker(Base):

@@ -13,15 +13,6 @@ def test_the_service_says_that_it_lives_and_is_ready(api):
     assert api.client.get("/health/ready").json() == {"status": "ready"}
 
 
-def test_metrics_count_requests_by_route_and_jobs_by_state(api):
-    api.client.get("/health/live")
-    figures = api.client.get("/metrics").text
-    assert 'sfumato_http_requests_total{method="GET",route="/health/live",status="200"} 1.0' in (
-        figures
-    )
-    assert 'sfumato_jobs{state="queued"} 0.0' in figures
-
-
 def test_every_reply_carries_a_request_id_and_takes_a_given_one(api):
     assert len(api.client.get("/health/live").headers["x-request-id"]) == 32
     given = api.client.get("/health/live", headers={"X-Request-Id": "abc-1"})

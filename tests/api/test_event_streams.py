@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from app.api import event_streams, jobs
-from app.loop.accounts import revoke_token
+from app.loop.access import HERE
+from app.loop.tokens import revoke_token
 from app.store import Job, JobState, Role, Token
 from tests.conftest import mask
 from tests.served import served
@@ -81,7 +82,7 @@ def test_a_stream_ends_with_what_let_it_in(api, job, how):
             if how == "token":
                 with api.database.writing() as session:
                     number = session.scalars(select(Token.id).order_by(Token.id.desc())).first()
-                    revoke_token(session, number)
+                    revoke_token(session, HERE, number)
             else:
                 client.delete("/session", headers={"X-CSRF-Token": csrf})
             assert not any(line.startswith("data:") for line in lines)

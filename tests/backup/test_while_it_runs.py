@@ -6,8 +6,9 @@ import threading
 from sqlalchemy import select
 
 from app.backup import make_backup, restore_backup, verify_backup
+from app.loop.access import HERE
 from app.loop.projects import find_project
-from app.store import Database, Slice, utc_now
+from app.store import Database, Role, Slice, utc_now
 from tests.backup.installations import everything, masks_of, without_notes
 from tests.conftest import mask
 from tests.loop.test_leases import annotator, draw, make_pool
@@ -39,7 +40,7 @@ def test_every_mask_that_was_answered_before_it_began_is_in_it(api, fresh, tmp_p
     api.project(slices=6)
     poster = api.as_("ann")
     with api.database.reading() as session:
-        project = find_project(session, "brain")
+        project = find_project(session, HERE, "brain", Role.ADMIN)
         slices = list(session.scalars(select(Slice.id).where(Slice.project_id == project.id)))
     kept, refused = [], []
     some, enough = threading.Event(), threading.Event()

@@ -36,7 +36,7 @@ def test_a_running_service_is_saved_and_comes_back_elsewhere(tmp_path):
     came_back = Database(f"sqlite:///{new / 'sfumato.db'}")
     with came_back.reading() as session:
         # Its token is the one of before, though its file was not in the backup.
-        assert authenticate(session, token).role is Role.ADMIN
+        assert authenticate(session, token).account.role is Role.ADMIN
         assert session.scalars(select(Mask.id)).all() == [1]
     came_back.dispose()
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])

@@ -55,7 +55,7 @@ def test_a_token_file_of_a_start_that_was_killed_is_made_anew(sqlite_database, t
     text = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with sqlite_database.reading() as session:
-        assert authenticate(session, text).role is Role.ADMIN
+        assert authenticate(session, text).account.role is Role.ADMIN
     # From then on it is left alone, also when an admin has revoked what it holds.
     _first_token(sqlite_database, path)
     assert path.read_text().strip() == text

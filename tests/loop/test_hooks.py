@@ -16,7 +16,7 @@ from app.core.errors import InvalidInput
 from app.hooks import sending
 from app.hooks.deliverer import HookDeliverer
 from app.loop import claims, deliveries, hooks
-from app.loop.accounts import named_account
+from app.loop.access import HERE
 from app.loop.deletions import of_project
 from app.loop.deliveries import WAITS
 from app.loop.retraining import retrain_if_due
@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.store import Delivery, DeliveryState, Hook, HookEvent, Project, Role, utc_now
 from tests.loop.deleting import delete
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
+from tests.people import named_account
 from tests.receiver import receiving
 from tests.worker.projects import count, label_batch, make_project, runner
 
@@ -431,7 +432,7 @@ def test_the_log_is_kept_for_some_days(database, project, receiver, clock):
 def test_with_a_project_its_hooks_go(database, project, receiver):
     make_hook(database, project, receiver.url)
     tell(database, project)
-    gone = delete(database, lambda session: of_project(session, "p"))
+    gone = delete(database, lambda session: of_project(session, HERE, "p"))
     assert (gone.counts["hooks"], gone.counts["deliveries"]) == (1, 1)
     assert (count(database, Hook), count(database, Delivery)) == (0, 0)
 
