@@ -1,12 +1,10 @@
-"""The web application: routers, error handlers, middleware, and the sweep in its lifespan."""
+"""The web application: routers, error handlers, middleware; its background runs in its lifespan."""
 
-import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.api import (
     accounts,
@@ -37,17 +35,13 @@ from app.api.gate import Gate, GateEach
 from app.api.limits import PlainAddresses
 from app.api.middleware import FromWhere, RequestRecord, SecurityHeaders
 from app.api.rates import Rates, RequestRates
+from app.background import Background
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
-from app.hooks.deliverer import HookDeliverer
 from app.loop.audit_chain import address_key
-from app.map_drawer import MapDrawer
 from app.observing.metrics import Metrics
 from app.observing.tracing import start_tracing
-from app.seen import Seen
 from app.settings import Settings
 from app.store import Database
-from app.sweep import seal_events, sweep_until
-from app.transfers.runner import TransferRunner, sweep
 
 _DESCRIPTION = """
 Sfumato asks experts only for the masks that teach the model most. Annotators fetch the next
@@ -70,39 +64,16 @@ def create_app(
         url = settings.broker_url
         dispatcher = CeleryDispatcher(url) if url else NoDispatcher()
 
-    runner = TransferRunner(database, settings, dispatcher.wake)
-    maps = MapDrawer(database)
-    deliverer = HookDeliverer(database, settings)
+    background = Background(database, dispatcher, settings)
     streams = EventStreams(database, settings.streams_per_account)
-    seen = Seen()
     tracing = start_tracing(settings, "sfumato-server", database)
-
-    def also() -> None:
-        sweep(database, settings)
-        seen.write_if_due(database)
-        seal_events(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
-        sweeper = threading.Thread(
-            target=sweep_until,
-            args=(stop, database, dispatcher, settings, also),
-            name="sweep",
-        )
-        sweeper.start()
-        runner.start()
-        deliverer.start()
+        background.start()
         yield
         streams.close()
-        stop.set()
-        runner.stop()
-        deliverer.stop()
-        maps.stop()
-        sweeper.join()
-        with suppress(SQLAlchemyError):
-            seen.write(database)
-            seal_events(database)
+        background.stop()
         tracing.stop()
 
     app = FastAPI(
@@ -127,9 +98,9 @@ def create_app(
     app.state.settings = settings
     app.state.database = database
     app.state.dispatcher = dispatcher
-    app.state.transfers = runner
-    app.state.maps = maps
-    app.state.seen = seen
+    app.state.transfers = background.transfers
+    app.state.maps = background.maps
+    app.state.seen = background.seen
     app.state.metrics = Metrics(database, settings)
     app.state.writer_gate = Gate(database.writers)
     app.state.decoding_gate = Gate(settings.decodings_at_once)

@@ -117,7 +117,7 @@ def test_what_was_under_way_waits_or_has_ended_and_leases_go_on(database, fresh,
         assert "send it again" in transfers[0].error
         assert [t.folder for t in transfers] == [None, None]
         assert session.scalar(select(func.count()).select_from(Worker)) == 0
-        assert authenticate(session, token).name == "rev"
+        assert authenticate(session, token).account.name == "rev"
         with pytest.raises(Exception, match="sign in again"):
             find_sign_in(session, cookie, now)
         leases = select(Lease.slice_id).where(Lease.ended_at.is_(None))

@@ -19,7 +19,7 @@ from app.loop.audit import record
 from app.observing.disk import Room
 from app.settings import Settings
 from app.store import Database, Event, Job, JobState, Project, Worker, utc_now
-from app.store.accounts import BACKUP_MADE
+from app.store.audit import BACKUP_MADE
 from tests.e2e.test_migrations import downgrade
 from tests.loop.test_leases import make_pool
 

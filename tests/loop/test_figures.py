@@ -10,7 +10,7 @@ from app.loop.figures import figures
 from app.loop.models import current_model
 from app.loop.project_figures import RoundFigures, failed_retrainings
 from app.store import Job, JobState, ModelVersion, Project, Worker, utc_now
-from app.store.accounts import BACKUP_MADE
+from app.store.audit import BACKUP_MADE
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
 
 HOUR = timedelta(hours=1)

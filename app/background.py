@@ -1,0 +1,52 @@
+"""What a server does beside answering: sweeps, imports and exports, maps, webhooks, the audit."""
+
+import threading
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.dispatch import Dispatcher
+from app.hooks.deliverer import HookDeliverer
+from app.map_drawer import MapDrawer
+from app.seen import Seen
+from app.settings import Settings
+from app.store import Database
+from app.sweep import seal_events, sweep_until
+from app.transfers.runner import TransferRunner, sweep
+
+
+class Background:
+    """A server's threads, from its start to its end."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, settings: Settings) -> None:
+        self.transfers = TransferRunner(database, settings, dispatcher.wake)
+        self.maps = MapDrawer(database)
+        self.seen = Seen()
+        self._deliverer = HookDeliverer(database, settings)
+        self._database = database
+        self._settings = settings
+        self._stop = threading.Event()
+        args = (self._stop, database, dispatcher, settings, self._at_each_sweep)
+        self._sweeper = threading.Thread(target=sweep_until, args=args, name="sweep")
+
+    def start(self) -> None:
+        """Begin."""
+        self._sweeper.start()
+        self.transfers.start()
+        self._deliverer.start()
+
+    def stop(self) -> None:
+        """End, each at its next step; what was gathered for the audit is kept."""
+        self._stop.set()
+        self.transfers.stop()
+        self._deliverer.stop()
+        self.maps.stop()
+        self._sweeper.join()
+        with suppress(SQLAlchemyError):
+            self.seen.write(self._database)
+            seal_events(self._database)
+
+    def _at_each_sweep(self) -> None:
+        sweep(self._database, self._settings)
+        self.seen.write_if_due(self._database)
+        seal_events(self._database)
