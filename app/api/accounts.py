@@ -1,5 +1,6 @@
 """Accounts, and the tokens that people and programs sign in with."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Response
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
+    CurrentDatabase,
     Cursor,
     InstallationAdmin,
     Limit,
@@ -26,7 +28,7 @@ from app.api.schemas.accounts import (
     TokenOut,
 )
 from app.api.schemas.base import Page, page_of
-from app.core.passwords import hash_password
+from app.core.passwords import hash_password, is_password
 from app.loop import account_changes, accounts, tokens
 from app.loop.access import Reader, allow_installation
 from app.loop.projects import find_project
@@ -57,22 +59,43 @@ def change_account(
     return AccountOut.model_validate(account_changes.account_view(changed))
 
 
-def _hashed(body: PasswordIn, reader: SignedIn) -> str:
-    return hash_password(body.password)
+@dataclass(frozen=True)
+class _NewPassword:
+    """What is kept of it, and whether whoever sets it knows the present one."""
+
+    hashed: str
+    knows: bool
+
+
+def _new_password(body: PasswordIn, reader: SignedIn, database: CurrentDatabase) -> _NewPassword:
+    knows = False
+    if body.present is not None:
+        with database.reading() as session:
+            _, kept = account_changes.find_password(session, reader.account.name)
+        knows = is_password(kept, body.present)
+    return _NewPassword(hash_password(body.password), knows)
 
 
 # Before a session is opened: hashing takes a while.
-Hashed = Annotated[str, Depends(_hashed)]
+NewPassword = Annotated[_NewPassword, Depends(_new_password)]
 
 
 @router.put("/accounts/{account}/password", status_code=204, response_class=Response)
 def set_password(
-    account: AccountName, reader: SignedIn, hashed: Hashed, session: Writing
+    account: AccountName, reader: SignedIn, new: NewPassword, session: Writing
 ) -> Response:
-    """Give an account a password to sign in with from a browser: one's own, or as an admin of the
-    installation anybody's. Its sessions end.
+    """Give an account a password to sign in with from a browser; its sessions end.
+
+    An admin of the installation gives anybody theirs; one's own is changed by who knows it.
     """
-    account_changes.set_password(session, reader, account, hashed)
+    account_changes.set_password(session, reader, account, new.hashed, new.knows)
+    return Response(status_code=204)
+
+
+@router.delete("/accounts/{account}/password", status_code=204, response_class=Response)
+def remove_password(account: AccountName, admin: InstallationAdmin, session: Writing) -> Response:
+    """Let an account sign in with tokens alone; its sessions end."""
+    account_changes.set_password(session, admin, account, None)
     return Response(status_code=204)
 
 

@@ -167,6 +167,8 @@ def import_archive(
     options = asked.options.to_dict() | {"name": stem_of(asked.filename, upload.digest)}
     kind = TransferKind.CHECK if check else TransferKind.IMPORT
     with database.writing() as session:
+        # Once more: the archive may have taken an hour to come in.
+        transfers.allow_admin(session, admin, asked.project)
         transfer = transfers.ask(
             session, kind, asked.project, asked.layout, options, admin.account, str(upload.folder)
         )

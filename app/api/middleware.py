@@ -33,7 +33,8 @@ class FromWhere:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         client = scope.get("client") if scope["type"] == "http" else None
-        if client is None:
+        # Asked for while the database may be away; and nobody does anything by it.
+        if client is None or scope["path"].startswith(("/health/", "/metrics")):
             await self.app(scope, receive, send)
             return
         if self._key is None:

@@ -43,6 +43,7 @@ class _Proof:
 
     token: str | None
     account_id: int | None
+    password_hash: str | None = None
 
 
 def _proof(
@@ -65,7 +66,7 @@ def _proved(body: SignInIn, database: Database) -> _Proof:
     # Outside of any transaction: it takes a while, on purpose.
     if not is_password(kept, body.password or ""):
         raise NotAuthenticated("the account or its password is wrong")
-    return _Proof(None, account_id)
+    return _Proof(None, account_id, kept)
 
 
 @router.post("/session", status_code=201)
@@ -82,6 +83,8 @@ def sign_in(
         cookie, opened = sign_ins.sign_in_with_token(session, proof.token, now, ttl)
     else:
         account = session.get_one(Account, proof.account_id)
+        if account.password_hash != proof.password_hash:
+            raise NotAuthenticated("the password was changed just now: sign in with the new one")
         cookie, opened = sign_ins.open_session(session, account, None, now, ttl)
     _set_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)

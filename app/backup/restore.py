@@ -17,7 +17,7 @@ from app.core.blob import Blob
 from app.core.errors import BackupInvalid, NotEmpty
 from app.loop.audit import record
 from app.loop.restored import settle
-from app.store import Database, blobs, utc_now
+from app.store import Database, Installation, blobs, utc_now
 from app.store.migrate import (
     EMPTY,
     changing_schema,
@@ -106,6 +106,10 @@ def _make_ready(connection: Connection, archive: ArchiveReader) -> None:
         # Others may read on, and find it empty; whoever writes waits until it is full.
         names = ", ".join(table.name for table in tables)
         connection.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
+    # Its key is made by a server's first request, before there is anything.
+    for table in tables:
+        if table.name == Installation.__tablename__:
+            connection.execute(table.delete())
     counts = {t.name: connection.scalar(select(func.count()).select_from(t)) for t in tables}
     found = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     if found:

@@ -6,7 +6,7 @@ is not a reader's does not exist for them: what is foreign is answered as what i
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, select, true
+from sqlalchemy import ColumnElement, exists, func, select, true
 from sqlalchemy.orm import Session
 
 from app.core.errors import NotAllowed, NotFound
@@ -26,6 +26,10 @@ class Reader:
         return self.account.role is Role.ADMIN and self.project_id is None
 
 
+# Accounts by which the service itself signs.
+PROGRAMS = (IMPORT_ACCOUNT, CONSENSUS_ACCOUNT) = ("import", "consensus")
+# Any number: what else takes such a lock in this database is our own.
+_ACCESS_LOCK = 0x5F0A
 # Whoever works on the installation's own machine: its commands, its workers. Never kept.
 HERE = Reader(Account(name="this machine", role=Role.ADMIN))
 
@@ -66,6 +70,20 @@ def allow(session: Session, reader: Reader, project_id: int, role: Role, missing
             f"{reader.account.name!r} is {has} in this project; this needs the role {role}"
         )
     return has
+
+
+def lock_access(session: Session) -> None:
+    """Hold, until the transaction ends, who belongs where: a new account joins all projects and a
+    new project takes in all accounts, so one waits for the other. Taken before other locks.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_ACCESS_LOCK)))
+
+
+def check_no_program(name: str) -> None:
+    """Raise ``NotAllowed`` for an account of the service's own: nobody signs in as that."""
+    if name in PROGRAMS:
+        raise NotAllowed(f"the account {name!r} is the service's own: choose another name")
 
 
 def allow_installation(reader: Reader) -> None:

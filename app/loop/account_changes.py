@@ -6,8 +6,14 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.core.errors import InvalidInput, NotFound
-from app.loop.access import Reader, allow_installation
+from app.core.errors import InvalidInput, NotAllowed, NotFound
+from app.loop.access import (
+    HERE,
+    Reader,
+    allow_installation,
+    check_no_program,
+    lock_access,
+)
 from app.loop.audit import record
 from app.loop.members import join_every_project
 from app.loop.paging import Page, paginate
@@ -90,23 +96,41 @@ def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) ->
     return account
 
 
-def set_password(session: Session, reader: Reader, name: str, password_hash: str) -> Account:
-    """Keep the hash of an account's new password; its sessions end.
+def set_password(
+    session: Session, reader: Reader, name: str, password_hash: str | None, knows: bool = False
+) -> Account:
+    """Keep the hash of an account's new password, or none; its sessions end.
 
-    Raises ``NotFound``, ``NotAllowed`` for another's, unless an admin of the installation asks.
+    ``knows``: whoever asks has proved that they know the present one. A password opens all that the
+    account is, and outlasts a token: so a token alone gives nobody one. Raises ``NotFound``, and
+    ``NotAllowed`` unless it is one's own that is known, or an admin of the installation asks.
     """
-    if name != reader.account.name:
+    if not (knows and name == reader.account.name and reader.project_id is None):
         allow_installation(reader)
     account = find_account(session, name)
+    check_no_program(name)
     account.password_hash = password_hash
     end_sign_ins(session, account, utc_now())
-    record(session, "account.password", reader.account, subject=name)
+    act = "account.password" if password_hash else "account.no-password"
+    record(session, act, reader.account, subject=name)
     return account
 
 
 def _of_another(session: Session, reader: Reader, name: str) -> Account:
     allow_installation(reader)
+    check_no_program(name)
+    lock_access(session)
     account = find_account(session, name)
     if account.id == reader.account.id:
         raise InvalidInput("this is your own account: another admin changes it, so that one stays")
+    _check_still_admin(session, reader)
     return account
+
+
+def _check_still_admin(session: Session, reader: Reader) -> None:
+    """Refuse what two admins do to each other at once: whoever came first was the last."""
+    if reader is HERE:
+        return
+    now = session.get(Account, reader.account.id, populate_existing=True)
+    if now is None or now.role is not Role.ADMIN or now.disabled_at is not None:
+        raise NotAllowed(f"{reader.account.name!r} is no admin of the installation any more")

@@ -10,13 +10,11 @@ from sqlalchemy.orm import Session
 from app.core.blob import digest
 from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated
 from app.core.names import checked_name
-from app.loop.access import HERE, Reader
+from app.loop.access import HERE, Reader, check_no_program, lock_access
 from app.loop.audit import record
 from app.loop.members import join, join_every_project
 from app.store import Account, Member, Project, Role, SignIn, Token
 
-# Accounts by which the service itself signs.
-PROGRAMS = (IMPORT_ACCOUNT, CONSENSUS_ACCOUNT) = ("import", "consensus")
 _PREFIX = "sfu"
 Kept = TypeVar("Kept", Token, SignIn)
 
@@ -36,8 +34,8 @@ def create_token(
     ``AlreadyExists`` when the account has another role, ``NotAllowed`` when a project's admin asks
     for a token of an account that is more than a member of that project.
     """
-    if name in PROGRAMS:
-        raise NotAllowed(f"the account {name!r} is the service's own: choose another name")
+    check_no_program(name)
+    lock_access(session)
     account = session.scalar(select(Account).where(Account.name == name))
     if account is None:
         account = _new_account(session, name, role if project is None else None)

@@ -79,7 +79,12 @@ def ask_again(session: Session, round_: Round) -> None:
     """Put what was rejected, and has no other answer, at the end of the round's batch."""
     project = session.get_one(Project, round_.project_id)
     in_round = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
-    rejected = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.REJECTED)
+    rejected = exists().where(
+        Mask.slice_id == Slice.id,
+        Mask.review_state == ReviewState.REJECTED,
+        # What nobody asked for does not say what is asked for next.
+        Mask.unasked.is_(False),
+    )
     returned = session.scalars(
         unlabelled_pool(project).where(rejected, Slice.id.not_in(in_round))
     ).all()

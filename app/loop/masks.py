@@ -18,8 +18,8 @@ from app.core.errors import (
 )
 from app.core.prepared import PreparedMask
 from app.core.splits import Split
-from app.loop.access import Reader, allow, role_in
-from app.loop.accounts import IMPORT_ACCOUNT, program_account
+from app.loop.access import IMPORT_ACCOUNT, Reader, allow, role_in
+from app.loop.accounts import program_account
 from app.loop.audit import record
 from app.loop.labels import elect_label
 from app.loop.leases import held_lease, was_handed
@@ -108,13 +108,20 @@ def submit_mask(
     lease = held_lease(session, slice_id, account, now)
     if lease is not None:
         lease.ended_at, lease.outcome = now, LeaseOutcome.SUBMITTED
-    unasked = not role.includes(Role.REVIEWER) and not was_handed(session, slice_id, account)
+    # A revision of a mask that counts, counts.
+    unasked = (
+        (last is None or last.unasked)
+        and not role.includes(Role.REVIEWER)
+        and not was_handed(session, slice_id, account)
+    )
     if last is not None and last.upload_sha256 == drawn.upload_sha256:
         if last.unasked and not unasked:
             # Drawn before it was asked for: it counts from now on.
-            last.unasked = False
+            last.unasked, last.late = False, lease is None
             session.flush()
+            compare(session, last, len(project.classes))
             elect_label(session, slice_)
+            record(session, "mask.submit", account, project.id, slice=slice_id, mask=last.id)
             return Submission(last, False, retrain_if_due(session, project))
         return Submission(last, False, None)
     mask = Mask(
@@ -135,7 +142,9 @@ def submit_mask(
     blobs.put(session, drawn.blob)
     session.add(mask)
     session.flush()
-    compare(session, mask, len(project.classes))
+    if not mask.unasked:
+        # Nobody is told how far what nobody asked for agrees with others' readings.
+        compare(session, mask, len(project.classes))
     elect_label(session, slice_)
     record(session, "mask.submit", account, project.id, slice=slice_id, mask=mask.id)
     return Submission(mask, True, retrain_if_due(session, project))

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from app.core.errors import InvalidInput, NotFound
+from app.loop.access import check_no_program, lock_access
 from app.loop.audit import record
 from app.loop.paging import Page, paginate
-from app.store import Account, Member, Project, Role, utc_now
+from app.store import Account, Member, Project, Role, Token, utc_now
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def set_member(
     Raises ``NotFound`` for an account that is not there, ``InvalidInput`` for an admin of the
     installation.
     """
+    check_no_program(name)
+    lock_access(session)
     account = session.scalar(select(Account).where(Account.name == name))
     if account is None:
         raise NotFound(f"there is no account {name[:140]!r}: make a token for it first")
@@ -73,7 +76,10 @@ def join(
 
 
 def remove_member(session: Session, project: Project, name: str, by: Account | None) -> None:
-    """Take an account out of a project; what it drew stays. Raises ``NotFound``."""
+    """Take an account out of a project, whose tokens of it end; what it drew stays.
+
+    Raises ``NotFound``.
+    """
     member = session.scalar(
         select(Member)
         .join(Member.account)
@@ -82,6 +88,12 @@ def remove_member(session: Session, project: Project, name: str, by: Account | N
     if member is None:
         raise NotFound(f"{name[:140]!r} is no member of project {project.name!r}")
     session.delete(member)
+    revoked = update(Token).where(
+        Token.account_id == member.account_id,
+        Token.project_id == project.id,
+        Token.revoked_at.is_(None),
+    )
+    session.execute(revoked.values(revoked_at=utc_now()))
     session.flush()
     record(session, "member.remove", by, project.id, member=name)
 

@@ -141,6 +141,7 @@ def _free(
     held = select(func.count()).where(live).scalar_subquery()
     theirs = (Mask.slice_id == slice_id) & (Mask.author_id == account.id)
     rejected = (Mask.slice_id == slice_id) & (Mask.review_state == ReviewState.REJECTED)
+    rejected &= Mask.unasked.is_(False)
     turn = case(
         (exists().where(theirs, rejected), 0),
         (exists().where(rejected), 2),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core.errors import AlreadyExists, NotFound, ProjectAmbiguous
 from app.core.names import checked_name
 from app.core.project_settings import ProjectSettings
-from app.loop.access import Reader, allow, visible
+from app.loop.access import Reader, allow, lock_access, visible
 from app.loop.audit import record
 from app.loop.capabilities import check_names
 from app.loop.members import join_everybody
@@ -23,6 +23,7 @@ def create_project(
 ) -> Project:
     """A new project. Raises ``AlreadyExists`` when the name is taken."""
     checked_name("project", name, longest=64)
+    lock_access(session)
     if session.scalar(select(Project.id).where(Project.name == name)) is not None:
         raise AlreadyExists(f"there is a project {name!r} already: choose another name")
     check_names(session, settings)

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session, aliased
 from app.core.blob import Blob
 from app.core.pixels import Pixels, decode, encode
 from app.core.project_settings import Consensus, query_settings
-from app.loop.accounts import CONSENSUS_ACCOUNT, program_account
+from app.loop.access import CONSENSUS_ACCOUNT
+from app.loop.accounts import program_account
 from app.store import (
     Agreement,
     Label,

@@ -59,7 +59,12 @@ def _waiting(project: Project) -> Select[Slice]:
         Mask.source != MaskSource.IMPORT,
         ~superseded(),
     )
-    unasked = exists().where(Mask.slice_id == Slice.id, Mask.unasked)
+    unasked = exists().where(
+        Mask.slice_id == Slice.id,
+        Mask.unasked,
+        Mask.review_state == ReviewState.PENDING,
+        ~superseded(),
+    )
     accepted = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.ACCEPTED)
     return select(Slice).where(
         Slice.project_id == project.id,

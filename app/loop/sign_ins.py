@@ -112,6 +112,8 @@ def list_sign_ins(
     )
     if not reader.of_installation:
         query = query.where(SignIn.account_id == reader.account.id)
+    if reader.project_id is not None:
+        query = query.join(SignIn.token).where(Token.project_id == reader.project_id)
 
     def view(one: SignIn) -> SignInView:
         return SignInView(one.id, one.account.name, one.token_id, one.created_at, one.expires_at)
@@ -125,7 +127,11 @@ def end_sign_in(session: Session, reader: Reader, which: int, now: datetime) -> 
     Raises ``NotFound``.
     """
     found = session.get(SignIn, which)
-    theirs = found is not None and found.account_id == reader.account.id
+    theirs = (
+        found is not None
+        and found.account_id == reader.account.id
+        and reader.project_id in (None, found.token.project_id if found.token else 0)
+    )
     if found is None or not (theirs or reader.of_installation):
         raise NotFound(f"there is no session {which}")
     found.ended_at = found.ended_at or now

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from fastapi.testclient import TestClient
 
+from app.loop.accounts import program_account
 from app.store import Role, SignIn, utc_now
 from tests.conftest import problem_of
 
@@ -22,10 +23,10 @@ def signed_in(api, account: str, password: str = WORDS) -> TestClient:
     return page
 
 
-def test_somebody_gives_themselves_a_password_and_signs_in_with_it(api):
-    api.project()
-    ann = api.as_("ann", Role.ANNOTATOR)
-    assert ann.put("/accounts/ann/password", json={"password": WORDS}).status_code == 204
+def test_somebody_signs_in_with_a_password(api):
+    root = api.project()
+    api.as_("ann", Role.ANNOTATOR)
+    assert root.put("/accounts/ann/password", json={"password": WORDS}).status_code == 204
     page = signed_in(api, "ann")
     shown = page.get("/session").json()
     assert (shown["account"], shown["role"]) == ("ann", "annotator")
@@ -41,15 +42,26 @@ def test_somebody_gives_themselves_a_password_and_signs_in_with_it(api):
         )
 
 
-def test_a_password_is_long_enough_and_ones_own(api):
-    ann = api.as_("ann", Role.ANNOTATOR)
-    short = ann.put("/accounts/ann/password", json={"password": "hunter2"})
-    assert (short.status_code, "7 characters" in short.json()["detail"]) == (422, True)
-    api.as_("bob", Role.ANNOTATOR)
-    assert ann.put("/accounts/bob/password", json={"password": WORDS}).status_code == 403
+def test_a_password_is_long_enough_and_given_by_an_admin_or_changed_by_who_knows_it(api):
     root = api.as_("root", Role.ADMIN)
-    assert root.put("/accounts/bob/password", json={"password": WORDS}).status_code == 204
-    assert signed_in(api, "bob").get("/session").json()["account"] == "bob"
+    short = root.put("/accounts/root/password", json={"password": "hunter2"})
+    assert (short.status_code, "7 characters" in short.json()["detail"]) == (422, True)
+    ann = api.as_("ann", Role.ANNOTATOR)
+    api.as_("bob", Role.ANNOTATOR)
+    # A token alone gives nobody a password: that would outlast it, and open more.
+    for name in ("ann", "bob"):
+        assert ann.put(f"/accounts/{name}/password", json={"password": WORDS}).status_code == 403
+        assert root.put(f"/accounts/{name}/password", json={"password": WORDS}).status_code == 204
+    for present, status in (("wrong " * 3, 403), (WORDS, 204)):
+        change = {"password": WORDS + " new", "present": present}
+        assert ann.put("/accounts/ann/password", json=change).status_code == status
+    assert signed_in(api, "ann", WORDS + " new").get("/session").json()["account"] == "ann"
+    # Of another it is of no use to know it.
+    change = {"password": WORDS + " new", "present": WORDS}
+    assert ann.put("/accounts/bob/password", json=change).status_code == 403
+    assert root.delete("/accounts/ann/password").status_code == 204
+    again = browser(api).post("/session", json={"account": "ann", "password": WORDS + " new"})
+    assert again.status_code == 401
     assert root.put("/accounts/nobody/password", json={"password": WORDS}).status_code == 404
 
 
@@ -134,3 +146,22 @@ def test_a_session_that_is_over_is_not_listed(api):
     with api.database.writing() as session:
         session.query(SignIn).update({"expires_at": utc_now() - timedelta(seconds=1)})
     assert root.get("/sessions").json()["items"] == []
+
+
+def test_a_token_of_one_project_cannot_become_more_by_a_password(api):
+    root = api.project()
+    root.put("/accounts/root/password", json={"password": WORDS})
+    made = root.post("/tokens", json={"name": "root", "role": "admin", "project": "brain"})
+    narrow = browser(api)
+    narrow.headers["Authorization"] = f"Bearer {made.json()['token']}"
+    for body in ({"password": WORDS + "!"}, {"password": WORDS + "!", "present": WORDS}):
+        assert narrow.put("/accounts/root/password", json=body).status_code == 403
+
+
+def test_nobody_becomes_the_service_itself(api):
+    root = api.project()
+    with api.database.writing() as session:
+        program_account(session, "import")
+    assert root.put("/projects/brain/members/import", json={"role": "admin"}).status_code == 403
+    assert root.put("/accounts/import/password", json={"password": WORDS}).status_code == 403
+    assert root.patch("/accounts/import", json={"role": "admin"}).status_code == 403

@@ -118,6 +118,15 @@ def test_what_an_entry_says_cannot_be_changed_unseen(api):
     assert broken(api) == [f"what entry {event.id} of the audit trail says was changed"]
 
 
+def test_emptying_an_entry_oneself_shows(api):
+    api.as_("ann", Role.ANNOTATOR)
+    seal_events(api.database)
+    with api.database.writing() as session:
+        event = session.scalars(select(Event).order_by(Event.id)).first()
+        event.detail = {"sha256": "x", "subject": "somebody else"}
+    assert broken(api) == [f"what entry {event.id} of the audit trail says was changed"]
+
+
 def test_what_a_deletion_empties_keeps_its_place_in_the_chain(api):
     root = api.project()
     ann = api.as_("ann", Role.ANNOTATOR)

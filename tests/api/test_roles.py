@@ -61,11 +61,12 @@ OF_PROJECT = {"project": "{name}"}
 TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/health/live"): Row(NOBODY),
     ("GET", "/health/ready"): Row(NOBODY),
-    ("GET", "/metrics"): Row(NOBODY),
+    ("GET", "/metrics"): Row(NOBODY, also=403),
     ("GET", "/accounts"): Row(INSTALLATION),
     ("PATCH", "/accounts/{account}"): Row(INSTALLATION, json={"disabled": True}),
-    # Of somebody else; one's own is everybody's to set.
+    # Of somebody else; one's own is changed by who knows it.
     ("PUT", "/accounts/{account}/password"): Row(INSTALLATION, json={"password": "a b c d e f g"}),
+    ("DELETE", "/accounts/{account}/password"): Row(INSTALLATION),
     ("GET", "/sessions"): Row(ANYBODY),
     ("DELETE", "/sessions/{session_id}"): Row(ANYBODY, also=404),
     ("POST", "/session"): Row(NOBODY, json={"token": "x"}),
@@ -411,6 +412,29 @@ def test_a_lease_that_has_run_out_was_a_lease(api):
     posted = slow.post(f"/slices/{item['slice']}/masks", content=mask())
     assert (posted.json()["late"], posted.json()["unasked"]) == (True, False)
     assert root.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 1
+
+
+def test_a_revision_of_a_mask_that_counts_counts(api):
+    root = api.project(slices=6, cases=3)
+    one = root.get("/projects/brain/slices").json()["items"][0]["id"]
+    rev = api.as_("rev", Role.REVIEWER)
+    assert rev.post(f"/slices/{one}/masks", content=mask()).json()["unasked"] is False
+    root.put("/projects/brain/members/rev", json={"role": "annotator"})
+    revised = rev.post(f"/slices/{one}/masks", content=mask(corner=5)).json()
+    assert (revised["revision"], revised["unasked"]) == (2, False)
+    assert root.get("/projects/brain/progress").json()["slices"]["pool"]["labelled"] == 1
+
+
+def test_what_nobody_asked_for_does_not_say_what_is_asked_for_next(api):
+    root = api.project(slices=12, cases=3)
+    batch = {item["slice"] for item in root.get("/query/next?size=4").json()["items"]}
+    eager = api.as_("eager", Role.ANNOTATOR)
+    pool = [s["id"] for s in root.get("/projects/brain/slices").json()["items"]]
+    outside = next(one for one in pool if one not in batch)
+    drawn = eager.post(f"/slices/{outside}/masks", content=mask()).json()
+    said = {"verdict": "rejected", "comment": "not asked for"}
+    assert root.post(f"/masks/{drawn['id']}/review", json=said).status_code == 200
+    assert root.get("/projects/brain/progress").json()["round"]["size"] == 4
 
 
 @pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.REVIEWER])

@@ -36,7 +36,9 @@ def target(fresh):
     return database
 
 
-def is_refused(database, path: Path, words: str = "damaged|not whole|no backup") -> None:
+def is_refused(
+    database, path: Path, words: str = "damaged|not whole|no backup|other columns|cannot be read"
+) -> None:
     """Restoring is refused and changes nothing."""
     with pytest.raises(BackupInvalid, match=words):
         restore_backup(database, path)
@@ -142,6 +144,7 @@ def test_a_newer_one_is_refused_in_words(changes, words, target, tmp_path):
 
 def test_rows_that_no_database_would_take_are_refused_by_name(database, fresh, tmp_path):
     of_token = {"sha256": "0" * 64, "created_at": utc_now().isoformat(), "revoked_at": None}
+    of_token["project_id"] = None
     cases = {
         "refer with account_id to accounts 7|not take a row of tokens": {"account_id": 7},
         "other columns": {"accounts": 7},

@@ -108,6 +108,9 @@ class PasswordIn(Request):
     """A new password."""
 
     password: str = Field(max_length=LONGEST, description=f"{SHORTEST} characters at least.")
+    present: str | None = Field(
+        None, max_length=LONGEST, description="The present one, to change one's own."
+    )
 
 
 class OpenSessionOut(Reply):
