@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.dispatch import Dispatcher
 from app.hooks.deliverer import HookDeliverer
+from app.loop.audit_chain import address_key
 from app.map_drawer import MapDrawer
 from app.seen import Seen
 from app.settings import Settings
@@ -30,7 +31,9 @@ class Background:
         self._sweeper = threading.Thread(target=sweep_until, args=args, name="sweep")
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; what the audit trail hashes addresses with is there from the start."""
+        with suppress(SQLAlchemyError), self._database.writing() as session:
+            address_key(session)
         self._sweeper.start()
         self.transfers.start()
         self._deliverer.start()

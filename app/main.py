@@ -37,7 +37,7 @@ from app.api.middleware import FromWhere, RequestRecord, SecurityHeaders
 from app.api.rates import Rates, RequestRates
 from app.background import Background
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
-from app.loop.audit_chain import address_key
+from app.loop.audit_chain import known_address_key
 from app.observing.metrics import Metrics
 from app.observing.tracing import start_tracing
 from app.settings import Settings
@@ -141,6 +141,6 @@ def create_app(
     return app
 
 
-def _address_key(database: Database) -> bytes:
-    with database.writing() as session:
-        return address_key(session)
+def _address_key(database: Database) -> bytes | None:
+    with database.reading() as session:
+        return known_address_key(session)

@@ -25,7 +25,7 @@ class FromWhere:
     installation's own key: equal addresses are known as equal, and cannot be told.
     """
 
-    def __init__(self, app: ASGIApp, key: Callable[[], bytes]) -> None:
+    def __init__(self, app: ASGIApp, key: Callable[[], bytes | None]) -> None:
         self.app = app
         self._ask = key
         self._key: bytes | None = None

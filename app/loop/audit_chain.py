@@ -27,6 +27,11 @@ def address_key(session: Session) -> bytes:
     return _installation(session).address_key
 
 
+def known_address_key(session: Session) -> bytes | None:
+    """The same, where it was made; whoever only asks writes nothing."""
+    return session.scalar(select(Installation.address_key))
+
+
 def _installation(session: Session) -> Installation:
     """The one row, locked until the transaction ends."""
     found = session.scalar(select(Installation).with_for_update())

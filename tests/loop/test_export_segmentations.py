@@ -252,7 +252,7 @@ def test_each_reader_has_a_segmentation_of_their_own(database, tmp_path):
     with database.writing() as session:
         slices = session.query(Slice).order_by(Slice.index).all()
         for n, name in enumerate(("ann", "bob")):
-            account = named_account(session, name, Role.ANNOTATOR)
+            account = named_account(session, name, Role.REVIEWER)
             pixels = np.zeros((6, 5), dtype=np.uint8)
             pixels[: n + 1] = n + 1
             drawn = prepare_mask(pixels, upload=encode(pixels))
