@@ -213,12 +213,9 @@ def test_a_token_that_is_missing_wrong_or_revoked(api):
 @pytest.mark.parametrize(
     ("method", "path", "role"),
     [
-        ("POST", "/projects", Role.REVIEWER),
         ("POST", "/projects/brain/slices?case=a&index=0", Role.REVIEWER),
-        ("POST", "/jobs", Role.REVIEWER),
-        ("POST", "/jobs/1/cancel", Role.REVIEWER),
         ("GET", "/projects/brain/events", Role.REVIEWER),
-        ("POST", "/masks/1/review", Role.ANNOTATOR),
+        ("GET", "/projects/brain/reviews", Role.ANNOTATOR),
     ],
 )
 def test_a_weaker_role_than_the_call_needs(api, method, path, role):

@@ -269,7 +269,7 @@ def test_the_audit_trail_says_who_did_what(api):
     item = annotator.get("/query/next").json()["items"][0]
     annotator.post(f"/slices/{item['slice']}/masks", content=mask())
     events = admin.get("/projects/brain/events").json()["items"]
-    assert [e["action"] for e in events] == ["project.create", "mask.submit"]
+    assert [e["action"] for e in events] == ["project.create", "member.set", "mask.submit"]
 
 
 def test_truth_is_never_served(api):
