@@ -81,6 +81,7 @@ def fill(connection) -> None:
         connection.execute(kept.insert().values(values))
 
     add("accounts", id=1, name="ann", role="annotator", created_at=NOW)
+    add("tokens", id=1, account_id=1, sha256="0" * 64, created_at=NOW)
     add(
         "projects",
         id=1,
