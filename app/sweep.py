@@ -1,11 +1,13 @@
 """The sweep as a background thread, in every server and every worker."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app.core.liveness import Silence
 from app.dispatch import Dispatcher
@@ -15,7 +17,7 @@ from app.settings import Settings
 from app.store import Database, utc_now
 
 _log = structlog.get_logger("sfumato.sweep")
-
+_LONGEST_REST = 0.2
 
 Watch = Silence[tuple[int, int], datetime | None]
 
@@ -41,22 +43,26 @@ def sweep_once(
 
 def _clear(database: Database) -> None:
     """Delete checkpoints that no training needs: each transaction a little, so that none waits."""
-    with database.reading() as session:
-        left = checkpoints.any_left_over(session)
-    while left:
-        with database.writing() as session:
-            left = checkpoints.sweep(session)
+    _in_pieces(database, checkpoints.any_left_over, checkpoints.sweep)
 
 
 def seal_events(database: Database) -> None:
     """Append what the audit trail got meanwhile to its chain."""
+    _in_pieces(database, unsealed, lambda session: seal(session) > 0)
+
+
+def _in_pieces(
+    database: Database, left: Callable[[Session], bool], piece: Callable[[Session], bool]
+) -> None:
+    """Repeat a short transaction until nothing is left; others get as long between two of them."""
     with database.reading() as session:
-        if not unsealed(session):
-            return
-    more = True
+        more = left(session)
     while more:
+        began = time.monotonic()
         with database.writing() as session:
-            more = seal(session) > 0
+            more = piece(session)
+        if more:
+            time.sleep(min(time.monotonic() - began, _LONGEST_REST))
 
 
 def sweep_until(
@@ -66,7 +72,7 @@ def sweep_until(
     settings: Settings,
     also: Callable[[], None] = lambda: None,
 ) -> None:
-    """Sweep every few seconds until told to stop; a database that is away is tried again.
+    """Sweep every few seconds until told to stop; whatever goes wrong, it is tried again.
 
     ``also`` is done at each turn: a worker shows that it is there.
     """
@@ -79,3 +85,5 @@ def sweep_until(
             # Nobody could show life meanwhile: an outage that a worker lived through is no death.
             watch.forget()
             _log.warning("sweep postponed", error=str(error))
+        except Exception:  # a thread that ended here would leave jobs of the dead for ever
+            _log.exception("sweep failed")

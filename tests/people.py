@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.loop.access import Reader
-from app.loop.members import join_every_project
+from app.loop.joining import join_every_project
 from app.store import Account, Role
 
 

@@ -116,8 +116,11 @@ class HookDeliverer:
         if now - self._forgot < _FORGET_SECONDS:
             return
         kept = timedelta(days=self._settings.hook_log_days)
-        with self._database.writing() as session:
-            gone = deliveries.forget_old(session, self._clock(session) - kept)
-        # Until there is nothing left of then; the next turn goes on.
-        if not gone:
+        with self._database.reading() as session:
+            old = deliveries.old_ones(session, self._clock(session) - kept)
+        if not old:
             self._forgot = now
+            return
+        # Until there is nothing left of then: the next turn goes on.
+        with self._database.writing() as session:
+            deliveries.forget(session, old)

@@ -72,6 +72,15 @@ def allow(session: Session, reader: Reader, project_id: int, role: Role, missing
     return has
 
 
+def draws_in(project_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """SQL: whether an ``Account`` may draw in a project."""
+    roles = [role for role in Role if role.includes(Role.ANNOTATOR)]
+    of_member = exists().where(
+        Member.project_id == project_id, Member.account_id == Account.id, Member.role.in_(roles)
+    )
+    return Account.disabled_at.is_(None) & ((Account.role == Role.ADMIN) | of_member)
+
+
 def lock_access(session: Session) -> None:
     """Hold, until the transaction ends, who belongs where: a new account joins all projects and a
     new project takes in all accounts, so one waits for the other. Taken before other locks.

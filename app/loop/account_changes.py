@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput, NotAllowed, NotFound
@@ -15,10 +15,11 @@ from app.loop.access import (
     lock_access,
 )
 from app.loop.audit import record
-from app.loop.members import join_every_project
+from app.loop.departures import let_go
+from app.loop.joining import join_every_project
 from app.loop.paging import Page, paginate
 from app.loop.sign_ins import end_sign_ins
-from app.store import Account, Member, Role, utc_now
+from app.store import Account, Role, utc_now
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,17 @@ def set_role(session: Session, reader: Reader, name: str, role: Role | None) -> 
     account = _of_another(session, reader, name)
     account.role = role
     if role is not None and role is not Role.ADMIN:
-        theirs = Member.account_id == account.id
-        session.execute(update(Member).where(theirs).values(role=role))
-        join_every_project(session, account)
+        join_every_project(session, account, reader.account)
     session.flush()
     record(session, "account.role", reader.account, subject=name, role=role.value if role else None)
+    let_go(session, account)
     return account
 
 
 def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) -> Account:
     """Shut an account out, with its tokens and sessions, or let it in again.
 
-    What it drew stays. Raises as ``set_role``.
+    What it drew stays, what it held goes to others. Raises as ``set_role``.
     """
     account = _of_another(session, reader, name)
     now = utc_now()
@@ -93,6 +93,7 @@ def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) ->
         end_sign_ins(session, account, now)
     act = "account.disable" if disabled else "account.enable"
     record(session, act, reader.account, subject=name)
+    let_go(session, account)
     return account
 
 

@@ -12,7 +12,7 @@ from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated
 from app.core.names import checked_name
 from app.loop.access import HERE, Reader, check_no_program, lock_access
 from app.loop.audit import record
-from app.loop.members import join, join_every_project
+from app.loop.joining import join, join_every_project
 from app.store import Account, Member, Project, Role, SignIn, Token
 
 _PREFIX = "sfu"

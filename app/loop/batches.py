@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.core.streams import Stream
+from app.loop.access import draws_in
 from app.loop.readings import answered, is_valid
 from app.store import (
+    Account,
     Label,
     Lease,
     LeaseOutcome,
@@ -149,9 +151,12 @@ def batch_state(session: Session, round_: Round) -> BatchState:
 
 
 def _participants(session: Session, round_: Round) -> set[int]:
-    """Who had a part in a round; whoever only let a lease run out or gave it back has none."""
+    """Who had a part in a round and can still draw; whoever only let a lease run out or gave it
+    back has none.
+    """
     took_part = Lease.ended_at.is_(None) | Lease.outcome.in_(
         (LeaseOutcome.SUBMITTED, LeaseOutcome.SKIPPED)
     )
-    of_round = select(Lease.account_id).where(Lease.round_id == round_.id, took_part).distinct()
-    return set(session.scalars(of_round))
+    of_round = select(Lease.account_id).where(Lease.round_id == round_.id, took_part)
+    query = select(Account.id).where(Account.id.in_(of_round), draws_in(round_.project_id))
+    return set(session.scalars(query))

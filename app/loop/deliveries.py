@@ -3,7 +3,7 @@
 Times are the database's (``store.database_now``), so that servers need not agree on theirs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -167,13 +167,15 @@ def disable(session: Session, hook: Hook, now: datetime) -> None:
     )
 
 
-def forget_old(session: Session, before: datetime) -> int:
-    """Remove some of the log of before then; returns how many rows."""
+def old_ones(session: Session, before: datetime) -> Sequence[int]:
+    """Some of the log of before then, by their numbers."""
     ended = func.coalesce(Delivery.finished_at, Delivery.created_at) < before
-    old = session.scalars(select(Delivery.id).where(ended).limit(_FORGOTTEN_AT_ONCE)).all()
-    if old:
-        session.execute(delete(Delivery).where(Delivery.id.in_(old)))
-    return len(old)
+    return session.scalars(select(Delivery.id).where(ended).limit(_FORGOTTEN_AT_ONCE)).all()
+
+
+def forget(session: Session, which: Sequence[int]) -> None:
+    """Remove these from the log."""
+    session.execute(delete(Delivery).where(Delivery.id.in_(which)))
 
 
 def list_deliveries(session: Session, hook: Hook, cursor: int | None, limit: int) -> Page[Delivery]:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from app.core.errors import InvalidInput, NotFound
 from app.loop.access import check_no_program, lock_access
 from app.loop.audit import record
+from app.loop.departures import let_go
+from app.loop.joining import join
 from app.loop.paging import Page, paginate
 from app.store import Account, Member, Project, Role, Token, utc_now
 
@@ -56,27 +58,14 @@ def set_member(
         raise NotFound(f"there is no account {name[:140]!r}: make a token for it first")
     if account.role is Role.ADMIN:
         raise InvalidInput(f"{name!r} is an admin of the installation: that includes every project")
-    return _view(join(session, project, account, role, by))
-
-
-def join(
-    session: Session, project: Project, account: Account, role: Role, by: Account | None
-) -> Member:
-    """The account's membership, made or changed to that role."""
-    member = session.get(Member, (project.id, account.id))
-    if member is None:
-        member = Member(project_id=project.id, account_id=account.id, account=account, role=role)
-        session.add(member)
-    elif member.role is role:
-        return member
-    member.role = role
-    session.flush()
-    record(session, "member.set", by, project.id, member=account.name, role=role.value)
-    return member
+    member = join(session, project, account, role, by)
+    let_go(session, account)
+    return _view(member)
 
 
 def remove_member(session: Session, project: Project, name: str, by: Account | None) -> None:
-    """Take an account out of a project, whose tokens of it end; what it drew stays.
+    """Take an account out of a project, whose tokens of it end; what it drew stays, what it held
+    goes to others.
 
     Raises ``NotFound``.
     """
@@ -87,36 +76,17 @@ def remove_member(session: Session, project: Project, name: str, by: Account | N
     )
     if member is None:
         raise NotFound(f"{name[:140]!r} is no member of project {project.name!r}")
+    account = member.account
     session.delete(member)
     revoked = update(Token).where(
-        Token.account_id == member.account_id,
+        Token.account_id == account.id,
         Token.project_id == project.id,
         Token.revoked_at.is_(None),
     )
     session.execute(revoked.values(revoked_at=utc_now()))
     session.flush()
     record(session, "member.remove", by, project.id, member=name)
-
-
-def join_everybody(session: Session, project: Project) -> None:
-    """Make members of a new project of all whose account joins every one."""
-    theirs = select(Account.id, Account.role).where(
-        Account.role.is_not(None), Account.role != Role.ADMIN
-    )
-    rows = [
-        {"project_id": project.id, "account_id": account, "role": role, "created_at": utc_now()}
-        for account, role in session.execute(theirs)
-    ]
-    if rows:
-        session.execute(insert(Member), rows)
-
-
-def join_every_project(session: Session, account: Account) -> None:
-    """Make an account, in its own role, a member of all projects that there are."""
-    if account.role is None or account.role is Role.ADMIN:
-        return
-    for project in session.scalars(select(Project).order_by(Project.id)):
-        join(session, project, account, account.role, None)
+    let_go(session, account)
 
 
 def projects_of(session: Session, account: Account) -> list[tuple[str, Role]]:

@@ -13,7 +13,7 @@ from app.core.project_settings import ProjectSettings
 from app.loop.access import Reader, allow, lock_access, visible
 from app.loop.audit import record
 from app.loop.capabilities import check_names
-from app.loop.members import join_everybody
+from app.loop.joining import join_everybody
 from app.loop.paging import Page, paginate
 from app.store import Account, Project, Role
 

@@ -72,8 +72,10 @@ def revoke_token(session: Session, reader: Reader, token_id: int) -> Token:
         allow(session, reader, token.project_id, Role.ADMIN, missing)
     if token.revoked_at is None and token.account_id == reader.account.id:
         _check_not_last(session, token)
-    token.revoked_at = token.revoked_at or utc_now()
-    record(session, "token.revoke", reader.account, token=token.id)
+    if token.revoked_at is None:
+        token.revoked_at = utc_now()
+        of = token.project_id
+        record(session, "token.revoke", reader.account, of, token=token.id, of=token.account.name)
     return token
 
 
