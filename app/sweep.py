@@ -14,7 +14,7 @@ from app.dispatch import Dispatcher
 from app.loop import checkpoints, claims
 from app.loop.audit_chain import seal, unsealed
 from app.settings import Settings
-from app.store import Database, utc_now
+from app.store import Database, database_now
 
 _log = structlog.get_logger("sfumato.sweep")
 _LONGEST_REST = 0.2
@@ -31,7 +31,7 @@ def sweep_once(
     with database.writing() as session:
         queues = claims.sweep(
             session,
-            utc_now(),
+            database_now(session),
             silent,
             resend=timedelta(seconds=settings.resend_seconds),
             max_attempts=settings.max_attempts,

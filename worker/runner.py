@@ -13,7 +13,7 @@ from app.loop import claims
 from app.loop.claims import STEP_SCORE, STEP_SELECT, STEP_TRAIN, Claim, ClaimLost
 from app.observing.tracing import NoTracing, Tracing
 from app.settings import Settings
-from app.store import Database, utc_now
+from app.store import Database, database_now
 from worker.failures import Verdict, judge
 from worker.persistence import persistently
 from worker.steps import score, select, train
@@ -66,7 +66,7 @@ class Runner:
 
     def _claim(self) -> Claim | None:
         with self._database.writing() as session:
-            return claims.claim(session, self._queues, self._name, utc_now())
+            return claims.claim(session, self._queues, self._name, database_now(session))
 
     def _run(self, claim: Claim) -> None:
         log = _log.bind(job=claim.job_id, step=claim.step, attempt=claim.attempt)
@@ -139,7 +139,7 @@ def _heartbeat(database: Database, claim: Claim, seconds: float) -> Iterator[Cal
         while not done.wait(seconds):
             try:
                 with database.writing() as session:
-                    claims.heartbeat(session, claim, utc_now())
+                    claims.heartbeat(session, claim, database_now(session))
             except ClaimLost:
                 lost.set()
                 return

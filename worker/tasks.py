@@ -18,7 +18,7 @@ from app.logs import configure_logs
 from app.loop import capabilities
 from app.observing.tracing import start_tracing
 from app.settings import Settings
-from app.store import Database, utc_now
+from app.store import Database, database_now
 from app.sweep import sweep_until
 from worker.runner import Runner
 from worker.tried import capabilities as tried
@@ -43,7 +43,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
 
     def show() -> None:
         with database.writing() as session:
-            known = capabilities.see_worker(session, name, utc_now())
+            known = capabilities.see_worker(session, name, database_now(session))
         if not known:
             report_capabilities(database, name, queues, settings)
 
@@ -91,7 +91,7 @@ def report_capabilities(
         if one.limits:
             limits[one.name] = one.limits
     with database.writing() as session:
-        capabilities.report_worker(session, name, queues, found, utc_now(), limits)
+        capabilities.report_worker(session, name, queues, found, database_now(session), limits)
 
 
 def shut_broker_down(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from app.loop.slices import find_slice
 from app.map_drawer import MapDrawer
 from app.seen import REFUSED, Seen
 from app.settings import Settings
-from app.store import Database, Project, Role, utc_now
+from app.store import Database, Project, Role, database_now
 from app.transfers.runner import TransferRunner
 
 # What an id in a path may be: what the database can hold.
@@ -119,7 +119,7 @@ def _reader_of(
         return authenticate(session, credentials.credentials)
     if cookie is None:
         raise NotAuthenticated("no token came with the request: send `Authorization: Bearer TOKEN`")
-    return reader_of(find_sign_in(session, cookie, utc_now()))
+    return reader_of(find_sign_in(session, cookie, database_now(session)))
 
 
 def _reader_again(

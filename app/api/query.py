@@ -11,7 +11,7 @@ from app.api.schemas.slices import BatchOut, LeaseOut, SkipIn
 from app.loop.leases import renew, skip
 from app.loop.next_batch import LARGEST_BATCH, next_batch
 from app.loop.projects import find_project
-from app.store import Role, utc_now
+from app.store import Role, database_now
 
 router = Router(tags=["query"])
 
@@ -31,7 +31,7 @@ def query_next(
     An empty list says in `message` why it is empty and what will happen next.
     """
     named = find_project(session, annotator, project, Role.ANNOTATOR)
-    batch = next_batch(session, named, annotator.account, size, utc_now(), ttl)
+    batch = next_batch(session, named, annotator.account, size, database_now(session), ttl)
     if batch.job is not None:
         background.add_task(workers.wake, [batch.job.queue])
     return BatchOut.of(named.name, batch)
@@ -40,7 +40,7 @@ def query_next(
 @router.post("/leases/{lease_id}/renew")
 def renew_lease(lease_id: Id, session: Writing, annotator: SignedIn, ttl: LeaseTtl) -> LeaseOut:
     """Keep a slice for another while."""
-    return LeaseOut.model_validate(renew(session, annotator, lease_id, utc_now(), ttl))
+    return LeaseOut.model_validate(renew(session, annotator, lease_id, database_now(session), ttl))
 
 
 @router.delete("/leases/{lease_id}", status_code=204, response_class=Response)
@@ -59,7 +59,7 @@ def skip_slice(
     place.
     """
     given = (reason or (body.reason if body else "")).strip()
-    job = skip(session, annotator, lease_id, given, utc_now())
+    job = skip(session, annotator, lease_id, given, database_now(session))
     if job is not None:
         background.add_task(workers.wake, [job.queue])
     return Response(status_code=204)

@@ -32,7 +32,7 @@ from app.loop import sign_ins
 from app.loop.account_changes import find_password
 from app.loop.accounts import find_token
 from app.seen import REFUSED
-from app.store import Account, Database, SignIn, utc_now
+from app.store import Account, Database, SignIn, database_now
 
 router = Router(tags=["accounts"])
 
@@ -78,7 +78,7 @@ def sign_in(
     settings: CurrentSettings,
 ) -> SessionOut:
     """Sign in with a token, or an account's password: sets an HttpOnly, SameSite=Strict cookie."""
-    ttl, now = timedelta(hours=settings.session_hours), utc_now()
+    ttl, now = timedelta(hours=settings.session_hours), database_now(session)
     if proof.token is not None:
         cookie, opened = sign_ins.sign_in_with_token(session, proof.token, now, ttl)
     else:
@@ -102,8 +102,8 @@ def show_session(
     if cookie is None:
         raise NotAuthenticated("nobody is signed in: sign in with a token")
     ttl = timedelta(hours=settings.session_hours)
-    opened = sign_ins.find_sign_in(session, cookie, utc_now())
-    opened.expires_at = utc_now() + ttl
+    opened = sign_ins.find_sign_in(session, cookie, database_now(session))
+    opened.expires_at = database_now(session) + ttl
     _set_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)
 
@@ -113,8 +113,8 @@ def sign_out(session: WritingUnknown, cookie: SessionCookie, csrf: CsrfToken = N
     """Sign out: the cookie is worth nothing any more."""
     if cookie is not None:
         sign_ins.check_csrf(cookie, csrf)
-        opened = sign_ins.find_sign_in(session, cookie, utc_now())
-        sign_ins.end_sign_in(session, sign_ins.reader_of(opened), opened.id, utc_now())
+        opened = sign_ins.find_sign_in(session, cookie, database_now(session))
+        sign_ins.end_sign_in(session, sign_ins.reader_of(opened), opened.id, database_now(session))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE)
     return response
@@ -146,12 +146,12 @@ def list_sessions(
     session: Reading, reader: SignedIn, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[OpenSessionOut]:
     """The browsers in which one is signed in; an admin of the installation sees everybody's."""
-    page = sign_ins.list_sign_ins(session, reader, utc_now(), cursor, limit)
+    page = sign_ins.list_sign_ins(session, reader, database_now(session), cursor, limit)
     return page_of(OpenSessionOut, page)
 
 
 @router.delete("/sessions/{session_id}", status_code=204, response_class=Response)
 def end_session(session_id: Id, session: Writing, reader: SignedIn) -> Response:
     """Sign a browser out from elsewhere."""
-    sign_ins.end_sign_in(session, reader, session_id, utc_now())
+    sign_ins.end_sign_in(session, reader, session_id, database_now(session))
     return Response(status_code=204)

@@ -45,7 +45,7 @@ from app.loop.slices import (
     slice_image,
 )
 from app.seen import SLICES
-from app.store import Account, Database, MaskSource, Role, blobs, utc_now
+from app.store import Account, Database, MaskSource, Role, blobs, database_now
 
 router = Router(tags=["slices"])
 _BODY: dict[str, Any] = {
@@ -151,7 +151,7 @@ def image(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A channel at its full bit depth. Looking at it renews the viewer's lease on the slice."""
-    if renewal_due(session, slice_id, viewer.account, utc_now(), ttl):
+    if renewal_due(session, slice_id, viewer.account, database_now(session), ttl):
         background.add_task(_touch, database, slice_id, viewer.account, ttl)
     png, sha256 = slice_image(session, viewer, slice_id, channel)
     looks.note(SLICES, viewer, slice_id)
@@ -160,7 +160,7 @@ def image(
 
 def _touch(database: Database, slice_id: int, viewer: Account, ttl: timedelta) -> None:
     with database.writing() as session:
-        touch(session, slice_id, viewer, utc_now(), ttl)
+        touch(session, slice_id, viewer, database_now(session), ttl)
 
 
 @router.get("/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES)
@@ -232,7 +232,9 @@ def post_mask(
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
     making = Making(seconds, suggestion, blank)
-    kept = submit_mask(session, author, slice_id, drawn, utc_now(), making, MaskSource(source))
+    kept = submit_mask(
+        session, author, slice_id, drawn, database_now(session), making, MaskSource(source)
+    )
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     response.status_code = 201 if kept.created else 200

@@ -23,7 +23,7 @@ from app.store import (
     ReviewState,
     Round,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
@@ -44,18 +44,19 @@ def unlabelled_pool(project: Project) -> Select[int]:
 
 def selectable(session: Session, project: Project) -> list[int]:
     """The slices that the next batch may hold: unanswered, and in nobody's hands."""
-    return list(session.scalars(unlabelled_pool(project).where(~_leased())))
+    return list(session.scalars(unlabelled_pool(project).where(~_leased(session))))
 
 
 def anything_selectable(session: Session, project: Project) -> bool:
     """Whether the next batch could hold anything."""
-    query = unlabelled_pool(project).where(~_leased()).limit(1)
+    query = unlabelled_pool(project).where(~_leased(session)).limit(1)
     return session.scalar(query) is not None
 
 
-def _leased() -> ColumnElement[bool]:
+def _leased(session: Session) -> ColumnElement[bool]:
+    now = database_now(session)
     return exists().where(
-        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > utc_now()
+        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > now
     )
 
 

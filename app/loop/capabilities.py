@@ -18,7 +18,7 @@ from app.core.errors import CannotLoad, InvalidInput
 from app.core.network_limits import Limits, asked_of, refusal
 from app.core.project_settings import ProjectSettings
 from app.core.streams import STREAMS
-from app.store import Worker, utc_now
+from app.store import Worker, database_now
 
 # A worker shows itself at every sweep; one that has not for so long is gone.
 _SILENCE = timedelta(seconds=60)
@@ -158,7 +158,7 @@ def _error(live: list[Mapping[str, Mapping[str, Any]]], kind: Kind, name: str) -
 
 def live_workers(session: Session) -> list[Worker]:
     """The workers that have shown themselves of late."""
-    seen = select(Worker).where(Worker.seen_at >= utc_now() - _SILENCE)
+    seen = select(Worker).where(Worker.seen_at >= database_now(session) - _SILENCE)
     return list(session.scalars(seen.order_by(Worker.name)))
 
 

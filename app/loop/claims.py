@@ -105,7 +105,7 @@ def split(
     # What has gone well is not counted against what comes.
     job.failures, job.error = 0, None
     if not shards:
-        return requeue(job, STEP_SELECT)
+        return requeue(session, job, STEP_SELECT)
     job.state = JobState.WAITING
     job.step = STEP_SCORE
     job.heartbeat_at = None
@@ -117,7 +117,7 @@ def split(
             queue=SCORE_QUEUE,
             step=STEP_SCORE,
             payload=payload,
-            announced_at=utc_now(),
+            announced_at=database_now(session),
         )
         for payload in shards
     )
@@ -133,7 +133,7 @@ def finish(session: Session, held: Claim, **progress: Any) -> tuple[str, ...]:
     session.flush()
     if parent is None or parent.state is not JobState.WAITING:
         return ()
-    return requeue(parent, STEP_SELECT) if _all_ended(session, parent) else ()
+    return requeue(session, parent, STEP_SELECT) if _all_ended(session, parent) else ()
 
 
 def fail(session: Session, held: Claim, error: str, retries: Retries | None = None) -> None:
@@ -151,7 +151,7 @@ def _fail(
     job.failures += 1
     pause = retries.pause(job.failures) if retries is not None else None
     if pause is not None:
-        requeue(job, job.step)
+        requeue(session, job, job.step)
         job.error, job.lost = error, 0
         job.retry_at = database_now(session) + pause
         return
@@ -186,7 +186,7 @@ def release(session: Session, held: Claim) -> tuple[str, ...]:
         job = hold(session, held)
     except ClaimLost:
         return ()
-    return requeue(job, job.step)
+    return requeue(session, job, job.step)
 
 
 Beats = Mapping[tuple[int, int], datetime | None]
@@ -220,7 +220,7 @@ def sweep(
     waiting = select(Job).where(Job.state == JobState.WAITING)
     for job in session.scalars(waiting.with_for_update(skip_locked=True)).all():
         if _all_ended(session, job):
-            requeue(job, STEP_SELECT)
+            requeue(session, job, STEP_SELECT)
     paused = select(Job).where(Job.state == JobState.QUEUED, Job.retry_at.is_not(None))
     over = paused.where(Job.retry_at <= database_now(session))
     for job in session.scalars(over.with_for_update(skip_locked=True)).all():
@@ -263,12 +263,12 @@ def _take_back(session: Session, job: Job, max_attempts: int, retries: Retries |
     job.announced_at = None
 
 
-def requeue(job: Job, step: str) -> tuple[str, ...]:
+def requeue(session: Session, job: Job, step: str) -> tuple[str, ...]:
     """Put a job back in the queue, at a step. Returns the queues to announce."""
     job.state = JobState.QUEUED
     job.step = step
     job.heartbeat_at = None
-    job.announced_at = utc_now()
+    job.announced_at = database_now(session)
     job.announcements = 0
     job.retry_at = None
     return (job.queue,)

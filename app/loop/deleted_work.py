@@ -31,7 +31,7 @@ def begin_again(session: Session, project_id: int, anything_to_learn: bool) -> J
         end(job, JobState.CANCELLED)
     elif job.state is JobState.RUNNING or job.checkpoint or job.retry_at:
         job.checkpoint = None
-        requeue(job, STEP_TRAIN)
+        requeue(session, job, STEP_TRAIN)
     else:
         return None
     return job

@@ -25,7 +25,7 @@ from app.store import (
     Project,
     Role,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
@@ -54,7 +54,7 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
         # Scored and selected by what held at its start, though an admin may change it meanwhile.
         payload={"query": project.query},
         created_by=by.id if by else None,
-        announced_at=utc_now(),
+        announced_at=database_now(session),
     )
     session.add(job)
     session.flush()

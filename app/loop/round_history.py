@@ -25,7 +25,7 @@ from app.store import (
     Round,
     RoundState,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
@@ -213,7 +213,7 @@ def round_map(session: Session, reader: Reader, round_id: int) -> PoolMap:
     """
     round_ = find_round(session, reader, round_id, Role.VIEWER)
     # Before the points: what is said to be drawn by now is there when they are read.
-    state = map_state(session, round_, utc_now())
+    state = map_state(session, round_, database_now(session))
     asked = {
         slice_id: (stream, number)
         for slice_id, stream, number in session.execute(

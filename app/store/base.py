@@ -43,7 +43,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def database_now(session: Session) -> datetime:
-    """The present by the database's clock: the same for all who share it, whatever theirs say."""
+    """The present by the database's clock: the same for all who share it, whatever theirs say.
+
+    PostgreSQL's is that of the transaction's begin; SQLite has none but this machine's.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return utc_now()
     return session.scalars(select(func.now(type_=UtcDateTime()))).one()
 
 
