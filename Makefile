@@ -9,7 +9,7 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test test-cpus fuzz evidence bench format clean
+.PHONY: help install dev web up demo test test-cpus fuzz chaos evidence bench format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -73,6 +73,10 @@ test-cpus: dev  ## Run the numeric tests as three processors would
 
 fuzz: dev  ## Damage the headers of 2,000 NIfTI and 2,000 DICOM files: no traceback, no case lost
 	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py tests/importing/test_damaged.py
+
+CHAOS_FAULTS ?= 24
+chaos: dev  ## Break a running service on purpose (CHAOS_FAULTS=200 for longer): is anything lost?
+	$(BIN)/python -m chaos --faults $(CHAOS_FAULTS)
 
 evidence: install  ## Hold the committed tables to the recipe's goals, and train one of their networks anew
 	$(BIN)/python -m worker.benchmark.evidence docs/results/robust
