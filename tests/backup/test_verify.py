@@ -21,14 +21,14 @@ from app.store import (
 )
 from tests.conftest import mask, png_of
 from tests.loop.deleting import full_project
-from tests.loop.test_leases import annotator, draw, make_pool
+from tests.loop.test_leases import annotator, ask, draw, make_pool
 
 
 @pytest.fixture
 def labelled(database):
     """Six slices of 32 × 32 pixels; the first two have the masks 1 and 2 as their labels."""
-    make_pool(database)
     one = annotator(database, "one")
+    ask(database, make_pool(database), one, 6)
     for slice_id in (1, 2):
         draw(database, one, slice_id, corner=3 + slice_id)
     return database

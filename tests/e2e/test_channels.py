@@ -95,7 +95,7 @@ def test_the_loop_turns_with_two_channels_and_their_neighbours(api, folder, tmp_
     items = ann.get("/query/next", params={"size": 4}).json()["items"]
     assert [item["suggestion_model"] for item in items] == [1, 1, 1, 1]
     with api.database.reading() as session:
-        suggested = find_suggestion(session, items[0]["slice"])
+        suggested = find_suggestion(session, HERE, items[0]["slice"])
         assert pixels_of(blobs.get(session, suggested.mask_sha256)).shape == (32, 24)
     export_project(api.database, "brain", tmp_path / "out")
     for path in sorted((tmp_path / "out" / "imagesTr").iterdir()):

@@ -56,7 +56,7 @@ def workers(database_url, valkey_url, tmp_path):
             "SFUMATO_DATABASE_URL": database_url,
             "SFUMATO_BROKER_URL": valkey_url,
             "SFUMATO_HEARTBEAT_SECONDS": "0.5",
-            "SFUMATO_STALE_SECONDS": "3",
+            "SFUMATO_STALE_SECONDS": "8",
             "SFUMATO_SWEEP_SECONDS": "0.5",
             "SFUMATO_RESEND_SECONDS": "1",
             "SFUMATO_PRECISION": "float32",

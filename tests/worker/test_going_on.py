@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from app.core.liveness import Silence
 from app.loop import checkpoints, claims, jobs
-from app.loop.access import Reader
+from app.loop.access import HERE, Reader
 from app.loop.deletions import of_project, of_slice
 from app.settings import Settings
 from app.store import CheckpointPart, Database, Job, JobState, ModelVersion, Role, blobs, utc_now
@@ -177,7 +177,7 @@ def test_what_was_learned_from_a_deleted_slice_goes_with_it(database, monkeypatc
         killed_at(patched, 3)
         die(database)
     gone = labelled(database)[0]
-    delete(database, lambda session: of_slice(session, gone))
+    delete(database, lambda session: of_slice(session, HERE, gone))
     assert job_of(database).checkpoint is None
     sweep(database)
     assert count(database, CheckpointPart) == 0
@@ -190,5 +190,5 @@ def test_a_project_goes_with_its_checkpoints(database, monkeypatch):
     label_batch(database, make_project(database))
     killed_at(monkeypatch, 3)
     die(database)
-    delete(database, lambda session: of_project(session, "p"))
+    delete(database, lambda session: of_project(session, HERE, "p"))
     assert (count(database, CheckpointPart), count(database, Job)) == (0, 0)
