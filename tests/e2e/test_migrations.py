@@ -7,12 +7,12 @@ from sqlalchemy import literal_column, select, table
 
 from app.core.project_settings import training_settings
 from app.store import Job, JobState, ModelVersion, Project
-from app.store.migrate import config, migrate
+from app.store.migrate import changing_schema, config, migrate
 from tests.worker.projects import make_project
 
 
 def downgrade(database, to: str) -> None:
-    with database.engine.begin() as connection:
+    with changing_schema(database) as connection:
         alembic = config()
         alembic.attributes["connection"] = connection
         command.downgrade(alembic, to)
