@@ -23,8 +23,8 @@ INTERNALS = "internal words of the provider"
 
 @dataclass
 class OidcProvider:
-    """Whoever comes is ``person`` (claims). What ``claims`` and ``said`` hold is put over what would
-    be right in ID tokens and in the discovery document; None leaves a claim out.
+    """Whoever comes is ``person`` (claims). What ``claims`` and ``said`` hold is put over what
+    would be right in ID tokens and in the discovery document; None leaves a claim out.
     """
 
     url: str = ""

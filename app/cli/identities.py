@@ -60,8 +60,9 @@ def account_identities(data: DataOption = None) -> None:
     with database_of(settings_of(data)).reading() as session:
         for identity in session.query(Identity).order_by(Identity.id):
             one = identity_view(identity)
-            waits = f"waits for {one.name_there} until {one.expires_at:%Y-%m-%d %H:%M}"
-            who = one.subject if one.expires_at is None else waits
+            who = one.subject
+            if one.expires_at is not None:
+                who = f"waits for {one.name_there} until {one.expires_at:%Y-%m-%d %H:%M}"
             typer.echo(f"{one.account:<20} {who}  ({one.issuer})")
 
 
