@@ -14,6 +14,7 @@ from app.api import (
     exports,
     health,
     hooks,
+    identities,
     imports,
     jobs,
     masks,
@@ -23,6 +24,7 @@ from app.api import (
     pages,
     problems,
     projects,
+    provider_sessions,
     query,
     reviews,
     rounds,
@@ -108,11 +110,14 @@ def create_app(
     app.state.streams = streams
     app.state.rates = Rates(settings)
     problems.install(app)
+    provider_sessions.install(app, settings)
     for resource in (
         health,
         metrics,
         sessions,
+        provider_sessions,
         accounts,
+        identities,
         audit,
         projects,
         cases,

@@ -16,9 +16,10 @@ from app.core.errors import InvalidInput
 from app.core.hook_addresses import Network, networks
 from app.core.retries import Retries
 from app.limit_settings import LimitSettings
+from app.provider_settings import ProviderSettings
 
 
-class Settings(LimitSettings):
+class Settings(LimitSettings, ProviderSettings):
     """Installation-wide settings. What belongs to one project is in ``core.project_settings``."""
 
     model_config = SettingsConfigDict(env_prefix="SFUMATO_", extra="ignore")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.api.gate import Gate
 from app.api.rates import Rates, address_of
-from app.core.errors import NotAuthenticated
+from app.core.errors import NotAllowed, NotAuthenticated
 from app.dispatch import Dispatcher
 from app.loop.access import Reader, allow_installation
 from app.loop.accounts import authenticate
@@ -164,6 +165,35 @@ def _sign_in_attempt(request: Request) -> Iterator[None]:
     rates: Rates = request.app.state.rates
     with rates.signing_in(address_of(request)):
         yield
+
+
+def own_origin(request: Request, settings: CurrentSettings) -> str:
+    """Where browsers find this, without a path."""
+    return (settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
+
+
+def _own_page(request: Request, settings: CurrentSettings) -> None:
+    # Else another site's page could sign a browser in as somebody else, who then sees what is
+    # drawn (login CSRF): there is no session yet whose CSRF token would keep it out. Browsers
+    # send the one header over TLS and to this machine, the other always; programs send neither.
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    elif origin is not None:
+        # Hosts alone: a proxy that ends TLS may not have told us of it.
+        names = {request.url.netloc, urlsplit(settings.public_url or "").netloc} - {""}
+        ours = urlsplit(origin).netloc in names
+    else:
+        ours = True
+    if not ours:
+        raise NotAllowed(
+            "this was sent by a page of another site: sign in on Sfumato's own page; if this is "
+            "it, an admin sets SFUMATO_PUBLIC_URL to its address"
+        )
+
+
+# For what signs a browser in.
+OwnPage = Annotated[None, Depends(_own_page)]
 
 
 # Declared before a session: whoever tries too often opens none.

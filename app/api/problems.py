@@ -25,6 +25,8 @@ STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.UnknownName: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.CannotLoad: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.ProviderRefused: HTTPStatus.UNAUTHORIZED,
+    errors.ProviderAway: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotAllowed: HTTPStatus.FORBIDDEN,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.LeaseLost: HTTPStatus.GONE,

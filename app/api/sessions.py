@@ -15,6 +15,7 @@ from app.api.dependencies import (
     Cursor,
     Limit,
     Looks,
+    OwnPage,
     Reading,
     SessionCookie,
     SignedIn,
@@ -71,6 +72,7 @@ def _proved(body: SignInIn, database: Database) -> _Proof:
 
 @router.post("/session", status_code=201)
 def sign_in(
+    own: OwnPage,
     proof: Annotated[_Proof, Depends(_proof)],
     request: Request,
     response: Response,
@@ -85,8 +87,8 @@ def sign_in(
         account = session.get_one(Account, proof.account_id)
         if account.password_hash != proof.password_hash:
             raise NotAuthenticated("the password was changed just now: sign in with the new one")
-        cookie, opened = sign_ins.open_session(session, account, None, now, ttl)
-    _set_cookie(request, response, cookie, ttl)
+        cookie, opened = sign_ins.open_session(session, account, None, now, ttl, how="password")
+    set_session_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)
 
 
@@ -104,7 +106,7 @@ def show_session(
     ttl = timedelta(hours=settings.session_hours)
     opened = sign_ins.find_sign_in(session, cookie, database_now(session))
     opened.expires_at = database_now(session) + ttl
-    _set_cookie(request, response, cookie, ttl)
+    set_session_cookie(request, response, cookie, ttl)
     return _session_out(opened, cookie)
 
 
@@ -120,7 +122,8 @@ def sign_out(session: WritingUnknown, cookie: SessionCookie, csrf: CsrfToken = N
     return response
 
 
-def _set_cookie(request: Request, response: Response, cookie: str, ttl: timedelta) -> None:
+def set_session_cookie(request: Request, response: Response, cookie: str, ttl: timedelta) -> None:
+    """Let a browser keep its session."""
     response.set_cookie(
         COOKIE,
         cookie,

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import accounts, backup, data, doctor, research, service
+from app.cli import accounts, backup, data, doctor, identities, research, service
 from app.core.errors import SfumatoError
 
 cli = typer.Typer(
@@ -13,7 +13,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for part in (service, accounts, data, backup, research, doctor):
+for part in (service, accounts, identities, data, backup, research, doctor):
     part.add_to(cli)
 
 

@@ -3,6 +3,8 @@
 A message names the thing, what was expected, what was got, and what to do.
 """
 
+from app.core.vouched import Vouched
+
 
 class SfumatoError(Exception):
     """Base of all errors that a user may see."""
@@ -34,6 +36,30 @@ class CannotLoad(InvalidInput):
 
 class NotAuthenticated(SfumatoError):
     """No token, or one that is unknown or revoked."""
+
+
+class ProviderRefused(NotAuthenticated):
+    """Whoever comes from the provider of sign-ins is not let in. ``why``: see ``BackToSignIn``.
+
+    ``who``: whom the provider vouched for, if it did; for the audit trail and the log.
+    """
+
+    def __init__(self, why: str, message: str, who: Vouched | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        self.who = who
+
+
+class ProviderAway(SfumatoError):
+    """The provider of sign-ins cannot be reached, or answers what it must not."""
+
+
+class BackToSignIn(SfumatoError):
+    """Shown by the page, to which a browser is sent back. ``why``: a word that the page knows."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"signing in failed: {why}")
+        self.why = why
 
 
 class NotAllowed(SfumatoError):

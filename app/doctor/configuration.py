@@ -5,7 +5,9 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from app.core.errors import InvalidInput
 from app.doctor.finding import Finding, ok, warning, wrong
+from app.loop.group_roles import group_roles
 from app.settings import Settings, unknown_variables
 
 ABOUT = "settings"
@@ -14,6 +16,7 @@ ABOUT = "settings"
 def configuration(settings: Settings) -> Iterator[Finding]:
     """What of the settings cannot be meant."""
     found = [*_names(), *_liveness(settings), *_dicomweb(settings), *_extras(settings)]
+    found += _provider(settings)
     yield from found or [ok(ABOUT, "they agree with each other")]
     yield from _network(settings)
 
@@ -59,6 +62,15 @@ def _dicomweb(settings: Settings) -> Iterator[Finding]:
             "of SFUMATO_DICOMWEB_USER and SFUMATO_DICOMWEB_PASSWORD only one is set",
             "set both, or neither",
         )
+
+
+def _provider(settings: Settings) -> Iterator[Finding]:
+    try:
+        group_roles(settings.oidc_roles)
+        if settings.oidc_issuer is not None:
+            settings.client_secret()
+    except (InvalidInput, OSError) as error:
+        yield wrong(ABOUT, f"nobody can sign in by the provider: {error}", "see docs/sign-in.md")
 
 
 def _extras(settings: Settings) -> Iterator[Finding]:

@@ -72,13 +72,18 @@ def set_role(session: Session, reader: Reader, name: str, role: Role | None) -> 
     Raises ``NotFound``, ``NotAllowed``, ``InvalidInput`` for one's own.
     """
     account = _of_another(session, reader, name)
+    give_role(session, account, role, reader.account)
+    return account
+
+
+def give_role(session: Session, account: Account, role: Role | None, by: Account | None) -> None:
+    """The same, without asking who may; by nobody: the provider of sign-ins said so."""
     account.role = role
     if role is not None and role is not Role.ADMIN:
-        join_every_project(session, account, reader.account)
+        join_every_project(session, account, by)
     session.flush()
-    record(session, "account.role", reader.account, subject=name, role=role.value if role else None)
+    record(session, "account.role", by, subject=account.name, role=role.value if role else None)
     let_go(session, account)
-    return account
 
 
 def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) -> Account:

@@ -38,7 +38,7 @@ def create_token(
     lock_access(session)
     account = session.scalar(select(Account).where(Account.name == name))
     if account is None:
-        account = _new_account(session, name, role if project is None else None)
+        account = new_account(session, name, role if project is None else None)
     elif not by.of_installation and not _of_project_alone(session, account, project):
         raise NotAllowed(
             f"the account {name!r} belongs to other projects too: with a token of it you would be "
@@ -64,7 +64,8 @@ def create_token(
     return f"{_PREFIX}_{token.id}_{secret}"
 
 
-def _new_account(session: Session, name: str, role: Role | None) -> Account:
+def new_account(session: Session, name: str, role: Role | None) -> Account:
+    """A new account; with a role it joins every project. Raises ``InvalidInput`` for its name."""
     account = Account(name=checked_name("account", name), role=role)
     session.add(account)
     session.flush()
@@ -112,7 +113,7 @@ def has_tokens(session: Session) -> bool:
 def program_account(session: Session, name: str) -> Account:
     """The account of that name by which the service itself signs; made when there is none."""
     account = session.scalar(select(Account).where(Account.name == name))
-    return account or _new_account(session, name, None)
+    return account or new_account(session, name, None)
 
 
 def authenticate(session: Session, text: str) -> Reader:

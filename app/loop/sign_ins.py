@@ -4,6 +4,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, contains_eager
@@ -27,15 +28,21 @@ def sign_in_with_token(
     Raises ``NotAuthenticated``.
     """
     token = find_token(session, text.strip())
-    return open_session(session, token.account, token, now, ttl)
+    return open_session(session, token.account, token, now, ttl, how="token")
 
 
 def open_session(
-    session: Session, account: Account, token: Token | None, now: datetime, ttl: timedelta
+    session: Session,
+    account: Account,
+    token: Token | None,
+    now: datetime,
+    ttl: timedelta,
+    how: Literal["token", "password", "provider"],
 ) -> tuple[str, SignIn]:
     """Open a browser's session of an account; with a token it is of that one's project.
 
-    Raises ``NotAuthenticated`` for an account that is disabled.
+    ``how``: what proved who they are, for the audit trail. Raises ``NotAuthenticated`` for an
+    account that is disabled.
     """
     if account.disabled_at is not None:
         raise NotAuthenticated(f"the account {account.name!r} is disabled: ask an admin")
@@ -51,7 +58,8 @@ def open_session(
     )
     session.add(opened)
     session.flush()
-    record(session, "session.open", account, sign_in=opened.id, token=opened.token_id)
+    token_id = opened.token_id
+    record(session, "session.open", account, sign_in=opened.id, token=token_id, how=how)
     return f"{_PREFIX}_{opened.id}_{secret}", opened
 
 

@@ -1,6 +1,6 @@
 """What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
-from app.store.accounts import Account, Member, Role, SignIn, Token
+from app.store.accounts import Account, Identity, Member, Role, SignIn, Token
 from app.store.audit import Event, Installation
 from app.store.base import Base, database_now, utc_now
 from app.store.blobs import BlobStore, StoredBlob
@@ -29,6 +29,7 @@ __all__ = [
     "Event",
     "Hook",
     "HookEvent",
+    "Identity",
     "Image",
     "Installation",
     "Job",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.store.base import Base, EnumText, utc_now
@@ -89,3 +89,24 @@ class SignIn(Base):
 
     account: Mapped[Account] = relationship()
     token: Mapped[Token | None] = relationship()
+
+
+class Identity(Base):
+    """Whom an account is at the provider of sign-ins: ``subject`` at ``issuer``, for ever.
+
+    Without a subject it is an admin's leave: until ``expires_at``, the first whom the provider
+    calls ``name_there`` becomes the account's.
+    """
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    issuer: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str | None] = mapped_column(String(255))
+    name_there: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime | None]
+
+    account: Mapped[Account] = relationship()

@@ -72,6 +72,13 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/session"): Row(NOBODY, json={"token": "x"}),
     ("GET", "/session"): Row(NOBODY),
     ("DELETE", "/session"): Row(NOBODY),
+    ("GET", "/session/ways"): Row(NOBODY),
+    # There is no provider here.
+    ("POST", "/session/provider"): Row(NOBODY, json={}, also=404),
+    ("GET", "/session/provider/callback"): Row(NOBODY, also=404),
+    ("GET", "/identities"): Row(INSTALLATION),
+    ("PUT", "/accounts/{account}/identity"): Row(INSTALLATION, json={"subject": "s-1"}),
+    ("DELETE", "/accounts/{account}/identity"): Row(INSTALLATION),
     ("GET", "/catalogue"): Row(ANYBODY),
     ("GET", "/strategies"): Row(ANYBODY),
     ("GET", "/projects"): Row(ANYBODY),

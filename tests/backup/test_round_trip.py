@@ -15,11 +15,13 @@ from app.loop.deletions import of_slice
 from app.loop.sign_ins import find_sign_in, sign_in_with_token
 from app.loop.transfers import ask as ask_transfer
 from app.store import (
+    Account,
     CheckpointPart,
     Delivery,
     DeliveryState,
     Event,
     Hook,
+    Identity,
     Job,
     JobState,
     Lease,
@@ -52,6 +54,8 @@ def test_all_rows_and_bytes_go_to_the_other_engine_and_come_home(database, fresh
         session.flush()
         told = {"event": "test", "payload": {"a": 1}, "state": DeliveryState.DELIVERED}
         session.add(Delivery(hook_id=hook.id, project_id=job.project_id, **told))
+        zoe = session.scalars(select(Account).filter_by(name="zoe")).one()
+        session.add(Identity(account=zoe, issuer="https://id.example.org", subject="s-1"))
         session.add(Tuning(machine="Zoë’s ☃", scoring_batch=8, measured={"s": 0.1}, **chosen))
     before = everything(database)
     assert [name for name, rows in before.items() if not rows] == ["sign_ins"]

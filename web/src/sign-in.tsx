@@ -1,7 +1,8 @@
-/** The way in: with a token, or with an account's password. */
+/** The way in: with a token, with an account's password, or by a provider. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api, data, type Session } from "./api/client";
+import { providerAddress, providerName, refusalIn } from "./provider";
 import { t } from "./texts";
 import { Failure, words } from "./ui";
 
@@ -12,7 +13,20 @@ export function SignIn(props: { again: boolean; onSigned: (session: Session) => 
   const [token, setToken] = useState("");
   const [account, setAccount] = useState("");
   const [password, setPassword] = useState("");
-  const [error, setError] = useState<string | null>(null);
+  const [provider, setProvider] = useState<string | null>(null);
+  const [error, setError] = useState(refusalIn(location.hash));
+  useEffect(() => {
+    // Said once: a page that is loaded again says nothing of it.
+    if (refusalIn(location.hash)) history.replaceState(null, "", location.pathname);
+    void providerName().then(setProvider);
+  }, []);
+  const leave = async () => {
+    try {
+      location.assign(await providerAddress());
+    } catch (failure) {
+      setError(words(failure));
+    }
+  };
   const submit = async () => {
     const body = byPassword ? { account: account.trim(), password } : { token: token.trim() };
     try {
@@ -78,6 +92,11 @@ export function SignIn(props: { again: boolean; onSigned: (session: Session) => 
         <button type="submit" class="main">
           {t.signIn.submit}
         </button>
+        {provider && (
+          <button type="button" onClick={() => void leave()}>
+            {t.signIn.withProvider(provider)}
+          </button>
+        )}
         <button type="button" class="quiet" onClick={change}>
           {byPassword ? t.signIn.withToken : t.signIn.withPassword}
         </button>

@@ -33,6 +33,19 @@ const english = {
     withToken: "Use a token",
     submit: "Sign in",
     over: "Your session has ended. Sign in again to go on; nothing that you drew is lost.",
+    withProvider: (name: string) => `Sign in with ${name}`,
+    /** Why one comes back from the provider without having got in. */
+    refused: {
+      expired: "That took longer than ten minutes, or was begun in another window. Begin again.",
+      declined: "The sign-in service let you go without signing you in. Try again if you want to.",
+      untrusted:
+        "The sign-in service's answer cannot be used. Begin again; if it comes to the same, tell an admin: the server's log says more.",
+      away: "The sign-in service cannot be reached. Try again in a moment, or sign in here.",
+      unknown:
+        "You are signed in there, but no account here is linked to you. Ask an admin to link yours.",
+      disabled: "Your account here is disabled. Ask an admin.",
+      often: "Signing in failed too often from where you are. Wait a minute, then try again.",
+    } as Record<string, string>,
     out: "Sign out",
     as: (name: string, role: string | null) => (role ? `${name} (${role})` : name),
   },

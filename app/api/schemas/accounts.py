@@ -1,6 +1,7 @@
 """Sessions and tokens."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -38,6 +39,26 @@ class SessionOut(Reply):
     )
     csrf: str = Field(description="To be sent as X-CSRF-Token with whatever changes something.")
     expires_at: datetime
+
+
+class WaysOut(Reply):
+    """How one may sign in, beside tokens and passwords."""
+
+    provider: str | None = Field(
+        description="`Sign in with` this: begin with `POST /session/provider`. null: nobody does."
+    )
+
+
+class ProviderIn(Request):
+    """A sign-in by the provider that begins."""
+
+    page: Literal["/", "/review", "/dashboard"] = Field("/", description="Where to go afterwards.")
+
+
+class ProviderBegun(Reply):
+    """Where the browser has to go to sign in."""
+
+    address: str
 
 
 class TokenCreate(Request):
@@ -118,6 +139,32 @@ class OpenSessionOut(Reply):
 
     id: int
     account: str
-    token: int | None = Field(description="The token it was opened with; null: a password.")
+    token: int | None = Field(
+        description="The token it was opened with; null: a password, or a provider."
+    )
     created_at: datetime
     expires_at: datetime
+
+
+class IdentityIn(Request):
+    """Whom an account is to be at the provider of sign-ins."""
+
+    subject: str | None = Field(
+        None, max_length=255, description="By which the provider knows them for ever (`sub`)."
+    )
+    name: str | None = Field(
+        None,
+        max_length=255,
+        description="Without a subject: what the provider calls them; without it, the account's.",
+    )
+
+
+class IdentityOut(Reply):
+    """Whom an account is at the provider, or for whom it waits."""
+
+    account: str
+    issuer: str
+    subject: str | None = Field(description="null: it waits for the first of that name.")
+    name_there: str | None = Field(description="What the provider called them, if it is known.")
+    created_at: datetime
+    expires_at: datetime | None = Field(description="Until then it waits.")
