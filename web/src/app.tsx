@@ -193,7 +193,9 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
           onProject={replace}
         />
       )}
-      {projects && !project && path !== "/dashboard" && <p class="cover">{t.noProject}</p>}
+      {projects && !project && path !== "/dashboard" && (
+        <p class="cover">{projects.length > 0 ? t.life.allArchived : t.noProject}</p>
+      )}
       {projects && !project && path === "/dashboard" && session.role === "admin" && (
         <FirstImport onDone={() => void load()} />
       )}

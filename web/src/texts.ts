@@ -338,6 +338,13 @@ const english = {
     acts: {
       "project.create": "made the project",
       "project.update": "changed the settings",
+      "project.rename": "renamed the project",
+      "project.archive": "archived the project",
+      "project.bring_back": "brought the project back",
+      "retention.maps": "removed a map",
+      "retention.scores": "removed scores",
+      "retention.suggestions": "removed suggestions",
+      "retention.weights": "removed weights",
       "slice.add": "added a slice",
       "slices.seen": "looked at slices",
       "slice.skip": "skipped a slice",
@@ -550,6 +557,7 @@ const english = {
       `This project was archived on ${day}: it can be looked at and exported, but not changed.`,
     archivedName: (name: string) => `${name} (archived)`,
     bringBack: "Bring it back",
+    allArchived: "All of your projects are archived: the dashboard shows them.",
   },
   deletion: {
     title: "Delete",
