@@ -12,7 +12,8 @@ def test_an_admin_renames_a_project_archives_it_and_brings_it_back(service, sign
     page = sign_in(chief, project, "/dashboard").page
     panel = page.get_by_label("Name and archive")
     panel.get_by_label("Name", exact=True).fill(f"{project}-2")
-    panel.get_by_role("button", name="Rename").click()
+    with page.expect_response(lambda reply: reply.request.method == "PATCH"):
+        panel.get_by_role("button", name="Rename").click()
     # The page goes on with the new name: its button waits for another.
     expect(panel.get_by_role("button", name="Rename")).to_be_disabled()
     assert service.admin.get(f"/projects/{project}-2").status_code == 200
