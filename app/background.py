@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import retention
 from app.dispatch import Dispatcher
 from app.hooks.deliverer import HookDeliverer
 from app.loop.audit_chain import address_key
@@ -51,5 +52,6 @@ class Background:
 
     def _at_each_sweep(self) -> None:
         sweep(self._database, self._settings)
+        retention.sweep(self._database, self._settings, self._stop)
         self.seen.write_if_due(self._database)
         seal_events(self._database)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +52,7 @@ def run(settings: Settings) -> None:
         if settings.workers and settings.broker_url is None:
             broker = stack.enter_context(_broker(settings.data))
             settings = settings.model_copy(update={"broker_url": broker})
-        if settings.workers:
-            stack.enter_context(_workers(settings))
+        end_workers = stack.enter_context(_workers(settings)) if settings.workers else _nothing
         stack.enter_context(_announced(settings.server_file, url))
         broker_url = settings.broker_url
         dispatcher: Dispatcher = CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
@@ -63,8 +62,13 @@ def run(settings: Settings) -> None:
             settings,
             seconds_to_stop=2,
             on_ready=lambda: print(f"ready {url}", flush=True),
+            on_stop=end_workers,
         )
         server.run(sockets=[listener])
+
+
+def _nothing() -> None:
+    pass
 
 
 def _leave(*_: object) -> None:
@@ -182,8 +186,10 @@ def _started_broker(folder: Path) -> "ValkeyServer":
 
 
 @contextmanager
-def _workers(settings: Settings) -> Iterator[None]:
-    """Worker processes, started again when they die, ended with us."""
+def _workers(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Worker processes, started again when they die, ended with us, or as soon as what this yields
+    is called.
+    """
     stop = threading.Event()
     keepers = [
         threading.Thread(target=_keep_worker, args=(settings, stop), name=f"worker-{n}")
@@ -192,7 +198,7 @@ def _workers(settings: Settings) -> Iterator[None]:
     for keeper in keepers:
         keeper.start()
     try:
-        yield
+        yield stop.set
     finally:
         stop.set()
         for keeper in keepers:

@@ -84,6 +84,31 @@ class Settings(LimitSettings, ProviderSettings):
         30, ge=3, description="What was sent to webhooks is looked up for so long."
     )
 
+    keep_maps_days: int | None = Field(
+        None,
+        ge=1,
+        description="So long after a round was closed its map is kept; without it, for ever, as "
+        "with all of these.",
+    )
+    keep_scores_days: int | None = Field(
+        None, ge=1, description="So long the scores of a model that no round needs any more."
+    )
+    keep_suggestions_days: int | None = Field(
+        None, ge=1, description="So long its suggestions and maps of uncertainty."
+    )
+    keep_weights_days: int | None = Field(
+        None,
+        ge=1,
+        description="So long its weights, unless it is current, the newest, the best, or was "
+        "promoted.",
+    )
+    keep_reports_days: int | None = Field(
+        None, ge=1, description="So long imports and exports that have ended, and their reports."
+    )
+    keep_exports_days: float = Field(
+        1.0, gt=0, description="So long the archive of an export can be fetched."
+    )
+
     heartbeat_seconds: float = Field(3.0, gt=0)
     stale_seconds: float = Field(
         15.0,

@@ -28,6 +28,10 @@ _STEPS: dict[str, Callable[[Step], tuple[str, ...]]] = {
 _log = structlog.get_logger("sfumato.worker")
 
 
+# What a step gets to come to its next look at whether it should stop.
+_GRACE_SECONDS = 3.0
+
+
 class WorkerStopping(Exception):
     """The worker was told to end; its job is not at fault."""
 
@@ -51,18 +55,43 @@ class Runner:
         self._name = name
         self._tracing = tracing or NoTracing()
         self._stopping = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._held: Claim | None = None
 
     def work(self) -> int:
         """Run jobs until none is queued; returns how many."""
+        self._idle.clear()
         done = 0
-        while not self._stopping.is_set() and (claim := self._claim()) is not None:
-            self._run(claim)
-            done += 1
+        try:
+            while not self._stopping.is_set() and (claim := self._claim()) is not None:
+                self._held = claim
+                self._run(claim)
+                self._held = None
+                done += 1
+        finally:
+            self._idle.set()
         return done
 
     def stop(self) -> None:
-        """Give the running job back at its next step, for another worker, and take no other."""
+        """Give the running job back at its next step, for another worker, and take no other.
+
+        Only sets what others look at: it may be called in the middle of anything.
+        """
         self._stopping.set()
+
+    def hand_back_late(self) -> None:
+        """For a thread: wait until told to stop, and give back a job whose step does not look.
+
+        Such as one that reads, or computes in one piece for long: whoever ends this process will
+        not wait for it. What it writes afterwards is refused, as the job is another's by then.
+        """
+        self._stopping.wait()
+        self._idle.wait(_GRACE_SECONDS)
+        held = self._held
+        if held is not None:
+            _log.info("step given back in its middle", job=held.job_id)
+            self._release(held)
 
     def _claim(self) -> Claim | None:
         with self._database.writing() as session:
@@ -86,9 +115,7 @@ class Runner:
                     queues = persistently(partial(_STEPS[claim.step], step), step.check)
         except WorkerStopping:
             log.info("step given back")
-            with self._database.writing() as session:
-                queues = claims.release(session, claim)
-            self._dispatcher.wake(queues)
+            self._release(claim)
         except ClaimLost:
             log.info("step given up")
             with self._database.writing() as session:
@@ -99,6 +126,11 @@ class Runner:
         else:
             log.info("step done")
             self._dispatcher.wake(queues)
+
+    def _release(self, claim: Claim) -> None:
+        with self._database.writing() as session:
+            queues = claims.release(session, claim)
+        self._dispatcher.wake(queues)
 
     def _also_stopping(self, check: Callable[[], None]) -> Callable[[], None]:
         def both() -> None:

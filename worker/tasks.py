@@ -1,8 +1,10 @@
 """The Celery side: a task that runs what it finds in the table of jobs; one for benchmarks."""
 
 import os
+import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,26 +60,50 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
         dispatcher.wake(queues)
 
     def shutting_down(**_: Any) -> None:
+        # Called in the middle of whatever the job was at, with its locks held: nothing is written.
         stop.set()
         runner.stop()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(shutting_down, weak=False)
+    _hear_of_the_end(runner.stop)
+    threading.Thread(target=runner.hand_back_late, name="hand-back", daemon=True).start()
+    try:
+        celery.worker_main(
+            [
+                "worker",
+                "--pool=solo",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+                f"--queues={','.join(queues)}",
+                f"--hostname={name}",
+                "--loglevel=WARNING",
+            ]
+        )
+    finally:
         with suppress(SQLAlchemyError), database.writing() as session:
             capabilities.forget_worker(session, name)
         tracing.stop()
 
-    worker_ready.connect(ready, weak=False)
-    worker_shutting_down.connect(shutting_down, weak=False)
-    celery.worker_main(
-        [
-            "worker",
-            "--pool=solo",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            f"--queues={','.join(queues)}",
-            f"--hostname={name}",
-            "--loglevel=WARNING",
-        ]
-    )
+
+def _hear_of_the_end(tell: Callable[[], None]) -> None:
+    """Have it told by a thread when a signal ends this process.
+
+    Handlers wait until the main thread is back from whatever library it computes in; what the
+    interpreter writes at once does not.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        # Held here, or it would be closed.
+        while told.fileno() >= 0:
+            if {signal.SIGTERM, signal.SIGINT} & set(heard.recv(1)):
+                tell()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 def report_capabilities(

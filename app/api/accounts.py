@@ -10,6 +10,7 @@ from app.api.dependencies import (
     DEFAULT_LIMIT,
     CurrentDatabase,
     Cursor,
+    EvenArchived,
     InstallationAdmin,
     Limit,
     ProjectName,
@@ -113,7 +114,7 @@ def list_tokens(
 
 
 @router.post("/tokens", status_code=201)
-def create_token(body: TokenCreate, session: Writing, admin: SignedIn) -> TokenMade:
+def create_token(body: TokenCreate, session: Writing, admin: EvenArchived) -> TokenMade:
     """A token for an account, which is made if need be. Its text is shown this once.
 
     With a project it is good for that project alone, and its admins may make it.
@@ -132,7 +133,7 @@ def _administered(session: Session, admin: Reader, name: str | None) -> Project 
 
 
 @router.delete("/tokens/{token_id}", status_code=204, response_class=Response)
-def revoke_token(token_id: Id, session: Writing, admin: SignedIn) -> Response:
+def revoke_token(token_id: Id, session: Writing, admin: EvenArchived) -> Response:
     """End a token and the browser sessions that were opened with it."""
     tokens.revoke_token(session, admin, token_id)
     return Response(status_code=204)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import BackgroundTasks, Path
 
 from app.api.deleting import Confirm, Deletes
-from app.api.dependencies import SignedIn
+from app.api.dependencies import EvenArchived
 from app.api.limits import Router
 from app.api.schemas.deletions import DeletionOut
 from app.loop.deletions import of_case
@@ -18,7 +18,7 @@ router = Router(prefix="/projects/{name}/cases", tags=["cases"])
 async def delete_case(
     name: Annotated[str, Path(max_length=200)],
     case: Annotated[str, Path(max_length=200, examples=["patient-007"])],
-    admin: SignedIn,
+    admin: EvenArchived,
     deletes: Deletes,
     background: BackgroundTasks,
     confirm: Confirm = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -101,13 +102,15 @@ def _reader(
     # A browser sends its cookie whoever asks: what changes something must prove its page.
     if credentials is None and cookie is not None and request.method not in _SAFE:
         check_csrf(cookie, csrf)
+    # What may change something finds no archived project: see ``EvenArchived`` for what may.
+    changes = request.method not in _SAFE
     with database.reading() as session:
         if credentials is None:
-            return _reader_of(session, None, cookie)
+            return replace(_reader_of(session, None, cookie), changes=changes)
         rates: Rates = request.app.state.rates
         with rates.checking(credentials.credentials, address_of(request)):
             try:
-                return _reader_of(session, credentials, None)
+                return replace(_reader_of(session, credentials, None), changes=changes)
             except NotAuthenticated:
                 seen.note(REFUSED)
                 raise
@@ -202,6 +205,21 @@ SignInAttempt = Annotated[None, Depends(_sign_in_attempt, scope="function")]
 
 # Whoever asks. What they may see and do is said by the finder of what they ask for: `loop/access`.
 SignedIn = Annotated[Reader, Depends(_reader)]
+
+
+def _even_archived(reader: SignedIn) -> Reader:
+    return replace(reader, changes=False)
+
+
+def _changing(reader: SignedIn) -> Reader:
+    return replace(reader, changes=True)
+
+
+# For what is no `GET` and may be done with an archived project too: it is exported and deleted, and
+# who may read it is decided.
+EvenArchived = Annotated[Reader, Depends(_even_archived)]
+# For a `GET` that changes something.
+Changing = Annotated[Reader, Depends(_changing)]
 
 
 def _of_installation(reader: SignedIn) -> Reader:

@@ -9,7 +9,13 @@ from uuid import uuid4
 from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.dependencies import CurrentDatabase, CurrentSettings, ProjectAdmin, Runner
+from app.api.dependencies import (
+    CurrentDatabase,
+    CurrentSettings,
+    EvenArchived,
+    ProjectAdmin,
+    Runner,
+)
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import TransferOut
@@ -82,13 +88,15 @@ def export(
 @router.post("/{name}/exports", status_code=202)
 def ask(
     name: Name,
-    admin: ProjectAdmin,
+    admin: EvenArchived,
     database: CurrentDatabase,
     settings: CurrentSettings,
     runner: Runner,
     options: Options,
 ) -> TransferOut:
     """The same in the background, for large projects: followed and fetched under /transfers."""
+    with database.reading() as session:
+        find_project(session, admin, name, Role.ADMIN)
     folder = settings.transfers_folder.absolute() / uuid4().hex
     folder.mkdir(parents=True)
     with database.writing() as session:

@@ -9,6 +9,7 @@ from app.api.dependencies import (
     DEFAULT_LIMIT,
     CurrentSettings,
     Cursor,
+    EvenArchived,
     Limit,
     Reading,
     SignedIn,
@@ -82,7 +83,7 @@ def change(
 
 
 @router.delete("/{hook_id}", status_code=204, response_class=Response)
-def delete(name: Name, hook_id: Id, session: Writing, admin: SignedIn) -> Response:
+def delete(name: Name, hook_id: Id, session: Writing, admin: EvenArchived) -> Response:
     """Delete a webhook and the log of what was sent to it."""
     hook = _found(session, admin, name, hook_id)
     hooks.delete_hook(session, hook, admin.account)

@@ -4,7 +4,15 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from app.api.dependencies import DEFAULT_LIMIT, Cursor, Limit, Reading, SignedIn, Writing
+from app.api.dependencies import (
+    DEFAULT_LIMIT,
+    Cursor,
+    EvenArchived,
+    Limit,
+    Reading,
+    SignedIn,
+    Writing,
+)
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.accounts import MemberIn, MemberOut
@@ -32,7 +40,7 @@ def list_members(
 
 @router.put("/{account}")
 def set_member(
-    name: Name, account: AccountName, body: MemberIn, session: Writing, admin: SignedIn
+    name: Name, account: AccountName, body: MemberIn, session: Writing, admin: EvenArchived
 ) -> MemberOut:
     """Take an account into a project, or change its role there: viewer, annotator (draws),
     reviewer (accepts, sees everybody's masks), admin (of this project).
@@ -43,7 +51,9 @@ def set_member(
 
 
 @router.delete("/{account}", status_code=204, response_class=Response)
-def remove_member(name: Name, account: AccountName, session: Writing, admin: SignedIn) -> Response:
+def remove_member(
+    name: Name, account: AccountName, session: Writing, admin: EvenArchived
+) -> Response:
     """Take an account out of a project: for it, the project is not there any more. Its masks
     stay.
     """

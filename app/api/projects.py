@@ -9,6 +9,7 @@ from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     Cursor,
+    EvenArchived,
     InstallationAdmin,
     Limit,
     Reading,
@@ -24,6 +25,7 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.project_settings import ProjectSettings
 from app.loop.audit import list_events
 from app.loop.deletions import of_project
+from app.loop.life_cycle import Change, change_project
 from app.loop.progress import progress
 from app.loop.projects import (
     create_project,
@@ -31,7 +33,6 @@ from app.loop.projects import (
     list_projects,
     project_view,
 )
-from app.loop.settings_changes import update_project
 from app.store import Role
 
 router = Router(prefix="/projects", tags=["projects"])
@@ -53,9 +54,10 @@ def show_projects(
     viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
+    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
 ) -> Page[ProjectOut]:
     """The projects that the reader belongs to; an admin of the installation sees all."""
-    return page_of(ProjectOut, list_projects(session, viewer, cursor, limit))
+    return page_of(ProjectOut, list_projects(session, viewer, cursor, limit, archived))
 
 
 @router.get("/{name}")
@@ -70,24 +72,26 @@ def change(
     name: Name,
     body: ProjectChange,
     session: Writing,
-    admin: SignedIn,
+    admin: EvenArchived,
     workers: Workers,
     background: BackgroundTasks,
 ) -> ProjectOut:
-    """Change the strategy, its thresholds, the training: what is named here, from the next
-    round on. A retraining that runs ends as it began.
+    """Change what is named here: the strategy, its thresholds, the training, from the next round
+    on; the name, which is free for others at once; whether it is archived, which is read alone.
+
+    A retraining that runs ends as it began; archiving cancels it.
     """
     project = find_project(session, admin, name, Role.ADMIN)
-    changed, job = update_project(session, project, body.query, body.training, admin.account)
-    if job is not None:
+    change = Change(body.query, body.training, body.name, body.archived)
+    for job in change_project(session, project, change, admin.account):
         background.add_task(workers.wake, [job.queue])
-    return ProjectOut.model_validate(project_view(session, admin, changed))
+    return ProjectOut.model_validate(project_view(session, admin, project))
 
 
 @router.delete("/{name}")
 async def delete_project(
     name: Name,
-    admin: SignedIn,
+    admin: EvenArchived,
     deletes: Deletes,
     background: BackgroundTasks,
     confirm: Confirm = None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import BackgroundTasks, Query, Response
 
-from app.api.dependencies import LeaseTtl, ProjectName, SignedIn, Workers, Writing
+from app.api.dependencies import Changing, LeaseTtl, ProjectName, SignedIn, Workers, Writing
 from app.api.images import Id
 from app.api.limits import Router
 from app.api.schemas.slices import BatchOut, LeaseOut, SkipIn
@@ -19,7 +19,7 @@ router = Router(tags=["query"])
 @router.get("/query/next")
 def query_next(
     session: Writing,
-    annotator: SignedIn,
+    annotator: Changing,
     ttl: LeaseTtl,
     workers: Workers,
     background: BackgroundTasks,

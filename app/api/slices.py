@@ -12,6 +12,7 @@ from app.api.dependencies import (
     LARGEST_ID,
     CurrentDatabase,
     Cursor,
+    EvenArchived,
     LeaseTtl,
     Limit,
     Looks,
@@ -34,7 +35,7 @@ from app.core.splits import Split
 from app.loop.audit import record
 from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
-from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
+from app.loop.masks import Making, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project, lock_project
 from app.loop.retraining import retrain_if_due
 from app.loop.slice_views import list_slices, show_slice
@@ -44,6 +45,7 @@ from app.loop.slices import (
     ensure_case,
     slice_image,
 )
+from app.loop.suggestions import find_suggestion
 from app.seen import SLICES
 from app.store import Account, Database, MaskSource, Role, blobs, database_now
 
@@ -124,7 +126,7 @@ def show(slice_id: Id, session: Reading, viewer: SignedIn) -> SliceOut:
 @router.delete("/slices/{slice_id}")
 async def delete_slice(
     slice_id: Id,
-    admin: SignedIn,
+    admin: EvenArchived,
     deletes: Deletes,
     background: BackgroundTasks,
     confirm: Confirm = None,

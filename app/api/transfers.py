@@ -14,6 +14,7 @@ from app.api.dependencies import (
     DEFAULT_LIMIT,
     CurrentDatabase,
     Cursor,
+    EvenArchived,
     Limit,
     Reading,
     SignedIn,
@@ -54,7 +55,7 @@ def show(transfer_id: Id, session: Reading, admin: SignedIn) -> TransferOut:
 
 
 @router.post("/transfers/{transfer_id}/cancel", status_code=202)
-def cancel(transfer_id: Id, session: Writing, admin: SignedIn) -> TransferOut:
+def cancel(transfer_id: Id, session: Writing, admin: EvenArchived) -> TransferOut:
     """Stop it at its next step; what came in by then stays."""
     found = transfers.request_cancel(session, admin, transfer_id)
     return TransferOut.model_validate(transfers.view(session, found))

@@ -1,12 +1,17 @@
 """Starting the service or parts of it, and looking after its database."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.installation import DataOption, database_of, settings_of
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.loop.retention import Due
 
 
 def up(
@@ -112,6 +117,45 @@ def migrate(data: DataOption = None) -> None:
     typer.echo(f"the database is up to date: {_without_password(settings)}")
 
 
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go; remove nothing.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Remove what was kept for long enough (SFUMATO_KEEP_…); the service does so by itself."""
+    from app.loop.retention import due
+    from app.retention import carry_out, keep_of
+    from app.store import utc_now
+
+    settings = settings_of(data)
+    database, keep, now = database_of(settings), keep_of(settings), utc_now()
+    if not keep:
+        typer.echo("everything is kept: set SFUMATO_KEEP_SCORES_DAYS or the like to remove some")
+    with database.reading() as session:
+        found = due(session, keep, now)
+        for one in found:
+            typer.echo(f"{one.rows:>9} {one.kind}{_of_what(session, one)}")
+    if dry_run:
+        typer.echo(f"nothing is removed: {_in_total(found)} would be")
+        return
+    gone = carry_out(database, keep, now)
+    typer.echo(f"removed: {gone.total()} rows")
+
+
+def _of_what(session: "Session", one: "Due") -> str:
+    from app.store import Project
+
+    if one.project_id is None:
+        return ""
+    what = "round" if one.kind == "maps" else "model"
+    return f" of {what} {one.number} of {session.get_one(Project, one.project_id).name}"
+
+
+def _in_total(found: "list[Due]") -> str:
+    return f"{sum(one.rows for one in found)} rows"
+
+
 def _without_password(settings: Settings) -> str:
     from sqlalchemy import make_url
 
@@ -127,3 +171,4 @@ def add_to(cli: typer.Typer) -> None:
     cli.command()(worker)
     cli.command()(tune)
     cli.command()(migrate)
+    cli.command()(retention)

@@ -22,6 +22,18 @@ class AlreadyExists(SfumatoError):
     """Something of that name is there already, with other content."""
 
 
+class ProjectArchived(SfumatoError):
+    """A project that is only read: nobody changes it until it is brought back."""
+
+
+class Removed(SfumatoError):
+    """What was kept for some days alone, and has gone since."""
+
+
+class TransferUnderWay(SfumatoError):
+    """Something that has to wait until an import has ended."""
+
+
 class InvalidInput(SfumatoError):
     """A value that cannot be right."""
 

@@ -68,7 +68,8 @@ def _unloadable(session: Session) -> Iterator[Finding]:
 
 def _asked_for(session: Session) -> dict[tuple[str, str], list[str]]:
     asked: dict[tuple[str, str], list[str]] = {}
-    for project in session.scalars(select(Project).order_by(Project.name)):
+    going_on = select(Project).where(Project.archived_at.is_(None))
+    for project in session.scalars(going_on.order_by(Project.name)):
         training = training_settings(project)
         for key in (
             ("strategy", query_settings(project).strategy),

@@ -2,23 +2,29 @@
 
 An account is an installation's admin, or a member of projects with a role in each. A project that
 is not a reader's does not exist for them: what is foreign is answered as what is not there.
+Whoever means to change something says so with the reader: no archived project is found for them.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, func, select, true
 from sqlalchemy.orm import Session
 
-from app.core.errors import NotAllowed, NotFound
+from app.core.errors import NotAllowed, NotFound, ProjectArchived
 from app.store import Account, Member, Project, Role
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks: an account, and the project that its token is of, if it is of a single one."""
+    """Who asks: an account, and the project that its token is of, if it is of a single one.
+
+    ``changes``: what they ask for is not for reading alone, so no archived project is found for it.
+    """
 
     account: Account
     project_id: int | None = None
+    changes: bool = False
 
     @property
     def of_installation(self) -> bool:
@@ -59,8 +65,8 @@ def role_in(session: Session, reader: Reader, project_id: int) -> Role | None:
 def allow(session: Session, reader: Reader, project_id: int, role: Role, missing: str) -> Role:
     """The reader's role in a project, which includes ``role``.
 
-    Raises ``NotFound`` with the words ``missing`` when the project is not theirs to see, and
-    ``NotAllowed`` when they may see it, but not do this.
+    Raises ``NotFound`` with the words ``missing`` when the project is not theirs to see,
+    ``NotAllowed`` when they may see it, but not do this, and ``ProjectArchived`` when nobody may.
     """
     has = role_in(session, reader, project_id)
     if has is None:
@@ -69,6 +75,10 @@ def allow(session: Session, reader: Reader, project_id: int, role: Role, missing
         raise NotAllowed(
             f"{reader.account.name!r} is {has} in this project; this needs the role {role}"
         )
+    if reader.changes:
+        found = select(Project.name, Project.archived_at).where(Project.id == project_id)
+        for name, archived_at in session.execute(found):
+            refuse_archived(name, archived_at)
     return has
 
 
@@ -79,6 +89,15 @@ def draws_in(project_id: ColumnElement[int] | int) -> ColumnElement[bool]:
         Member.project_id == project_id, Member.account_id == Account.id, Member.role.in_(roles)
     )
     return Account.disabled_at.is_(None) & ((Account.role == Role.ADMIN) | of_member)
+
+
+def refuse_archived(name: str, archived_at: datetime | None) -> None:
+    """Raise ``ProjectArchived`` for a project that is."""
+    if archived_at is not None:
+        raise ProjectArchived(
+            f"project {name!r} was archived on {archived_at:%Y-%m-%d}: it can be read, exported "
+            "and deleted from, but not changed; an admin of the project can bring it back"
+        )
 
 
 def lock_access(session: Session) -> None:

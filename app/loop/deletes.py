@@ -90,7 +90,7 @@ def _delete_some(planned: Deletion, session: Session) -> None:
 def _still_there(session: Session, planned: Deletion) -> bool:
     """Hold the project's lock; whether the project is there at all."""
     try:
-        lock_project(session, planned.project_id)
+        lock_project(session, planned.project_id, even_archived=True)
     except NotFound:
         return False
     return True

@@ -39,7 +39,8 @@ def announce(session: Session, project_id: int, event: HookEvent, **facts: Any) 
 def add_delivery(session: Session, hook: Hook, event: str, facts: dict[str, Any]) -> Delivery:
     """Something for one hook."""
     project = session.get_one(Project, hook.project_id)
-    told = {"event": event, "project": project.name, "at": utc_now().isoformat(), **facts}
+    who = {"project": project.name, "project_id": project.id}
+    told = {"event": event, **who, "at": utc_now().isoformat(), **facts}
     delivery = Delivery(hook_id=hook.id, project_id=project.id, event=event, payload=told)
     session.add(delivery)
     return delivery
@@ -120,7 +121,8 @@ def end(
 def put_back(session: Session, held: DeliveryClaim) -> None:
     """The server ends before the try did: somebody tries again at once."""
     ours = update(Delivery).where(*_ours(held.id, held.attempt))
-    session.execute(ours.values(state=DeliveryState.WAITING, due_at=None))
+    back = Delivery.handed_back + 1
+    session.execute(ours.values(state=DeliveryState.WAITING, due_at=None, handed_back=back))
 
 
 Attempts = Mapping[int, int]
@@ -145,8 +147,9 @@ def take_back(session: Session, lost: Attempts, now: datetime) -> None:
 def _failed(session: Session, found: Delivery, now: datetime) -> None:
     hook = found.hook
     hook.failing_since = hook.failing_since or now
-    if found.attempt <= len(WAITS) and hook.enabled:
-        found.state, found.due_at = DeliveryState.WAITING, now + WAITS[found.attempt - 1]
+    tries = found.attempt - found.handed_back
+    if tries <= len(WAITS) and hook.enabled:
+        found.state, found.due_at = DeliveryState.WAITING, now + WAITS[tries - 1]
         return
     found.state, found.finished_at = DeliveryState.GIVEN_UP, now
     if hook.enabled and now - hook.failing_since >= _FAILS_FOR:

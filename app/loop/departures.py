@@ -31,7 +31,10 @@ def _left(session: Session, account: Account) -> Sequence[int]:
     query = (
         select(Round.project_id)
         .join(Lease, Lease.round_id == Round.id)
+        .join(Project, Project.id == Round.project_id)
         .where(
+            # There nothing is held, and nothing goes on.
+            Project.archived_at.is_(None),
             Lease.account_id == account.id,
             Round.state == RoundState.OPEN,
             ~can_draw.exists(),

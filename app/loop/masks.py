@@ -29,6 +29,7 @@ from app.loop.readings import compare
 from app.loop.retraining import retrain_if_due
 from app.loop.rounds import open_round
 from app.loop.slices import find_slice
+from app.loop.suggestions import was_removed
 from app.store import (
     Account,
     Job,
@@ -193,13 +194,13 @@ def _origin(session: Session, slice_: Slice, drawn: PreparedMask, making: Making
     same = False
     if making.suggestion is not None:
         suggested = session.get(Suggestion, (making.suggestion, slice_.id))
-        if suggested is None:
+        if suggested is None and not was_removed(session, slice_, making.suggestion):
             raise InvalidInput(
                 f"model {making.suggestion} has suggested nothing for slice {slice_.id}: "
                 "name the model that came with the slice, or none"
             )
         # Both were encoded by us, so equal pixels are equal bytes.
-        same = suggested.mask_sha256 == drawn.blob.sha256
+        same = suggested is not None and suggested.mask_sha256 == drawn.blob.sha256
     # What was said counts before what a model suggested.
     if making.blank:
         return MaskOrigin.BLANK
@@ -284,23 +285,6 @@ def _sees_all(session: Session, reader: Reader, slice_id: int) -> bool:
     project_id = find_slice(session, reader, slice_id, Role.VIEWER).project_id
     role = role_in(session, reader, project_id)
     return role is not None and role.includes(Role.REVIEWER)
-
-
-def find_suggestion(session: Session, reader: Reader, slice_id: int) -> Suggestion:
-    """The newest model's suggestion for a slice. Raises ``NotFound``."""
-    find_slice(session, reader, slice_id, Role.VIEWER)
-    found = session.scalar(
-        select(Suggestion)
-        .where(Suggestion.slice_id == slice_id)
-        .order_by(Suggestion.model_id.desc())
-        .limit(1)
-    )
-    if found is None:
-        raise NotFound(
-            f"no model has suggested anything for slice {slice_id}: "
-            "suggestions are made for the batch of a round after the first"
-        )
-    return found
 
 
 def last_of(session: Session, author: Account, slice_id: int) -> Mask | None:

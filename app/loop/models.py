@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.core.blob import Blob
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Removed
 from app.loop import claims
 from app.loop.access import Reader, allow
 from app.loop.audit import record
@@ -26,6 +26,9 @@ from app.store import (
     blobs,
     utc_now,
 )
+
+# What of a model may be kept for some days alone, as ``ModelVersion.removed`` calls it.
+SCORES, SUGGESTIONS, WEIGHTS = "scores", "suggestions", "weights"
 
 
 def current_model(session: Session, project_id: int) -> ModelVersion | None:
@@ -53,9 +56,13 @@ def next_model_number(session: Session, project_id: int) -> int:
 def promote(session: Session, reader: Reader, model_id: int) -> ModelVersion:
     """Make a model the current one: exports hold it, and the next training starts from it.
 
-    Raises ``NotFound``, ``NotAllowed``.
+    Raises ``NotFound``, ``NotAllowed``, ``Removed``.
     """
     model, by = find_model(session, reader, model_id, Role.ADMIN), reader.account
+    # Its weights may just be going.
+    session.refresh(model, with_for_update=True)
+    if not model.weights_sha256:
+        raise Removed(_without_weights(model))
     model.promoted_at = utc_now()
     record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
     return model
@@ -90,6 +97,14 @@ def save_model(session: Session, held: Claim, model: ModelVersion, weights: Blob
     return model
 
 
+def _without_weights(model: ModelVersion) -> str:
+    return (
+        f"the weights of model {model.number} were removed on {model.removed.get(WEIGHTS, '')[:10]}"
+        ", as this installation keeps those of models that nobody uses for some days alone; what "
+        "it was trained on and came to is still there"
+    )
+
+
 def _announce(session: Session, model: ModelVersion) -> None:
     event = HookEvent.MODEL_MADE if model.held_back is None else HookEvent.MODEL_HELD_BACK
     current = current_model(session, model.project_id)
@@ -107,7 +122,9 @@ def _announce(session: Session, model: ModelVersion) -> None:
 
 
 def weights_of(session: Session, model: ModelVersion) -> bytes:
-    """A model's weights as safetensors."""
+    """A model's weights as safetensors. Raises ``Removed``."""
+    if not model.weights_sha256:
+        raise Removed(_without_weights(model))
     return blobs.get(session, model.weights_sha256)
 
 
@@ -127,6 +144,7 @@ class ModelView:
     created_at: datetime
     promoted_at: datetime | None
     held_back: str | None
+    removed: dict[str, Any]
 
 
 def view_of(model: ModelVersion) -> ModelView:
@@ -144,6 +162,7 @@ def view_of(model: ModelVersion) -> ModelView:
         created_at=model.created_at,
         promoted_at=model.promoted_at,
         held_back=model.held_back,
+        removed=model.removed,
     )
 
 

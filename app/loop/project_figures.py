@@ -74,8 +74,9 @@ class ProjectFigures:
 
 
 def project_figures(session: Session, now: datetime) -> list[ProjectFigures]:
-    """The figures of the newest projects, in the order of their names."""
-    newest = select(Project.id, Project.name).order_by(Project.id.desc()).limit(MOST_PROJECTS)
+    """The figures of the newest projects that go on, in the order of their names."""
+    going_on = select(Project.id, Project.name).where(Project.archived_at.is_(None))
+    newest = going_on.order_by(Project.id.desc()).limit(MOST_PROJECTS)
     rounds, leases, models = _rounds(session), _leases(session, now), _models(session)
     failed = {one.project for one in failed_retrainings(session)}
     return [
@@ -91,14 +92,14 @@ def project_figures(session: Session, now: datetime) -> list[ProjectFigures]:
 
 
 def failed_retrainings(session: Session) -> list[FailedRetraining]:
-    """The projects whose newest retraining failed, each with what it said."""
+    """The projects that go on, but whose newest retraining failed, each with what it said."""
     newest = (
         select(func.max(Job.id)).where(Job.parent_id.is_(None)).group_by(Job.project_id)
     ).scalar_subquery()
     query = (
         select(Project.name, Job.id, Job.error)
         .join(Project, Project.id == Job.project_id)
-        .where(Job.id.in_(newest), Job.state == JobState.FAILED)
+        .where(Job.id.in_(newest), Job.state == JobState.FAILED, Project.archived_at.is_(None))
         .order_by(Project.name)
     )
     return [FailedRetraining(name, job, error or "") for name, job, error in session.execute(query)]

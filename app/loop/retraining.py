@@ -12,8 +12,10 @@ from app.store import Job, Project, Round
 
 def retrain_if_due(session: Session, project: Project) -> Job | None:
     """Ask for a retraining when enough of the batch is labelled, or when the loop had come to its
-    end and there is something to ask for again. Returns the job, if due.
+    end and there is something to ask for again. Returns the job, if due: never in an archive.
     """
+    if project.archived_at is not None:
+        return None
     round_ = open_round(session, project)
     if round_ is None:
         due = has_model(session, project) and _may_go_on(session, project)

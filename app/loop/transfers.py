@@ -170,22 +170,30 @@ def end(
     report: dict[str, Any] | None = None,
     error: str | None = None,
     progress: dict[str, Any] | None = None,
-) -> None:
-    """Note how it ended, if it is still ours; ``queued`` puts it back, to go on later."""
+) -> bool:
+    """Note how it ended, if it is still ours; ``queued`` puts it back, to go on later.
+
+    Returns whether it was ours.
+    """
     values: dict[str, Any] = {"state": state, "report": report, "error": error}
     values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
     if progress is not None:
         values["progress"] = progress
-    ended = update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.id)
-    if session.scalar(ended) is None or state in ACTIVE_STATES:
-        return
+    if state is JobState.QUEUED:
+        values["handed_back"] = Transfer.handed_back + 1
+    ended = update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.project)
+    # As it is called now: it may have been renamed meanwhile.
+    project = session.scalar(ended)
+    if project is None or state in ACTIVE_STATES:
+        return project is not None
     report = report or {}
-    project_id = session.scalar(select(Project.id).where(Project.name == held.project))
+    project_id = session.scalar(select(Project.id).where(Project.name == project))
     counts = {name: value for name, value in report.items() if isinstance(value, int)}
-    detail = {"transfer": held.id, "project": held.project, **counts}
+    detail = {"transfer": held.id, "project": project, **counts}
     record(session, f"{held.kind}.{state}", None, project_id, **detail)
     if project_id is not None and state is JobState.SUCCEEDED:
         _announce(session, held, project_id, report)
+    return True
 
 
 def _announce(
@@ -208,14 +216,15 @@ def take_back(session: Session, now: datetime, stale: timedelta) -> None:
         seen = transfer.heartbeat_at
         if transfer.folder is None and seen is not None and seen > now - _OF_COMMANDS:
             continue
-        if transfer.folder is not None and transfer.attempt < _MOST_ATTEMPTS:
+        lost = transfer.attempt - transfer.handed_back
+        if transfer.folder is not None and lost < _MOST_ATTEMPTS:
             transfer.state = JobState.QUEUED
             continue
         transfer.state, transfer.finished_at = JobState.FAILED, now
         transfer.error = (
             "the command was ended before it was done: give it again, and it goes on"
             if transfer.folder is None
-            else f"{transfer.attempt} servers ended while they were at it: it was given up"
+            else f"{lost} servers ended while they were at it: it was given up"
         )
     for transfer in session.scalars(
         select(Transfer).where(

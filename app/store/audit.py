@@ -45,9 +45,13 @@ class Event(Base):
 
 
 class Installation(Base):
-    """What there is one of: the key by which addresses are hashed. Its row is the chain's lock."""
+    """What there is one of: the key by which addresses are hashed. Its row is the chain's lock.
+
+    ``retention_at``: when a server last took it on to remove what was kept long enough.
+    """
 
     __tablename__ = "installation"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     address_key: Mapped[bytes] = mapped_column(LargeBinary)
+    retention_at: Mapped[datetime | None]

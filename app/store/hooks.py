@@ -51,8 +51,9 @@ class Hook(Base):
 class Delivery(Base):
     """What one hook is told of one event: written with the event itself, sent afterwards.
 
-    ``attempt`` is raised by every claim and guards every result. ``due_at``, by the database's
-    clock: not to be tried before; None for at once.
+    ``attempt`` is raised by every claim and guards every result; ``handed_back``: claims that ended
+    with their server, before the try did, and count as none. ``due_at``, by the database's clock:
+    not to be tried before; None for at once.
     """
 
     __tablename__ = "deliveries"
@@ -71,6 +72,7 @@ class Delivery(Base):
         EnumText(DeliveryState), default=DeliveryState.WAITING
     )
     attempt: Mapped[int] = mapped_column(default=0)
+    handed_back: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime | None]
     # Of the last try: the receiver's answer, if it gave one; what was wrong with it.
     status: Mapped[int | None]

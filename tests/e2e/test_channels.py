@@ -15,9 +15,9 @@ from app.core.splits import Split
 from app.exporting import export_project
 from app.importing import ImportOptions
 from app.loop.access import HERE
-from app.loop.masks import find_suggestion
 from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case
+from app.loop.suggestions import find_suggestion
 from app.loop.training_set import load_slices
 from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs

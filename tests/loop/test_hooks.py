@@ -416,6 +416,12 @@ def test_a_server_that_ends_puts_back_what_it_was_sending(database, project, rec
         assert newest(database).due_at is None
     finally:
         over.set()
+    # It was no try: after the first that fails comes the first pause.
+    with database.writing() as session:
+        held = deliveries.claim(session, newest(database).id)
+        assert held is not None
+        deliveries.end(session, held, clock.now, None, "no answer")
+    assert newest(database).due_at == clock.now + WAITS[0]
 
 
 def test_the_log_is_kept_for_some_days(database, project, receiver, clock):

@@ -15,11 +15,12 @@ from app.core.prepared import prepare_mask
 from app.exporting import export_project
 from app.loop import models
 from app.loop.access import HERE, Reader
-from app.loop.masks import find_suggestion, submit_mask
+from app.loop.masks import submit_mask
 from app.loop.projects import find_project
 from app.loop.readings import pixels_of as masks_of
 from app.loop.slice_views import list_slices
 from app.loop.slices import slice_image
+from app.loop.suggestions import find_suggestion
 from app.loop.truths import truths
 from app.store import (
     Account,

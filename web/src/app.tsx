@@ -16,12 +16,19 @@ import {
 import { includes, type Role } from "./api/roles";
 import { ImportPanel } from "./dashboard/import";
 import { DashboardPage } from "./dashboard/page";
+import { offered, shownName } from "./offered";
 import { ReviewPage } from "./review/page";
 import { SignIn } from "./sign-in";
 import { t } from "./texts";
 import { Failure, words } from "./ui";
 
-type PageProps = { session: Session; project: Project; onProjects: () => Promise<void> };
+type PageProps = {
+  session: Session;
+  project: Project;
+  onProjects: () => Promise<void>;
+  /** A project was renamed, archived or brought back. */
+  onProject: (changed: Project) => void;
+};
 const PAGES: { path: string; title: string; page: ComponentType<PageProps>; least: Role }[] = [
   { path: "/", title: t.nav.annotate, page: AnnotatePage, least: "annotator" },
   { path: "/review", title: t.nav.review, page: ReviewPage, least: "reviewer" },
@@ -92,7 +99,7 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
       const found = await all((page) =>
         data(
           api.GET("/projects", {
-            params: { query: { ...page } },
+            params: { query: { ...page, archived: true } },
           }),
         ),
       );
@@ -119,7 +126,13 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
     setName(to);
   };
 
-  const project = projects?.find((one) => one.name === name) ?? projects?.[0];
+  const replace = (changed: Project) => {
+    setProjects((all) => all?.map((one) => (one.id === changed.id ? changed : one)) ?? null);
+    choose(changed.name);
+  };
+
+  const choices = offered(projects ?? [], path === "/dashboard");
+  const project = choices.find((one) => one.name === name) ?? choices[0];
   // Before the projects are known nobody is kept from a page that may be theirs.
   const role = project ? project.role : (session.role ?? "reviewer");
   const pages = PAGES.filter(({ least }) => includes(role, least));
@@ -148,16 +161,16 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
             </a>
           ))}
         </nav>
-        {projects && projects.length > 1 && (
+        {choices.length > 1 && (
           <label>
             {t.project}{" "}
             <select
               value={project?.name ?? ""}
               onChange={(event) => choose(event.currentTarget.value)}
             >
-              {projects.map((one) => (
+              {choices.map((one) => (
                 <option key={one.name} value={one.name}>
-                  {one.name}
+                  {shownName(one)}
                 </option>
               ))}
             </select>
@@ -177,9 +190,12 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
           session={session}
           project={project}
           onProjects={load}
+          onProject={replace}
         />
       )}
-      {projects && !project && path !== "/dashboard" && <p class="cover">{t.noProject}</p>}
+      {projects && !project && path !== "/dashboard" && (
+        <p class="cover">{projects.length > 0 ? t.life.allArchived : t.noProject}</p>
+      )}
       {projects && !project && path === "/dashboard" && session.role === "admin" && (
         <FirstImport onDone={() => void load()} />
       )}

@@ -319,6 +319,7 @@ const english = {
     mapHint: "Slices that look alike to the model lie close together (t-SNE).",
     mapDrawing: "Drawing the map: a few seconds …",
     mapFailed: (why: string) => `The map could not be drawn: ${why}. Look again in some minutes.`,
+    mapRemoved: "The map was removed: this installation keeps maps for some days alone.",
     noMap: "The map appears from the second round on, for strategies that score the pool.",
     mapStates: { pool: "not asked for", batch: "in this batch", labelled: "labelled" } as Record<
       string,
@@ -350,6 +351,13 @@ const english = {
     acts: {
       "project.create": "made the project",
       "project.update": "changed the settings",
+      "project.rename": "renamed the project",
+      "project.archive": "archived the project",
+      "project.bring_back": "brought the project back",
+      "retention.maps": "removed a map",
+      "retention.scores": "removed scores",
+      "retention.suggestions": "removed suggestions",
+      "retention.weights": "removed weights",
       "slice.add": "added a slice",
       "slices.seen": "looked at slices",
       "slice.skip": "skipped a slice",
@@ -382,6 +390,7 @@ const english = {
       admin: "Admin",
     } as Record<string, string>,
     weights: "Weights",
+    weightsRemoved: (day: string) => `Weights removed on ${day}`,
   },
   figures: {
     of: (number: number) => `Figures of model ${number}`,
@@ -546,6 +555,22 @@ const english = {
     exportSubmit: "Export",
     download: "Download",
     downloadHint: "It is kept for a day.",
+  },
+  life: {
+    title: "Name and archive",
+    name: "Name",
+    rename: "Rename",
+    renameHint:
+      "Its old name is free at once: scripts that use it must be told. Links and tokens go on working.",
+    archive: "Archive",
+    archiveHint:
+      "Nobody can draw, review, train, import or change settings then; all of it can still be looked at and exported. A retraining under way is cancelled.",
+    archived: "Archived",
+    archivedSince: (day: string) =>
+      `This project was archived on ${day}: it can be looked at and exported, but not changed.`,
+    archivedName: (name: string) => `${name} (archived)`,
+    bringBack: "Bring it back",
+    allArchived: "All of your projects are archived: the dashboard shows them.",
   },
   deletion: {
     title: "Delete",

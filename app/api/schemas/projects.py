@@ -31,7 +31,7 @@ class ProjectCreate(ProjectSettings):
 
 
 class ProjectChange(Request):
-    """Settings to change; what is left out stays."""
+    """What to change; what is left out stays."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"query": {"strategy": "clasp", "size": 30}}]},
@@ -39,6 +39,10 @@ class ProjectChange(Request):
 
     query: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
+    name: str | None = Field(default=None, max_length=200, examples=["glioma-2"])
+    archived: bool | None = Field(
+        default=None, description="true: it is read alone from now on; false: it goes on."
+    )
 
 
 class ProjectOut(Reply):
@@ -51,6 +55,7 @@ class ProjectOut(Reply):
     query: dict[str, Any]
     training: dict[str, Any]
     created_at: datetime
+    archived_at: datetime | None = Field(description="Since when it is read alone.")
     role: Role = Field(description="The reader's role in it.")
 
 

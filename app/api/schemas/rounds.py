@@ -70,10 +70,10 @@ class MapOut(Reply):
     """The pool as a model sees it, spread into a plane by t-SNE."""
 
     round: int
-    state: Literal["drawn", "drawing", "failed", "none"] = Field(
+    state: Literal["drawn", "drawing", "failed", "removed", "none"] = Field(
         description="A map is drawn when somebody asks for it first: ask again in a second while "
         "it is `drawing`. `none`: the round has no model that scored the pool, or a newer model "
-        "came before anybody looked."
+        "came before anybody looked. `removed`: this installation keeps maps for some days alone."
     )
     error: str | None = Field(description="Why it could not be drawn; minutes later it is tried.")
     points: list[MapPointOut]
@@ -99,6 +99,10 @@ class ModelOut(Reply):
     seconds: float
     created_at: datetime
     promoted_at: datetime | None = Field(description="When an admin made it the current model.")
+    removed: dict[str, datetime] = Field(
+        description="What of it was kept for some days alone, and when it went: `scores`, "
+        "`suggestions`, `weights`."
+    )
 
 
 class TrainingMaskOut(Reply):
