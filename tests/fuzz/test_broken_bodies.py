@@ -289,7 +289,7 @@ def test_the_largest_pictures_that_may_come(server, channels):
     side = int(MOST_PIXELS**0.5)
     largest = png_of(np.zeros((side, side, *channels), np.uint8 if channels else np.uint16))
     assert len(largest) < 300_000
-    first = send_picture(server, picture(), f"beside-{channels}").json()["id"]
+    first = send_picture(server, picture(), f"beside-{len(channels)}").json()["id"]
     path = f"/slices/{first}/masks"
     assert server.send("a large mask", "POST", path, content=largest).status_code == 422
     # Several at once take turns.
