@@ -11,7 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tests.fuzz.goods import Files, cases, packed, pictures_of_a_case
@@ -22,11 +22,12 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Trap:
-    """An archive, and whether it is refused as a whole."""
+    """An archive, whether it is refused as a whole, and what the good case is called."""
 
     body: bytes
     whole: bool = False
     layout: str = "nifti"
+    good: str = "good"
 
 
 def good_case() -> Files:
@@ -151,7 +152,7 @@ TRAPS: dict[str, Callable[[], Trap]] = {
     "deep": lambda: _member("a/" * 90 + "b.nii", b"x"),
     "long": lambda: _member("a" * 3000 + ".nii", b"x"),
     "twice": lambda: _member("good.nii.gz", b"x"),
-    "capitals": lambda: _member("GOOD.nii.gz", b"x"),
+    "capitals": lambda: replace(_member("GOOD.nii.gz", b"x"), good="good-2"),
     "file and folder": lambda: _member("good.nii.gz/b.nii", b"x"),
     "encrypted": lambda: Trap(with_flag(packed(good_case()), 1), True),
     "bzip2": lambda: Trap(packed(good_case(), zipfile.ZIP_BZIP2), True),
