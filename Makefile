@@ -71,8 +71,10 @@ test-cpus: dev  ## Run the numeric tests as three processors would
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 
-fuzz: dev  ## Damage the headers of 2,000 NIfTI and 2,000 DICOM files: no traceback, no case lost
+fuzz: dev  ## Damaged files, broken bodies and calls by the thousand: no traceback, no case lost
 	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py tests/importing/test_damaged.py
+	SFUMATO_FUZZ=2000 $(BIN)/pytest -s --timeout 9000 tests/fuzz/test_broken_bodies.py
+	SFUMATO_FUZZ=50 $(BIN)/pytest -n 2 --timeout 9000 tests/fuzz/test_operations.py
 
 CHAOS_FAULTS ?= 24
 chaos: dev  ## Break a running service on purpose (CHAOS_FAULTS=200 for longer): is anything lost?

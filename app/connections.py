@@ -80,6 +80,10 @@ class GuardedProtocol(H11Protocol):
         self._idle_since = self.loop.time()
         self._watch(begun=False)
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that it is no HTTP. uvicorn's own fails where a reply is under way already."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "what came is no HTTP request")
+
     def pause_writing(self) -> None:
         """The client takes less than we send."""
         super().pause_writing()
@@ -157,8 +161,7 @@ class GuardedProtocol(H11Protocol):
     def _refuse(self, status: HTTPStatus, words: str) -> None:
         """Say why, unless a reply is already on its way, and close."""
         _log.info("connection closed", why=words, address=self.address)
-        # Of a body that is owed, the request may have been answered already.
-        if self._owed != "body" or not self.cycle.response_started:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_reply(status, words))
         self._expect(None)
         self.transport.close()
