@@ -57,6 +57,8 @@ ENV PATH=/opt/sfumato/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 HOME=/home/sfumato \
 WORKDIR /home/sfumato
 
 FROM base AS server
+# Without it a library asks `lscpu`, which is not here, how many cores there are.
+ENV LOKY_MAX_CPU_COUNT=1
 COPY --from=server-files /opt/sfumato /opt/sfumato
 # Keeps what a start compiles, of nothing else: the root of a running container is read-only.
 RUN sfumato openapi > /dev/null

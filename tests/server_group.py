@@ -44,15 +44,18 @@ def closure(requirements: list[str]) -> dict[str, Distribution]:
 
 def link_group(folder: Path) -> None:
     """Links to the distributions of the group alone, and what says which Sfumato this is."""
-    for found in [*closure(group()).values(), distribution("sfumato")]:
-        own = found.name == "sfumato"
+    for found in closure(group()).values():
         for file in found.files or []:
             top = file.parts[0]
-            if top in ("..", "__pycache__") or (own and not top.endswith(".dist-info")):
-                continue
             link, target = folder / top, Path(str(found.locate_file(top)))
-            if not link.exists():
+            if top not in ("..", "__pycache__") and not link.exists():
                 link.symlink_to(target)
+    about = pyproject()["project"]
+    lines = ["Metadata-Version: 2.4", "Name: sfumato", f"Version: {about['version']}"]
+    lines += [f"Requires-Dist: {one}" for one in about["dependencies"]]
+    information = folder / f"sfumato-{about['version']}.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("\n".join(lines) + "\n")
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
