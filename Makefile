@@ -82,8 +82,8 @@ bench: dev web  ## Time imports, and the drawing of slices against NiiVue and Co
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts
 	PATH="$(NODE_BIN):$$PATH" $(BIN)/python web/bench/run.py
 
-images:  ## Build the images sfumato-server and sfumato-worker, with an engine or as root with buildah
-	deploy/images.sh
+images:  ## Build the images sfumato-server and sfumato-worker (make images OPTIONS="--build-arg …")
+	deploy/images.sh $(if $(OPTIONS),-- $(OPTIONS))
 
 format: dev  ## Put the code into its form
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Settings that stand in files: `SFUMATO_BROKER_URL_FILE=/run/secrets/broker` for `SFUMATO_BROKER_URL`.
+"""Settings that stand in files: `SFUMATO_X_FILE=/run/secrets/x` for `SFUMATO_X`.
 
 What stands in the environment is shown by `docker inspect` and inherited by every child; a file is
 read by its owner. Docker's and Kubernetes' secrets and systemd's credentials are files.

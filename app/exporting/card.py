@@ -1,8 +1,8 @@
 """The card of a data set: Croissant (JSON-LD), with how every mask came about as a table.
 
 The table is masks.csv; croissant.json says what its columns mean, so that any reader of Croissant
-loads it. It is written here: mlcroissant, with pandas and all that it brings, would be a tenth of the
-server's image. A test has it read every field back.
+loads it. It is written here: mlcroissant, with pandas and all that it brings, would be a tenth of
+the server's image. A test has it read every field back.
 """
 
 import csv

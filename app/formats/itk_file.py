@@ -94,7 +94,7 @@ def _itk(path: Path) -> Any:
     except ImportError as error:
         raise VolumeInvalid(
             f"{path} is read with SimpleITK, which the server's image does not hold: import it "
-            "with `sfumato import` in the worker's image or in a plain install, or write it as NIfTI"
+            "with `sfumato import` in the worker's image or a plain install, or write it as NIfTI"
         ) from error
     return SimpleITK
 

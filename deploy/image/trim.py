@@ -1,5 +1,6 @@
-"""Take out of an environment what running it does not need: debuggers' symbols, the libraries' own
-tests, what only a compiler reads. Usage: trim.py FOLDER
+"""Take out of an environment what running it does not need.
+
+Debuggers' symbols, the libraries' own tests, what only a compiler reads. Usage: trim.py FOLDER
 """
 
 import json
@@ -33,7 +34,8 @@ def main(environment: Path) -> None:
 def strip(library: Path) -> None:
     """Take the symbols out, unless that breaks it, as it does where `patchelf` was at work."""
     stripped = library.with_name(library.name + ".stripped")
-    subprocess.run(["strip", "--strip-unneeded", "-o", stripped, library], check=True)
+    command = ["/usr/bin/strip", "--strip-unneeded", "-o", stripped, library]
+    subprocess.run(command, check=True)
     if all(offset % align == address % align for offset, address, align in loads(stripped)):
         shutil.copymode(library, stripped)
         stripped.replace(library)
