@@ -9,7 +9,7 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test test-cpus fuzz chaos evidence bench format clean
+.PHONY: help install dev web up demo test test-cpus fuzz chaos evidence bench images format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -87,6 +87,9 @@ bench: dev web  ## Time imports, and the drawing of slices against NiiVue and Co
 	$(BIN)/python bench/imports.py
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts
 	PATH="$(NODE_BIN):$$PATH" $(BIN)/python web/bench/run.py
+
+images:  ## Build the images sfumato-server and sfumato-worker (make images OPTIONS="--build-arg …")
+	deploy/images.sh $(if $(OPTIONS),-- $(OPTIONS))
 
 format: dev  ## Put the code into its form
 	$(BIN)/ruff format .

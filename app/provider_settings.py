@@ -1,14 +1,11 @@
 """Sign-in by a provider (OpenID Connect): which, and what it may decide. See docs/sign-in.md."""
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
-
-from app.core.errors import InvalidInput
 
 
 class ProviderSettings(BaseSettings):
@@ -18,9 +15,8 @@ class ProviderSettings(BaseSettings):
         None, max_length=255, description="The provider, as its discovery document names itself."
     )
     oidc_client_id: str | None = Field(None, description="What the provider calls Sfumato.")
-    oidc_client_secret: SecretStr | None = None
-    oidc_client_secret_file: Path | None = Field(
-        None, description="Instead of the secret itself: a file with it."
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="By which the provider knows us; best from a file, see docs/deploy.md."
     )
     oidc_name: str = Field(
         "single sign-on", max_length=60, description="The button says `Sign in with` this."
@@ -54,10 +50,10 @@ class ProviderSettings(BaseSettings):
             raise ValueError("SFUMATO_OIDC_ISSUER must begin with https://")
         if self.oidc_client_id is None:
             raise ValueError("SFUMATO_OIDC_ISSUER is set: SFUMATO_OIDC_CLIENT_ID must be too")
-        if (self.oidc_client_secret is None) == (self.oidc_client_secret_file is None):
+        if self.oidc_client_secret is None:
             raise ValueError(
-                "SFUMATO_OIDC_ISSUER is set: of SFUMATO_OIDC_CLIENT_SECRET and "
-                "SFUMATO_OIDC_CLIENT_SECRET_FILE one must be too"
+                "SFUMATO_OIDC_ISSUER is set: SFUMATO_OIDC_CLIENT_SECRET, or "
+                "SFUMATO_OIDC_CLIENT_SECRET_FILE, must be too"
             )
         if self.oidc_roles and self.oidc_groups_claim is None:
             raise ValueError("SFUMATO_OIDC_ROLES is set: SFUMATO_OIDC_GROUPS_CLAIM must be too")
@@ -73,14 +69,8 @@ class ProviderSettings(BaseSettings):
         return self
 
     def client_secret(self) -> str:
-        """The secret that the provider knows us by. Raises ``InvalidInput`` for an empty file."""
-        if self.oidc_client_secret is not None:
-            return self.oidc_client_secret.get_secret_value()
-        file = self.oidc_client_secret_file
-        secret = file.read_text("utf-8").strip() if file is not None else ""
-        if not secret:
-            raise InvalidInput(f"SFUMATO_OIDC_CLIENT_SECRET_FILE names {file}, which is empty")
-        return secret
+        """The secret that the provider knows us by; empty where there is no provider."""
+        return self.oidc_client_secret.get_secret_value() if self.oidc_client_secret else ""
 
 
 def is_private_way(url: str) -> bool:

@@ -1,4 +1,7 @@
-"""Every knob of an installation, read once from the environment (prefix ``SFUMATO_``)."""
+"""Every knob of an installation, read once from the environment (prefix ``SFUMATO_``).
+
+`SFUMATO_…_FILE` names a file that holds the setting.
+"""
 
 import os
 from collections.abc import Mapping
@@ -7,16 +10,17 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.errors import InvalidInput
 from app.core.hook_addresses import Network, networks
 from app.core.retries import Retries
 from app.limit_settings import LimitSettings
 from app.provider_settings import ProviderSettings
+from app.setting_files import SettingFiles, file_variables, with_password
 
 
 class Settings(LimitSettings, ProviderSettings):
@@ -29,10 +33,14 @@ class Settings(LimitSettings, ProviderSettings):
         None,
         description="SQLAlchemy URL; without one, a SQLite file in the data folder.",
     )
+    database_password: SecretStr | None = Field(
+        None, description="Put into `database_url`, for a password that lies in a file of its own."
+    )
     broker_url: str | None = Field(
         None,
         description="redis://…; without one, `sfumato up` starts an embedded Valkey.",
     )
+    broker_password: SecretStr | None = Field(None, description="Put into `broker_url`.")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     trusted_proxies: str | None = Field(
@@ -165,6 +173,28 @@ class Settings(LimitSettings, ProviderSettings):
         "efficientnet-b0-355c32eb.pth; nothing is ever downloaded.",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What a caller says goes first, then variables, then the files that variables name."""
+        return init_settings, env_settings, SettingFiles(settings_cls)
+
+    @model_validator(mode="after")
+    def _with_passwords(self) -> Self:
+        if self.database_url and self.database_password:
+            password = self.database_password.get_secret_value()
+            self.database_url = with_password(self.database_url, password)
+        if self.broker_url and self.broker_password:
+            password = self.broker_password.get_secret_value()
+            self.broker_url = with_password(self.broker_url, password)
+        return self
+
     @cached_property
     def effective_database_url(self) -> str:
         """The given URL, or the embedded SQLite file."""
@@ -254,13 +284,14 @@ class NumericLimits(BaseSettings):
         return {name: value for name, value in found.items() if value}
 
 
-# Not of the service: what Docker Compose and the tests' fuzzing are told.
-_OTHERS = frozenset(("SFUMATO_DB_PASSWORD", "SFUMATO_FUZZ"))
+# Not of the service: what the building of images and the tests' fuzzing are told.
+_OTHERS = frozenset(("SFUMATO_TAG", "SFUMATO_DEBIAN", "SFUMATO_FUZZ"))
 
 
 def unknown_variables() -> list[str]:
     """Variables of the environment that look like settings and are none: mistyped, most likely."""
     known = {f"SFUMATO_{name.upper()}" for name in Settings.model_fields} | _OTHERS
+    known |= file_variables(Settings).keys()
     return sorted(
         name
         for name in os.environ

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="A file that is not there yet.")],
+    file: Annotated[
+        Path, typer.Argument(help="A file that is not there yet, or a folder to put one into.")
+    ],
     data: DataOption = None,
 ) -> None:
     """Save the whole installation into one file, while it runs."""
     from app.backup import make_backup
 
+    if file.is_dir():
+        file = file / f"sfumato-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.tar"
     with _watched() as watch:
         manifest = make_backup(database_as_it_is(settings_of(data)), file, watch)
     typer.echo(f"{file} holds {_in_words(manifest)}")

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.core.blob import Blob
+from app.core.consensus import majority, staple
 from app.core.pixels import Pixels, decode, encode
 from app.core.project_settings import Consensus, query_settings
 from app.loop.access import CONSENSUS_ACCOUNT
@@ -162,13 +163,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
 def consensus(readings: Sequence[Pixels], how: Consensus) -> Pixels:
     """Readings of (H, W) class indices into one, uint8.
 
-    ``staple``: Warfield et al. 2004, for several classes Rohlfing et al. 2004, which weighs each
-    reader by how well they agree with the others. ``majority``: each pixel's most frequent
-    class. Where no class wins, the pixel is background.
+    ``staple`` weighs each reader by how well they agree with the others; ``majority``: each
+    pixel's most frequent class. Where no class wins, the pixel is background.
     """
-    # Loaded here: it takes a while, and most projects have one reader a slice.
-    import SimpleITK as Sitk
-
-    images = [Sitk.GetImageFromArray(reading.astype(np.uint8)) for reading in readings]
-    joined = Sitk.MultiLabelSTAPLE(images, 0) if how == "staple" else Sitk.LabelVoting(images, 0)
-    return np.asarray(Sitk.GetArrayFromImage(joined)).astype(np.uint8)
+    return staple(readings) if how == "staple" else majority(readings)

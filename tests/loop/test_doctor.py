@@ -227,15 +227,6 @@ def test_a_disk_that_fills(tmp_path, monkeypatch, room, state, lines):
         ({"dicomweb_user": "x", "dicomweb_password": "y", "dicomweb_token": "z"}, "both", "wrong"),
         ({"encoder_weights": "/no/such/folder"}, "no folder", "wrong"),
         ({"oidc_groups_claim": "g", "oidc_roles": {"a": "chief"}}, "the group 'a'", "wrong"),
-        (
-            {
-                "oidc_issuer": "https://id.example.org",
-                "oidc_client_id": "x",
-                "oidc_client_secret_file": "/no/such/file",
-            },
-            "/no/such/file",
-            "wrong",
-        ),
         ({"host": "0.0.0.0"}, "plain HTTP", "warning"),
         ({"host": "0.0.0.0", "metrics_open": True}, "may read /metrics", "warning"),
         ({"broker_url": "redis://:secret@far.example/0"}, "SQLite file", "warning"),

@@ -130,6 +130,10 @@ def test_the_card_tells_how_each_mask_came_about(api, drawn, tmp_path):
     card = mlc.Dataset(jsonld=str(out / "croissant.json"))
     assert not card.metadata.issues.errors
     assert not card.metadata.issues.warnings
+    # Every word of it is Croissant's, and as its own library writes it.
+    assert card.metadata.to_json() | {"datePublished": None} == json.loads(
+        (out / "croissant.json").read_text()
+    ) | {"datePublished": None}
     assert card.metadata.license == ["https://creativecommons.org/licenses/by/4.0/"]
     assert "1 cases, 2 masks" in card.metadata.description
     first, second = (
