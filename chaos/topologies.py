@@ -161,7 +161,8 @@ class Apart(Topology):
             # Nobody may wait for it, so that its number stays.
             while process.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(0.05)
-        (self.postgres.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        for left in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.postgres.pgdata / left).unlink(missing_ok=True)
 
     def database_up(self) -> None:
         """Start PostgreSQL; what a killed one left behind may need a moment to go."""

@@ -52,6 +52,6 @@ class Installation(Base):
 
     __tablename__ = "installation"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     address_key: Mapped[bytes] = mapped_column(LargeBinary)
     retention_at: Mapped[datetime | None]
