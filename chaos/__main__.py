@@ -39,6 +39,9 @@ def run(
     faults: Annotated[int, typer.Option(min=1, help="In all, shared by the topologies.")] = 24,
     topology: Annotated[str, typer.Option(help="embedded, apart, or both.")] = "both",
     seed: Annotated[int, typer.Option(help="Of what is struck when.")] = 0,
+    within: Annotated[
+        float, typer.Option(help="Seconds in which somebody is answered after each fault.")
+    ] = 10.0,
 ) -> None:
     """Break both topologies while annotators draw, and say what came of it."""
     console = Console()
@@ -46,20 +49,23 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = list(_TOPOLOGIES) if topology == "both" else [topology]
     verdicts = [
-        _judged(_TOPOLOGIES[name], faults // len(chosen) or 1, seed, console) for name in chosen
+        _judged(_TOPOLOGIES[name], faults // len(chosen) or 1, seed, within, console)
+        for name in chosen
     ]
     console.print(tally(verdicts), markup=False, soft_wrap=True)
     if not all(verdict.holds for verdict in verdicts):
         raise typer.Exit(1)
 
 
-def _judged(kind: type[Embedded | Apart], faults: int, seed: int, console: Console) -> Verdict:
+def _judged(
+    kind: type[Embedded | Apart], faults: int, seed: int, within: float, console: Console
+) -> Verdict:
     folder = Path(tempfile.mkdtemp(prefix=f"sfumato-chaos-{kind.title}-"))
     disk = small_disk(folder / "disk")
     if disk is None:
         console.print("no disk is filled: only root may mount one, on Linux")
     try:
-        verdict = _broken(kind, folder, disk, faults, seed, console)
+        verdict = _broken(kind, folder, disk, faults, seed, within, console)
     finally:
         if disk is not None:
             disk.end()
@@ -76,6 +82,7 @@ def _broken(
     disk: SmallDisk | None,
     faults: int,
     seed: int,
+    within: float,
     console: Console,
 ) -> Verdict:
     topology = kind(folder, disk.folder if disk else folder / "data")
@@ -97,7 +104,7 @@ def _broken(
         stuck += _until_round(topology.database, _last_round(topology.database) + 1)
         stuck += _to_rest(topology.database, annotators)
         stuck += [f"{one.name}: {one.error!r}" for one in annotators if one.error is not None]
-        return judge(topology.title, topology.database, journal, strikes, stuck)
+        return judge(topology.title, topology.database, journal, strikes, stuck, within)
     finally:
         topology.end()
 

@@ -20,8 +20,6 @@ from app.store import (
 )
 from chaos.journal import Journal
 
-LONGEST_SECONDS = 10.0
-
 
 @dataclass(frozen=True)
 class Strike:
@@ -52,11 +50,17 @@ class Verdict:
 
 
 def judge(
-    title: str, database: Database, journal: Journal, strikes: list[Strike], stuck: list[str]
+    title: str,
+    database: Database,
+    journal: Journal,
+    strikes: list[Strike],
+    stuck: list[str],
+    within: float,
 ) -> Verdict:
     """Hold the journals against the database, once everything has come to rest.
 
-    ``stuck``: what did not go on by itself, in words.
+    ``stuck``: what did not go on by itself, in words; ``within``: seconds in which somebody must
+    have been answered after each fault.
     """
     verdict = Verdict(title, strikes)
     wrong = verdict.wrong
@@ -76,10 +80,8 @@ def judge(
     wrong["jobs that ended twice, or not once"] = _ended_badly(database, jobs)
     wrong["what `sfumato verify` finds"] = list(verify_database(database))
     wrong["rounds that waited for an admin"] = stuck
-    wrong[f"faults after which nobody was answered within {LONGEST_SECONDS:.0f} s"] = [
-        f"{strike.fault}: {strike.seconds:.1f} s"
-        for strike in strikes
-        if strike.seconds > LONGEST_SECONDS
+    wrong[f"faults after which nobody was answered within {within:.0f} s"] = [
+        f"{strike.fault}: {strike.seconds:.1f} s" for strike in strikes if strike.seconds > within
     ]
     verdict.counts = {
         "masks drawn and kept": len(journal.kept),

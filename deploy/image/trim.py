@@ -1,9 +1,11 @@
 """Take out of an environment what running it does not need.
 
-Debuggers' symbols, the libraries' own tests, what only a compiler reads. Usage: trim.py FOLDER
+Debuggers' symbols, the libraries' own tests, what only a compiler reads, codecs of pictures that no
+scanner writes. Usage: trim.py FOLDER
 """
 
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -13,6 +15,10 @@ from pathlib import Path
 
 _TESTS = {"tests", "test", "__pycache__"}
 _FOR_COMPILERS = {".pyi", ".pyx", ".pxd", ".a", ".h", ".hpp", ".c", ".cpp"}
+# Of `imagecodecs`: for photographs, textures and floating-point fields; a TIFF that holds one is
+# refused with the codec's name.
+_CODECS = ("avif", "bcn", "heif", "jpegxl", "jpegxr", "lerc", "pcodec", "rgbe", "sperr", "sz3")
+_CODECS += ("ultrahdr", "webp", "zfp")
 _LOAD = 1
 
 
@@ -21,6 +27,10 @@ def main(environment: Path) -> None:
     (packages,) = environment.glob("lib/python3*/site-packages")
     for folder in [path for path in packages.rglob("*") if path.name in _TESTS and path.is_dir()]:
         shutil.rmtree(folder, ignore_errors=True)
+    for codec in _CODECS:
+        for module in packages.glob(f"imagecodecs/_{codec}.*.so"):
+            module.unlink()
+    remove_unused(packages / "imagecodecs", packages / "imagecodecs.libs")
     for file in [path for path in packages.rglob("*") if path.is_file()]:
         if file.suffix in _FOR_COMPILERS:
             file.unlink()
@@ -29,6 +39,26 @@ def main(environment: Path) -> None:
     # The same tables without indentation, which is most of them.
     for table in packages.glob("highdicom/_standard/*.json"):
         table.write_text(json.dumps(json.loads(table.read_text()), separators=(",", ":")))
+
+
+def remove_unused(package: Path, libraries: Path) -> None:
+    """Take out of a wheel's libraries those that none of its modules needs, by way of others."""
+    needed: set[str] = set()
+    found = {name for module in package.glob("*.so") for name in needs(module)}
+    while found:
+        needed |= found
+        inside = [libraries / name for name in found if (libraries / name).exists()]
+        found = {name for library in inside for name in needs(library)} - needed
+    for library in libraries.glob("*"):
+        if library.name not in needed:
+            library.unlink()
+
+
+def needs(library: Path) -> list[str]:
+    """The libraries that an ELF file asks for."""
+    command = ["/usr/bin/readelf", "--dynamic", library]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return re.findall(r"\(NEEDED\).*\[(.+)\]", said)
 
 
 def strip(library: Path) -> None:
