@@ -41,6 +41,7 @@ def serve(
 
     settings = settings_of(host=host, port=port)
     configure_logs(settings)
+    _check_schema(settings)
     server = Server(create_app(settings), settings, seconds_to_stop=5)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -91,7 +92,23 @@ def worker(
     settings = settings_of()
     if parent is not None:
         end_with_parent(parent, lambda: shut_broker_down(settings))
+    _check_schema(settings)
     run_worker(settings, chosen)
+
+
+def _check_schema(settings: Settings) -> None:
+    """Refuse to work on an older schema; a database that is away may come later."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from app.store import Database
+    from app.store.migrate import check_schema
+
+    database = Database(settings.effective_database_url)
+    try:
+        with suppress(SQLAlchemyError):
+            check_schema(database)
+    finally:
+        database.dispose()
 
 
 def tune(

@@ -146,5 +146,9 @@ class BackupInvalid(SfumatoError):
     """A file that is no backup, is damaged or not whole, or is of a newer version."""
 
 
+class SchemaTooOld(SfumatoError):
+    """The database lacks what this program's version needs of it."""
+
+
 class NotEmpty(SfumatoError):
     """An installation that holds something, where an empty one is asked for."""

@@ -13,6 +13,7 @@ from app.doctor.finding import Finding, first_line, ok, warning, wrong
 from app.doctor.folder import network_file_system
 from app.settings import Settings
 from app.store import Database, Project, facts, utc_now
+from app.store.migrate import known_schemas, newest_schema, schema_of
 
 ABOUT = "database"
 _GIB = 1024**3
@@ -65,22 +66,22 @@ def sqlite_file(settings: Settings) -> Path | None:
 def schema(database: Database) -> Finding:
     """Whether this version of Sfumato and the database mean the same tables."""
     with database.engine.connect() as connection:
-        have = facts.revision(connection)
-    known = facts.known_revisions()
-    if have == known[0]:
+        have = schema_of(connection)
+    needed = newest_schema()
+    if have == needed:
         return ok("schema", f"revision {have}, as this version needs it")
     if have is None:
         return wrong("schema", "the database is empty", "run sfumato migrate")
-    if have in known:
+    if have in known_schemas():
         return wrong(
             "schema",
-            f"the database has revision {have}, and this version needs {known[0]}",
+            f"the database has revision {have}, and this version needs {needed}",
             "stop servers and workers, keep a copy of the database, and run sfumato migrate",
         )
-    return wrong(
+    return warning(
         "schema",
         f"the database has revision {have}, which this version does not know",
-        "a newer Sfumato has changed it: install that here too",
+        "a newer Sfumato has added to it: this one works with it meanwhile; install that here too",
     )
 
 

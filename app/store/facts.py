@@ -1,13 +1,9 @@
-"""What a database says of itself: its size, its clock, its schema. The same on every engine."""
+"""What a database says of itself: its size, its clock. The same on every engine."""
 
 from datetime import UTC, datetime
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
-
-from app.store.migrate import config
 
 _SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
@@ -26,13 +22,3 @@ def clock(session: Session) -> datetime:
         return datetime.now(UTC)
     now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
     return now.astimezone(UTC)
-
-
-def revision(connection: Connection) -> str | None:
-    """The revision of the schema that the database has; None where it has none."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def known_revisions() -> list[str]:
-    """Every revision that this version of Sfumato knows, the newest first."""
-    return [one.revision for one in ScriptDirectory.from_config(config()).walk_revisions()]

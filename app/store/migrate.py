@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from app.core.errors import SchemaTooOld
 from app.store.session import Database
 
 # Any constant will do: it names the lock under which one process at a time migrates.
@@ -68,6 +69,21 @@ def to_schema(connection: Connection, wanted: str) -> None:
 def schema_of(connection: Connection) -> str | None:
     """The schema that a database has; None when it has none."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_schema(database: Database) -> None:
+    """Raise ``SchemaTooOld`` where the database is not yet as this program needs it.
+
+    A newer one is fine: from 0016 on, migrations only add what older programs do not ask for
+    (docs/deploy.md), so that old and new run side by side while servers are changed one by one.
+    """
+    with database.engine.connect() as connection:
+        have = schema_of(connection)
+    if have != newest_schema() and (have is None or have in known_schemas()):
+        raise SchemaTooOld(
+            f"the database has {f'schema {have}' if have else 'no schema'}, and this version needs "
+            f"{newest_schema()}: make a backup, then run `sfumato migrate`"
+        )
 
 
 def newest_schema() -> str:
