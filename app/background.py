@@ -6,6 +6,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import retention
+from app.core.liveness import Silence
 from app.dispatch import Dispatcher
 from app.hooks.deliverer import HookDeliverer
 from app.loop.audit_chain import address_key
@@ -14,7 +15,8 @@ from app.seen import Seen
 from app.settings import Settings
 from app.store import Database
 from app.sweep import seal_events, sweep_until
-from app.transfers.runner import TransferRunner, sweep
+from app.transfers.runner import TransferRunner
+from app.transfers.swept import Watch, sweep
 
 
 class Background:
@@ -25,6 +27,7 @@ class Background:
         self.maps = MapDrawer(database)
         self.seen = Seen()
         self._deliverer = HookDeliverer(database, settings)
+        self._watch: Watch = Silence(settings.stale_seconds)
         self._database = database
         self._settings = settings
         self._stop = threading.Event()
@@ -51,7 +54,11 @@ class Background:
             seal_events(self._database)
 
     def _at_each_sweep(self) -> None:
-        sweep(self._database, self._settings)
+        try:
+            sweep(self._database, self._settings, self._watch)
+        except SQLAlchemyError:
+            self._watch.forget()
+            raise
         retention.sweep(self._database, self._settings, self._stop)
         self.seen.write_if_due(self._database)
         seal_events(self._database)

@@ -24,7 +24,7 @@ from app.importing import ImportOptions
 from app.loop import transfers
 from app.loop.access import Reader
 from app.settings import Settings
-from app.store import TransferKind, utc_now
+from app.store import TransferKind, database_now
 from app.transfers.archives import UPLOAD, stem_of
 
 router = Router(prefix="/projects", tags=["transfers"])
@@ -172,7 +172,7 @@ def import_archive(
         transfer = transfers.ask(
             session, kind, asked.project, asked.layout, options, admin.account, str(upload.folder)
         )
-        held = None if background else transfers.claim(session, transfer.id, utc_now())
+        held = None if background else transfers.claim(session, transfer.id, database_now(session))
         shown = TransferOut.model_validate(transfers.view(session, transfer))
     upload.kept = True
     if held is None:

@@ -1,6 +1,6 @@
 """Imports and exports: asked for, claimed by a server, watched, ended, or taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,8 @@ _EVENTS = {
 _COUNTS = ("cases", "masks", "new_slices", "known_slices")
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
+# No heartbeat is like it.
+_UNKNOWN = object()
 
 
 class TransferLost(Exception):
@@ -207,25 +209,37 @@ def _announce(
     announce(session, project_id, event, transfer=held.id, **counts)
 
 
-def take_back(session: Session, now: datetime, stale: timedelta) -> None:
-    """What a server that ended had begun waits again; a command line's has failed."""
-    quiet = select(Transfer).where(
-        Transfer.state == JobState.RUNNING, Transfer.heartbeat_at < now - stale
+Beats = Mapping[tuple[int, int], datetime | None]
+
+
+def beats(session: Session) -> Beats:
+    """The last sign of life of what servers are at, by its id and attempt."""
+    query = select(Transfer.id, Transfer.attempt, Transfer.heartbeat_at).where(
+        Transfer.state == JobState.RUNNING, Transfer.folder.is_not(None)
     )
-    for transfer in session.scalars(quiet):
-        seen = transfer.heartbeat_at
-        if transfer.folder is None and seen is not None and seen > now - _OF_COMMANDS:
+    return {(one, attempt): beat for one, attempt, beat in session.execute(query)}
+
+
+def take_back(session: Session, now: datetime, silent: Beats) -> None:
+    """What a server that ended had begun waits again; a command line's has failed.
+
+    ``silent``: those that have shown no life for too long, with the last that they showed; one
+    that has shown some since is left alone.
+    """
+    running = select(Transfer).where(Transfer.state == JobState.RUNNING)
+    for transfer in session.scalars(running.where(Transfer.id.in_([one for one, _ in silent]))):
+        if silent.get((transfer.id, transfer.attempt), _UNKNOWN) != transfer.heartbeat_at:
             continue
         lost = transfer.attempt - transfer.handed_back
-        if transfer.folder is not None and lost < _MOST_ATTEMPTS:
+        if lost < _MOST_ATTEMPTS:
             transfer.state = JobState.QUEUED
             continue
         transfer.state, transfer.finished_at = JobState.FAILED, now
-        transfer.error = (
-            "the command was ended before it was done: give it again, and it goes on"
-            if transfer.folder is None
-            else f"{lost} servers ended while they were at it: it was given up"
-        )
+        transfer.error = f"{lost} servers ended while they were at it: it was given up"
+    of_commands = Transfer.folder.is_(None) & (Transfer.heartbeat_at < now - _OF_COMMANDS)
+    for transfer in session.scalars(running.where(of_commands)):
+        transfer.state, transfer.finished_at = JobState.FAILED, now
+        transfer.error = "the command was ended before it was done: give it again, and it goes on"
     for transfer in session.scalars(
         select(Transfer).where(
             Transfer.state == JobState.QUEUED, Transfer.cancel_requested.is_(True)

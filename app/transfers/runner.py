@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from app.loop import transfers
 from app.loop.chosen_masks import Selection
 from app.loop.transfers import TransferClaim
 from app.settings import Settings
-from app.store import Database, JobState, TransferKind, utc_now
+from app.store import Database, JobState, TransferKind, database_now
 from app.transfers.archives import ARCHIVE, unpack
 from app.transfers.held import Held
 
@@ -29,11 +28,7 @@ _log = structlog.get_logger("sfumato.transfers")
 _LOOK_SECONDS = 2.0
 # What one that is under way gets to come to its next case when its server ends.
 _GRACE_SECONDS = 3.0
-# An upload that stands still for so long was given up.
-_ABANDONED_SECONDS = 600
 _ENDS = "the server ends: it goes on when it is back"
-# For a server that has the bytes of a transfer to come back.
-_WAITED = timedelta(hours=1)
 
 
 class TransferRunner:
@@ -102,7 +97,7 @@ class TransferRunner:
     def claim(self, number: int) -> TransferClaim | None:
         """Take one; None where it was taken or cancelled."""
         with self._database.writing() as session:
-            return transfers.claim(session, number, utc_now())
+            return transfers.claim(session, number, database_now(session))
 
     def perform(self, held: TransferClaim) -> ImportReport | None:
         """Run a claimed transfer and note how it ended; errors that are the asker's are raised.
@@ -139,7 +134,7 @@ class TransferRunner:
             state = JobState.QUEUED if again else JobState.CANCELLED
             self._ended(running, state, error=str(stopped))
             if not again:
-                _forget(folder)
+                forget(folder)
             return None
         except SfumatoError as error:
             self._failed(running, str(error), folder)
@@ -153,14 +148,14 @@ class TransferRunner:
             _log.exception("transfer failed", transfer=held.id)
             raise
         if self._ended(running, JobState.SUCCEEDED, report.to_dict()):
-            _forget(folder)
+            forget(folder)
         self._wake(sorted(report.retraining))
         return report
 
     def _failed(self, running: Held, error: str, folder: Path) -> None:
         """Note it; its bytes stay where it is not ours any more, for whoever goes on with it."""
         if self._ended(running, JobState.FAILED, error=error):
-            _forget(folder)
+            forget(folder)
 
     def _import(
         self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
@@ -217,41 +212,6 @@ class TransferRunner:
         return False
 
 
-def sweep(database: Database, settings: Settings) -> None:
-    """Take back what ended servers had begun, and remove exports that nobody fetched."""
-    with database.writing() as session:
-        now = utc_now()
-        transfers.take_back(session, now, timedelta(seconds=settings.stale_seconds))
-        transfers.give_up(session, now - _WAITED, lambda folder: Path(folder).is_dir())
-    for folder in not_needed(database, settings):
-        _forget(folder)
-
-
-def not_needed(database: Database, settings: Settings) -> list[Path]:
-    """The folders of this server's that can go: exports kept for long enough, what was left."""
-    root = settings.transfers_folder
-    folders = list(root.iterdir()) if root.is_dir() else []
-    if not folders:
-        return []
-    with database.reading() as session:
-        needed, known = transfers.folders_needed(session)
-    found = []
-    for folder in folders:
-        # What no row names is just being uploaded, or an export of what was deleted.
-        kept = settings.keep_exports_days * 86400 if str(folder) in known else _ABANDONED_SECONDS
-        if str(folder) not in known and (folder / ARCHIVE).exists():
-            kept = 0
-        if str(folder) not in needed and _touched(folder) < time.time() - kept:
-            found.append(folder)
-    return found
-
-
-def _touched(folder: Path) -> float:
-    """When something was last written there."""
-    with suppress(FileNotFoundError):
-        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-    return time.time()
-
-
-def _forget(folder: Path) -> None:
+def forget(folder: Path) -> None:
+    """Remove a folder of a transfer's; what cannot be removed stays for the next time."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -225,9 +225,7 @@ def test_an_import_in_the_middle_of_a_case_is_put_back_for_it(database, tmp_path
             assert transfers.end(session, held, JobState.QUEUED)
     with database.writing() as session:
         transfers.claim(session, moved.id, utc_now())
-        transfers.take_back(
-            session, utc_now() + transfer_runner._WAITED, transfer_runner._WAITED / 2
-        )
+        transfers.take_back(session, utc_now(), transfers.beats(session))
     assert one_of(database, Transfer).state is JobState.QUEUED
 
 
