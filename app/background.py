@@ -32,6 +32,10 @@ class Background:
         self._settings = settings
         self._stop = threading.Event()
         args = (self._stop, database, dispatcher, settings, self._at_each_sweep)
+        # Of its own: the first time it may have years to remove.
+        self._retention = threading.Thread(
+            target=retention.until, args=(self._stop, database, settings), name="retention"
+        )
         self._sweeper = threading.Thread(target=sweep_until, args=args, name="sweep")
 
     def start(self) -> None:
@@ -39,6 +43,7 @@ class Background:
         with suppress(SQLAlchemyError), self._database.writing() as session:
             address_key(session)
         self._sweeper.start()
+        self._retention.start()
         self.transfers.start()
         self._deliverer.start()
 
@@ -49,6 +54,7 @@ class Background:
         self._deliverer.stop()
         self.maps.stop()
         self._sweeper.join()
+        self._retention.join()
         with suppress(SQLAlchemyError):
             self.seen.write(self._database)
             seal_events(self._database)
@@ -59,6 +65,5 @@ class Background:
         except SQLAlchemyError:
             self._watch.forget()
             raise
-        retention.sweep(self._database, self._settings, self._stop)
         self.seen.write_if_due(self._database)
         seal_events(self._database)

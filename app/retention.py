@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.loop import retention
 from app.loop.retention import Keep, Kind
@@ -14,6 +15,7 @@ from app.store import Database, database_now
 
 _log = structlog.get_logger("sfumato.retention")
 _EVERY = timedelta(hours=1)
+_LOOK_SECONDS = 60.0
 
 
 def keep_of(settings: Settings) -> Keep:
@@ -40,6 +42,17 @@ def sweep(database: Database, settings: Settings, stop: threading.Event) -> None
     gone = carry_out(database, keep, now, stop.is_set)
     if gone:
         _log.info("kept long enough", **gone)
+
+
+def until(stop: threading.Event, database: Database, settings: Settings) -> None:
+    """Look every minute whether it is this server's turn, until told to stop."""
+    while not stop.wait(_LOOK_SECONDS):
+        try:
+            sweep(database, settings, stop)
+        except SQLAlchemyError as error:
+            _log.warning("retention postponed", error=type(error).__name__)
+        except Exception:  # a thread that ended here would never remove anything again
+            _log.exception("retention failed")
 
 
 def carry_out(

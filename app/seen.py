@@ -78,9 +78,12 @@ def _keep(session: Session, action: str, found: _Gathered) -> None:
         record(session, action, None, count=found.count)
         return
     kind = ModelVersion if action == WEIGHTS else Slice
+    word = "models" if action == WEIGHTS else "slices"
     for project, ids in _by_project(session, kind, sorted(found.ids)).items():
-        word = "models" if action == WEIGHTS else "slices"
         record(session, action, None, project, **{word: ids})
+    if len(found.ids) >= _MOST_IDS:
+        # There were more than are named; of which projects, nobody has kept.
+        record(session, action, None, looks=found.count, named=len(found.ids))
 
 
 def _by_project(

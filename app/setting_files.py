@@ -35,10 +35,15 @@ class SettingFiles(PydanticBaseSettingsSource):
         known = file_variables(self.settings_cls)
         given = {name.upper(): value for name, value in os.environ.items()}
         return {
-            setting: _content(variable, given[variable])
+            setting: self._read(setting, _content(variable, given[variable]))
             for variable, setting in known.items()
             if given.get(variable) and not given.get(variable.removesuffix(_FILE))
         }
+
+    def _read(self, setting: str, text: str) -> Any:
+        """As from the variable itself: lists and the like are JSON."""
+        field = self.settings_cls.model_fields[setting]
+        return self.prepare_field_value(setting, field, text, self.field_is_complex(field))
 
 
 def _content(variable: str, name: str) -> str:

@@ -26,7 +26,12 @@ from app.setting_files import SettingFiles, file_variables, with_password
 class Settings(LimitSettings, ProviderSettings):
     """Installation-wide settings. What belongs to one project is in ``core.project_settings``."""
 
-    model_config = SettingsConfigDict(env_prefix="SFUMATO_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SFUMATO_",
+        extra="ignore",
+        # Of what is wrong with one setting, the error would quote others, secrets among them.
+        hide_input_in_errors=True,
+    )
 
     data: Path = Field(Path("sfumato-data"), description="Folder of the embedded service.")
     database_url: str | None = Field(

@@ -16,6 +16,7 @@ from app.api.dependencies import (
     ProjectName,
     Reading,
     SignedIn,
+    SignInAttempt,
     Writing,
 )
 from app.api.images import Id
@@ -29,6 +30,7 @@ from app.api.schemas.accounts import (
     TokenOut,
 )
 from app.api.schemas.base import Page, page_of
+from app.core.errors import NotAuthenticated
 from app.core.passwords import hash_password, is_password
 from app.loop import account_changes, accounts, tokens
 from app.loop.access import Reader, allow_installation
@@ -68,13 +70,23 @@ class _NewPassword:
     knows: bool
 
 
-def _new_password(body: PasswordIn, reader: SignedIn, database: CurrentDatabase) -> _NewPassword:
-    knows = False
-    if body.present is not None:
-        with database.reading() as session:
-            _, kept = account_changes.find_password(session, reader.account.name)
-        knows = is_password(kept, body.present)
-    return _NewPassword(hash_password(body.password), knows)
+def _new_password(
+    account: AccountName,
+    body: PasswordIn,
+    reader: SignedIn,
+    attempt: SignInAttempt,
+    database: CurrentDatabase,
+) -> _NewPassword:
+    """A wrong present one counts as a failed attempt to sign in."""
+    own = account == reader.account.name and reader.project_id is None
+    if body.present is None or not own:
+        allow_installation(reader)
+        return _NewPassword(hash_password(body.password), knows=False)
+    with database.reading() as session:
+        _, kept = account_changes.find_password(session, account)
+    if not is_password(kept, body.present):
+        raise NotAuthenticated("the present password is wrong")
+    return _NewPassword(hash_password(body.password), knows=True)
 
 
 # Before a session is opened: hashing takes a while.

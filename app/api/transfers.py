@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     CurrentDatabase,
+    CurrentSettings,
     Cursor,
     EvenArchived,
     Limit,
@@ -66,16 +67,20 @@ def cancel(transfer_id: Id, session: Writing, admin: EvenArchived) -> TransferOu
     response_class=FileResponse,
     responses={200: {"content": {"application/zip": {}}}},
 )
-def archive(transfer_id: Id, database: CurrentDatabase, admin: SignedIn) -> FileResponse:
-    """The zip archive of an export that is done; it is kept for a day."""
+def archive(
+    transfer_id: Id, database: CurrentDatabase, settings: CurrentSettings, admin: SignedIn
+) -> FileResponse:
+    """The zip archive of an export that is done; it is kept for a while (`keep_exports_days`)."""
     with database.reading() as session:
         found = transfers.find_transfer(session, admin, transfer_id)
     path = None if found.folder is None else FilePath(found.folder) / ARCHIVE
     if found.kind is not TransferKind.EXPORT or path is None or not path.is_file():
         raise NotFound(
             f"there is no archive of {found.kind} {transfer_id}: it is {found.state}; archives "
-            "are kept for a day on the server that made them"
+            f"are kept for {settings.keep_exports_days:g} days, where they were made"
         )
+    with database.writing() as session:
+        transfers.note_fetched(session, admin, transfer_id)
     return FileResponse(path, media_type="application/zip", filename=f"{found.project}.zip")
 
 

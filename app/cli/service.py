@@ -143,13 +143,14 @@ def retention(
     """Remove what was kept for long enough (SFUMATO_KEEP_…); the service does so by itself."""
     from app.loop.retention import due
     from app.retention import carry_out, keep_of
-    from app.store import utc_now
+    from app.store import database_now
 
     settings = settings_of(data)
-    database, keep, now = database_of(settings), keep_of(settings), utc_now()
+    database, keep = database_of(settings), keep_of(settings)
     if not keep:
         typer.echo("everything is kept: set SFUMATO_KEEP_SCORES_DAYS or the like to remove some")
     with database.reading() as session:
+        now = database_now(session)
         found = due(session, keep, now)
         for one in found:
             typer.echo(f"{one.rows:>9} {one.kind}{_of_what(session, one)}")

@@ -21,6 +21,8 @@ BACKGROUND = 0
 # Readers' qualities that move by less have settled; a slice on which they never do is stopped.
 _SETTLED = 1e-5
 _MOST_STEPS = 1000
+# Pixels that are counted together.
+_AT_ONCE = 1 << 20
 # What differs by rounding alone is a draw.
 _EQUAL = 1e-9
 
@@ -34,7 +36,7 @@ class _Read:
 
     ways: _Numbers
     pixels: _Floats
-    of_pixel: _Numbers
+    of_pixel: npt.NDArray[np.int32]
     classes: int
 
 
@@ -65,9 +67,25 @@ def staple(readings: Sequence[Pixels]) -> Pixels:
 
 
 def _read(readings: Sequence[Pixels]) -> _Read:
-    flat = np.stack([reading.reshape(-1) for reading in readings], axis=1).astype(np.int64)
-    ways, of_pixel, pixels = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
-    return _Read(ways, pixels.astype(float), of_pixel.reshape(-1), int(flat.max()) + 1)
+    """Number the ways, a reader at a time: a slice may have sixty million pixels."""
+    classes = 1 + max(int(reading.max()) for reading in readings)
+    of_pixel = np.zeros(readings[0].size, np.int32)
+    ways, pixels = np.zeros((1, 0), np.int64), np.zeros(0)
+    for reading in readings:
+        of_pixel *= classes
+        of_pixel += reading.reshape(-1)
+        parts = np.array_split(of_pixel, 1 + of_pixel.size // _AT_ONCE)
+        counts = np.zeros(len(ways) * classes, np.int64)
+        for part in parts:
+            counts += np.bincount(part, minlength=len(counts))
+        found = np.flatnonzero(counts)
+        numbers = np.zeros(len(counts), np.int32)
+        numbers[found] = np.arange(len(found))
+        for part in parts:
+            part[:] = numbers[part]
+        ways = np.column_stack([ways[found // classes], found % classes])
+        pixels = counts[found].astype(float)
+    return _Read(ways, pixels, of_pixel, classes)
 
 
 def _votes(read: _Read) -> _Floats:
@@ -104,4 +122,4 @@ def _winners(worth: _Floats) -> _Numbers:
 
 
 def _laid_out(winners: _Numbers, read: _Read, shape: Any) -> Pixels:
-    return winners[read.of_pixel].reshape(shape).astype(np.uint8)
+    return winners.astype(np.uint8)[read.of_pixel].reshape(shape)

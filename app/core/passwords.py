@@ -2,6 +2,8 @@
 in a transaction.
 """
 
+import threading
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -9,6 +11,8 @@ from app.core.errors import InvalidInput
 
 SHORTEST, LONGEST = 12, 200
 _hasher = PasswordHasher()
+# Each takes 64 MiB while it is hashed, whoever asks: so many at once, the others wait.
+_turns = threading.BoundedSemaphore(2)
 # Of nobody's password: a name that nobody has takes as long to refuse as a wrong password.
 _NOBODYS = _hasher.hash("nobody has this password")
 
@@ -20,13 +24,15 @@ def hash_password(password: str) -> str:
             f"the password has {len(password)} characters: use {SHORTEST} to {LONGEST}, for "
             "example four words that have nothing to do with each other"
         )
-    return _hasher.hash(password)
+    with _turns:
+        return _hasher.hash(password)
 
 
 def is_password(kept: str | None, password: str) -> bool:
     """Whether a password is the one of which ``kept`` is the hash; there may be none."""
     try:
-        right = _hasher.verify(kept or _NOBODYS, password[:LONGEST])
+        with _turns:
+            right = _hasher.verify(kept or _NOBODYS, password[:LONGEST])
     except (VerificationError, InvalidHashError):
         return False
     return right and kept is not None

@@ -44,10 +44,14 @@ def cancel_all(session: Session, project_id: int) -> list[int]:
         .where(Job.project_id == project_id, Job.state.in_(ACTIVE_STATES))
         .order_by(Job.id)
     )
-    found = session.scalars(active.with_for_update()).all()
-    for job in found:
-        end(job, JobState.CANCELLED)
-    return [job.id for job in found if job.parent_id is None]
+    cancelled = []
+    # Again, as long as there are any: while we waited for one, it may have been split into shards.
+    while found := session.scalars(active.with_for_update()).all():
+        for job in found:
+            end(job, JobState.CANCELLED)
+        session.flush()
+        cancelled += [job.id for job in found if job.parent_id is None]
+    return cancelled
 
 
 def delete_all(session: Session, project_id: int) -> None:

@@ -55,18 +55,29 @@ def apply_groups(
     stays.
     """
     if any(one.project is None for one in roles):
-        _apply_in_installation(session, account, _highest(roles, groups, None))
-    for project in session.scalars(
-        select(Project).where(Project.name.in_({one.project for one in roles})).order_by(Project.id)
-    ):
-        _apply_in_project(session, account, project, _highest(roles, groups, project.name))
+        _apply_in_installation(session, account, _highest(roles, groups, {None}))
+    for project, names in _projects(session, {one.project for one in roles if one.project}):
+        _apply_in_project(session, account, project, _highest(roles, groups, names))
     let_go(session, account)
 
 
+def _projects(session: Session, named: Collection[str]) -> list[tuple[Project, set[str | None]]]:
+    """The projects that are meant, each with the names that it is meant by: its own, or, where
+    nothing else has that now, one that it had before.
+    """
+    found = session.scalars(select(Project).order_by(Project.id)).all() if named else ()
+    taken = {project.name for project in found}
+    meant = [
+        (p, {n for n in named if n == p.name or (n in p.former_names and n not in taken)})
+        for p in found
+    ]
+    return [(project, set(names)) for project, names in meant if names]
+
+
 def _highest(
-    roles: Collection[GroupRole], groups: Collection[str], project: str | None
+    roles: Collection[GroupRole], groups: Collection[str], projects: Collection[str | None]
 ) -> Role | None:
-    theirs = {one.role for one in roles if one.project == project and one.group in groups}
+    theirs = {one.role for one in roles if one.project in projects and one.group in groups}
     return max(theirs, key=list(Role).index, default=None)
 
 
@@ -76,9 +87,9 @@ def _apply_in_installation(session: Session, account: Account, role: Role | None
     if account.role is Role.ADMIN and _is_last_admin(session, account):
         _log.warning("no group makes the last admin one, who stays it", account=account.name)
         return
-    if role is None:
-        # They were its members by that role.
-        for name, _ in projects_of(session, account):
+    if role is None and account.role is not Role.ADMIN:
+        # Members by that role; what a project's admin decided otherwise stays.
+        for name in [name for name, has in projects_of(session, account) if has is account.role]:
             project = session.scalars(select(Project).filter_by(name=name)).one()
             remove_member(session, project, account.name, None)
     give_role(session, account, role, None)

@@ -80,6 +80,10 @@ def rename_project(session: Session, project: Project, name: str, by: Account | 
         return
     lock_access(session)
     lock_project(session, project.id)
+    # Somebody else may have renamed it while we waited.
+    session.refresh(project)
+    if name == project.name:
+        return
     check_free(session, name)
     old = project.name
     _check_no_import(session, old, name)

@@ -12,6 +12,7 @@ from app.loop.audit import record
 from app.loop.departures import let_go
 from app.loop.joining import join
 from app.loop.paging import Page, paginate
+from app.loop.projects import lock_project
 from app.store import Account, Member, Project, Role, Token, utc_now
 
 
@@ -53,6 +54,7 @@ def set_member(
     """
     check_no_program(name)
     lock_access(session)
+    lock_project(session, project.id, even_archived=True)
     account = session.scalar(select(Account).where(Account.name == name))
     if account is None:
         raise NotFound(f"there is no account {name[:140]!r}: make a token for it first")
@@ -69,6 +71,8 @@ def remove_member(session: Session, project: Project, name: str, by: Account | N
 
     Raises ``NotFound``.
     """
+    # Before anything that refers to it is written: who renames it waits for such rows.
+    lock_project(session, project.id, even_archived=True)
     member = session.scalar(
         select(Member)
         .join(Member.account)

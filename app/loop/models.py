@@ -24,7 +24,7 @@ from app.store import (
     Role,
     Slice,
     blobs,
-    utc_now,
+    database_now,
 )
 
 # What of a model may be kept for some days alone, as ``ModelVersion.removed`` calls it.
@@ -63,7 +63,7 @@ def promote(session: Session, reader: Reader, model_id: int) -> ModelVersion:
     session.refresh(model, with_for_update=True)
     if not model.weights_sha256:
         raise Removed(_without_weights(model))
-    model.promoted_at = utc_now()
+    model.promoted_at = database_now(session)
     record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
     return model
 

@@ -270,6 +270,13 @@ def allow_admin(session: Session, reader: Reader, project: str, missing: str | N
         raise NotFound(missing)
 
 
+def note_fetched(session: Session, reader: Reader, which: int) -> None:
+    """Note who takes an export's archive. Raises ``NotFound``, ``NotAllowed``."""
+    found = find_transfer(session, reader, which)
+    of_project = session.scalar(select(Project.id).where(Project.name == found.project))
+    record(session, "export.fetched", reader.account, of_project, transfer=which)
+
+
 def request_cancel(session: Session, reader: Reader, which: int) -> Transfer:
     """Stop it; what is kept by then stays. Raises ``NotFound``, ``NotAllowed``, ``JobFinished``."""
     transfer, by = find_transfer(session, reader, which), reader.account

@@ -26,7 +26,7 @@ from app.loop.figures import figures
 from app.observing.glance import Glance
 from app.observing.installation import Installation, Projects, Seen
 from app.settings import Settings
-from app.store import Database, utc_now
+from app.store import Database, database_now
 
 # Any other word in their place is "other": a label must not grow by what strangers send.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -92,5 +92,5 @@ def _look(database: Database) -> Seen:
         if session.get_bind().dialect.name == "postgresql":
             # Nobody waits longer for it, so the database need not go on either.
             session.execute(text(f"SET LOCAL statement_timeout = {round(1000 * _PATIENCE)}"))
-        found = figures(session, utc_now())
+        found = figures(session, database_now(session))
     return Seen(found, time.perf_counter() - started)

@@ -95,6 +95,9 @@ class Provider:
             if status != 200:
                 raise _unusable(f"{url} answered {status}")
         except ProviderAway as error:
+            if kept is not None and kept.value is not None:
+                # What was good for a day is better than nothing, for everybody else too.
+                return kept.value
             self._kept[url] = _Kept(self._clock(), None, str(error))
             raise
         self._kept[url] = _Kept(self._clock(), found)

@@ -132,8 +132,7 @@ class TransferRunner:
         except ImportStopped as stopped:
             again = self._stop.is_set()
             state = JobState.QUEUED if again else JobState.CANCELLED
-            self._ended(running, state, error=str(stopped))
-            if not again:
+            if self._ended(running, state, error=str(stopped)) and not again:
                 forget(folder)
             return None
         except SfumatoError as error:

@@ -67,6 +67,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back. Whoever was a member of anything is then an annotator of everything."""
     op.drop_column("masks", "unasked")
+    # Nobody who was shut out gets in again.
+    op.execute(
+        "UPDATE tokens SET revoked_at = CURRENT_TIMESTAMP WHERE revoked_at IS NULL AND account_id IN "
+        "(SELECT id FROM accounts WHERE disabled_at IS NOT NULL)"
+    )
     op.execute("UPDATE accounts SET role = 'annotator' WHERE role IS NULL OR role = 'viewer'")
     op.execute(
         "DELETE FROM sign_ins WHERE token_id IS NULL OR token_id IN "

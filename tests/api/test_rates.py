@@ -68,6 +68,19 @@ def test_failed_sign_ins_of_an_address_are_few_and_good_ones_cost_nothing(api):
         assert {reply.status_code for reply in tries} == {401}
 
 
+def test_a_password_is_not_guessed_by_changing_it(api):
+    words = "four words that nobody guesses"
+    root = api.as_("root", Role.ADMIN)
+    assert root.put("/accounts/root/password", json={"password": words}).status_code == 204
+    with limited(api, failed_sign_ins_per_minute=3) as client:
+        client.headers["Authorization"] = root.headers["Authorization"]
+        change = {"password": words + "!", "present": "another set of words"}
+        tries = [client.put("/accounts/root/password", json=change) for _ in range(4)]
+        assert [reply.status_code for reply in tries[:3]] == [401] * 3
+        refused(tries[3])
+        refused(client.put("/accounts/root/password", json={**change, "present": words}))
+
+
 def test_wrong_tokens_of_an_address_are_few_and_hinder_nobody_who_is_known(api):
     known, new = (api.token(name, Role.ANNOTATOR) for name in ("known", "new"))
 

@@ -1,12 +1,13 @@
 """Settings that stand in files, as secrets of Docker, Kubernetes and systemd do."""
 
 import pytest
+from pydantic import ValidationError
 from redis.connection import parse_url
 from sqlalchemy import make_url
 
 from app.cli.installation import settings_of
 from app.core.errors import InvalidInput
-from app.settings import unknown_variables
+from app.settings import Settings, unknown_variables
 
 ODD = "a/b@:c%?#é"
 
@@ -25,6 +26,19 @@ def test_a_file_holds_a_setting(monkeypatch, file):
     assert token.get_secret_value() == "a-token-of-the-monitoring"
     assert "a-token" not in repr(settings_of())
     assert unknown_variables() == []
+
+
+def test_a_mapping_in_a_file_is_json(monkeypatch, file):
+    file.write_text('{"it": "admin"}')
+    monkeypatch.setenv("SFUMATO_OIDC_ROLES_FILE", str(file))
+    monkeypatch.setenv("SFUMATO_OIDC_GROUPS_CLAIM", "groups")
+    assert settings_of().oidc_roles == {"it": "admin"}
+
+
+def test_an_error_of_one_setting_quotes_no_other(monkeypatch):
+    with pytest.raises(ValidationError) as error:
+        Settings(oidc_issuer="https://id.example.org", oidc_client_secret="of-nobody-else")
+    assert "of-nobody-else" not in str(error.value)
 
 
 def test_the_variable_itself_counts_more(monkeypatch, file):

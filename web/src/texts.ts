@@ -373,6 +373,7 @@ const english = {
       "member.remove": "removed a member",
       "token.create": "made a token",
       "export.sent": "exported",
+      "export.fetched": "fetched an exported archive",
       "import.asked": "asked for an import",
       "import.succeeded": "imported",
       "export.succeeded": "exported in the background",

@@ -14,7 +14,7 @@ from app.core.project_settings import TrainingSettings, job_query_settings, trai
 from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
-from app.store import ModelVersion, Project
+from app.store import ModelVersion, Project, database_now
 from worker.persistence import persistently
 from worker.registry import find_recipe, find_strategy
 from worker.segmentation import weights
@@ -67,7 +67,8 @@ def run(step: Step) -> tuple[str, ...]:
         with step.database.writing() as session:
             kept = model_id
             if made is not None:
-                model = ModelVersion(**made.values)
+                # By the clock that promotions go by too.
+                model = ModelVersion(**made.values, created_at=database_now(session))
                 kept = models.save_model(session, step.claim, model, made.weights).id
             # The model that goes on: one that is held back neither scores nor selects.
             current = models.current_model(session, step.claim.project_id)
