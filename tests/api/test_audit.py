@@ -57,6 +57,17 @@ def test_what_people_see_change_and_fetch_is_in_it_and_by_whom(api):
     assert len(entries(api)) == before
 
 
+def test_whoever_looks_at_more_than_can_be_named_is_counted(api, monkeypatch):
+    monkeypatch.setattr("app.seen._MOST_IDS", 2)
+    root = api.project(slices=3)
+    for item in root.get("/query/next", params={"size": 3}).json()["items"]:
+        root.get(item["image"])
+    api.client.app.state.seen.write(api.database)
+    named, counted = (event.detail for event in entries(api, "slices.seen"))
+    assert len(named["slices"]) == 2
+    assert counted == {"looks": 3, "named": 2}
+
+
 def _shown(root) -> list[dict]:
     return root.get("/projects/brain/events", params={"limit": 200}).json()["items"]
 

@@ -97,6 +97,21 @@ def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
         assert one["options"].get("name") in (None, "(deleted)")
 
 
+def test_who_fetches_an_archive_stands_in_the_audit(api):
+    admin = api.as_("root", Role.ADMIN)
+    where = {"layout": "png", "filename": "a.zip"}
+    admin.post("/projects/new/imports", params=where, content=pictures())
+    made = admin.get("/projects/new/slices").json()["items"][0]["id"]
+    admin.post(f"/slices/{made}/masks", content=mask())
+    number = admin.post("/projects/new/exports", params={"format": "png"}).json()["id"]
+    until_ended(admin, number)
+    fetched = admin.get(f"/transfers/{number}/archive")
+    assert fetched.status_code == 200, fetched.text
+    told = admin.get("/projects/new/events", params={"limit": 200}).json()["items"]
+    [fetched] = [one for one in told if one["action"] == "export.fetched"]
+    assert (fetched["by"], fetched["detail"]["transfer"]) == ("root", number)
+
+
 def test_what_a_command_exported_is_no_archive_to_fetch(api, tmp_path, monkeypatch):
     (tmp_path / "archive.zip").write_bytes(b"somebody's")
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,9 @@ from app.store import Case, JobState, Role, Transfer, utc_now
 from tests.api.test_archives import archive
 from tests.conftest import picture, problem_of
 
+# Of a server that soon finds what another left, and shows often enough that it lives itself.
+QUICK = {"sweep_seconds": 0.1, "stale_seconds": 2.0, "heartbeat_seconds": 0.1}
+
 
 def pictures() -> bytes:
     return archive(**{f"images/a/{n}.png": picture(seed=n) for n in range(3)})
@@ -107,7 +110,7 @@ def test_what_an_ended_server_had_begun_goes_on_with_the_next(api):
         asked.heartbeat_at = utc_now().replace(year=2020)
         by_command = transfers.ask(session, "import", "p", "png", {}, None)
         by_command.state, by_command.heartbeat_at = JobState.RUNNING, asked.heartbeat_at
-    settings = api.settings.model_copy(update={"sweep_seconds": 0.1, "stale_seconds": 0.3})
+    settings = api.settings.model_copy(update=QUICK)
     app = create_app(settings, api.database, api.dispatcher)
     with TestClient(app):
         assert until_ended(admin, asked.id)["state"] == "succeeded"
@@ -221,6 +224,6 @@ def test_a_database_that_is_away_for_long_loses_no_upload(api, monkeypatch):
         left = session.get_one(Transfer, asked["id"])
         assert left.state is JobState.RUNNING
         left.heartbeat_at = utc_now().replace(year=2020)
-    settings = api.settings.model_copy(update={"sweep_seconds": 0.1, "stale_seconds": 0.3})
+    settings = api.settings.model_copy(update=QUICK)
     with TestClient(create_app(settings, api.database, api.dispatcher)):
         assert until_ended(admin, asked["id"])["report"]["new_slices"] == 3
