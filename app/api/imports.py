@@ -22,9 +22,9 @@ from app.core.names import checked_name
 from app.formats.opening import AUTO
 from app.importing import ImportOptions
 from app.loop import transfers
-from app.loop.access import Reader
+from app.loop.access import HERE, Reader
 from app.settings import Settings
-from app.store import TransferKind, database_now
+from app.store import JobState, TransferKind, database_now
 from app.transfers.archives import UPLOAD, stem_of
 
 router = Router(prefix="/projects", tags=["transfers"])
@@ -181,5 +181,12 @@ def import_archive(
         return shown
     report = runner.perform(held)
     if report is None:
+        with database.reading() as session:
+            now = transfers.find_transfer(session, HERE, transfer.id)
+            shown = TransferOut.model_validate(transfers.view(session, now))
+        if shown.state is JobState.QUEUED:
+            # This server ends: the next goes on with it.
+            response.status_code = 202
+            return shown
         raise InvalidInput("the import was cancelled: what came in by then stays")
     return ImportOut.model_validate(report)

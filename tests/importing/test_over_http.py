@@ -144,6 +144,33 @@ def test_a_server_that_ends_puts_back_what_it_is_at(api, monkeypatch):
         assert until_ended(admin, asked["id"])["report"]["new_slices"] == 3
 
 
+def test_who_waits_for_an_import_is_told_that_it_goes_on_elsewhere(api, monkeypatch):
+    from app.transfers import runner
+
+    admin = api.as_("root", Role.ADMIN)
+    entered = threading.Event()
+
+    def slow(database, layout, root, project, options, watch):
+        entered.set()
+        while True:
+            time.sleep(0.02)
+            watch(runner.Progress(0, 1, 0, "a"))
+
+    monkeypatch.setattr(runner, "import_folder", slow)
+    replies = []
+    where = {"layout": "png"}
+    waiting = threading.Thread(
+        target=lambda: replies.append(
+            admin.post("/projects/p/imports", params=where, content=pictures())
+        )
+    )
+    waiting.start()
+    assert entered.wait(20)
+    api.client.app.state.transfers.stop()
+    waiting.join(20)
+    assert (replies[0].status_code, replies[0].json()["state"]) == (202, "queued")
+
+
 def test_an_import_that_runs_can_be_cancelled(api, monkeypatch):
     from app.transfers import runner
 
