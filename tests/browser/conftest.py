@@ -105,8 +105,6 @@ class Service:
                 "epochs": epochs,
                 "patience": epochs,
                 "min_steps": 5,
-                "steps": 60 * epochs,
-                "members": 1,
                 "batch_size": 4,
                 "learning_rate": 0.01,
             },

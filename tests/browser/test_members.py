@@ -19,7 +19,8 @@ def test_an_admin_of_a_project_sees_to_its_members_and_what_they_did(service, si
     chief = of_project(service, project, f"chief-{project}", Role.ADMIN)
     page = sign_in(chief, project, "/dashboard").page
     panel = page.get_by_label("Members", exact=True)
-    panel.get_by_label(f"Role of kim-{project}").select_option("reviewer")
+    with page.expect_response(lambda r: r.request.method == "PUT" and r.ok):
+        panel.get_by_label(f"Role of kim-{project}").select_option("reviewer")
     expect(page.get_by_label("Who did what")).to_be_visible()
     listed = service.admin.get(f"/projects/{project}/members").json()["items"]
     roles = {member["account"]: member["role"] for member in listed}

@@ -16,6 +16,7 @@ import pytest
 from app.embedded import _first_token
 from app.loop.accounts import authenticate
 from app.store import Database, Role
+from app.store.migrate import migrate
 from tests.conftest import mask, picture
 from worker.simulation.service import running_service
 
@@ -255,6 +256,7 @@ def test_half_open_connections_use_up_no_files(tmp_path):
     """More of them than the process may open files, and still it answers everybody else."""
     log = tmp_path / "log"
     limits = {"SFUMATO_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SFUMATO_HEADER_SECONDS": "0"}
+    migrate(Database(limits["SFUMATO_DATABASE_URL"]))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

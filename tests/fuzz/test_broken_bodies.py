@@ -23,7 +23,7 @@ TRIES = int(os.environ.get("SFUMATO_FUZZ", "20"))
 MOST_PIXELS = 8192**2 if TRIES >= 1000 else 2048**2
 # What a server may hold at the most while it is sent all this, over what it holds at its start:
 # 16 bytes for each pixel of two pictures that are decoded at once, and some (docs/limits.md).
-MOST_MEMORY = 2 * 16 * MOST_PIXELS + 200 * 2**20
+MOST_MEMORY = 2 * 16 * MOST_PIXELS + 300 * 2**20
 # Broken files that come in one archive, beside the good case.
 FILES_AT_ONCE = 20
 BRAIN = {"name": "brain", "classes": ["background", "lesion"]}
