@@ -9,7 +9,7 @@ NODE_BIN := $(shell node -e 'process.exit(+(parseInt(process.versions.node) < 20
 NPM := PATH="$(NODE_BIN):$$PATH" npm --prefix web
 PAGES := app/web/index.html
 
-.PHONY: help install dev web up demo test test-cpus fuzz evidence bench format clean
+.PHONY: help install dev web up demo test test-cpus fuzz chaos evidence bench images format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -71,8 +71,14 @@ test-cpus: dev  ## Run the numeric tests as three processors would
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(NUMERIC)
 
-fuzz: dev  ## Damage the headers of 2,000 NIfTI and 2,000 DICOM files: no traceback, no case lost
+fuzz: dev  ## Damaged files, broken bodies and calls by the thousand: no traceback, no case lost
 	SFUMATO_FUZZ=2000 $(BIN)/pytest -n 3 --timeout 3000 tests/unit/test_foreign_files.py tests/unit/test_dicom_field.py tests/importing/test_damaged.py
+	SFUMATO_FUZZ=2000 $(BIN)/pytest -s --timeout 9000 tests/fuzz/test_broken_bodies.py
+	SFUMATO_FUZZ=50 $(BIN)/pytest -n 2 --timeout 9000 tests/fuzz/test_operations.py
+
+CHAOS_FAULTS ?= 24
+chaos: dev  ## Break a running service on purpose (CHAOS_FAULTS=200 for longer): is anything lost?
+	$(BIN)/python -m chaos --faults $(CHAOS_FAULTS)
 
 evidence: install  ## Hold the committed tables to the recipe's goals, and train one of their networks anew
 	$(BIN)/python -m worker.benchmark.evidence docs/results/robust
@@ -81,6 +87,9 @@ bench: dev web  ## Time imports, and the drawing of slices against NiiVue and Co
 	$(BIN)/python bench/imports.py
 	$(NPM)/bench ci --silent --no-audit --no-fund --ignore-scripts
 	PATH="$(NODE_BIN):$$PATH" $(BIN)/python web/bench/run.py
+
+images:  ## Build the images sfumato-server and sfumato-worker (make images OPTIONS="--build-arg …")
+	deploy/images.sh $(if $(OPTIONS),-- $(OPTIONS))
 
 format: dev  ## Put the code into its form
 	$(BIN)/ruff format .

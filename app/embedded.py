@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
 from app.core.errors import DataFolderHeld, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
 from app.loop.accounts import create_token, has_tokens
 from app.main import create_app
+from app.serving import Server
 from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
@@ -52,17 +52,23 @@ def run(settings: Settings) -> None:
         if settings.workers and settings.broker_url is None:
             broker = stack.enter_context(_broker(settings.data))
             settings = settings.model_copy(update={"broker_url": broker})
-        if settings.workers:
-            stack.enter_context(_workers(settings))
+        end_workers = stack.enter_context(_workers(settings)) if settings.workers else _nothing
         stack.enter_context(_announced(settings.server_file, url))
         broker_url = settings.broker_url
         dispatcher: Dispatcher = CeleryDispatcher(broker_url) if broker_url else NoDispatcher()
         app = create_app(settings, database, dispatcher)
-        server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2),
+        server = Server(
+            app,
+            settings,
+            seconds_to_stop=2,
             on_ready=lambda: print(f"ready {url}", flush=True),
+            on_stop=end_workers,
         )
         server.run(sockets=[listener])
+
+
+def _nothing() -> None:
+    pass
 
 
 def _leave(*_: object) -> None:
@@ -180,8 +186,10 @@ def _started_broker(folder: Path) -> "ValkeyServer":
 
 
 @contextmanager
-def _workers(settings: Settings) -> Iterator[None]:
-    """Worker processes, started again when they die, ended with us."""
+def _workers(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Worker processes, started again when they die, ended with us, or as soon as what this yields
+    is called.
+    """
     stop = threading.Event()
     keepers = [
         threading.Thread(target=_keep_worker, args=(settings, stop), name=f"worker-{n}")
@@ -190,7 +198,7 @@ def _workers(settings: Settings) -> Iterator[None]:
     for keeper in keepers:
         keeper.start()
     try:
-        yield
+        yield stop.set
     finally:
         stop.set()
         for keeper in keepers:
@@ -237,16 +245,3 @@ def _announced(path: Path, url: str) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with a word when it answers."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._on_ready()

@@ -1,8 +1,8 @@
-"""The web application: routers, error handlers, middleware, and the sweep in its lifespan."""
+"""The web application: routers, error handlers, middleware; its background runs in its lifespan."""
 
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,28 +13,37 @@ from app.api import (
     catalogue,
     exports,
     health,
+    hooks,
+    identities,
     imports,
     jobs,
     masks,
+    members,
+    metrics,
     models,
     pages,
     problems,
     projects,
+    provider_sessions,
     query,
     reviews,
     rounds,
+    sessions,
     slices,
     transfers,
 )
-from app.api.gate import WriterGate
+from app.api.event_streams import EventStreams
+from app.api.gate import Gate, GateEach
 from app.api.limits import PlainAddresses
-from app.api.middleware import Metrics, RequestRecord, SecurityHeaders
+from app.api.middleware import FromWhere, RequestRecord, SecurityHeaders
+from app.api.rates import Rates, RequestRates
+from app.background import Background
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
-from app.map_drawer import MapDrawer
+from app.loop.audit_chain import known_address_key
+from app.observing.metrics import Metrics
+from app.observing.tracing import start_tracing
 from app.settings import Settings
 from app.store import Database
-from app.sweep import sweep_until
-from app.transfers.runner import TransferRunner, sweep
 
 _DESCRIPTION = """
 Sfumato asks experts only for the masks that teach the model most. Annotators fetch the next
@@ -57,24 +66,17 @@ def create_app(
         url = settings.broker_url
         dispatcher = CeleryDispatcher(url) if url else NoDispatcher()
 
-    runner = TransferRunner(database, settings, dispatcher.wake)
-    maps = MapDrawer(database)
+    background = Background(database, dispatcher, settings)
+    streams = EventStreams(database, settings.streams_per_account)
+    tracing = start_tracing(settings, "sfumato-server", database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
-        sweeper = threading.Thread(
-            target=sweep_until,
-            args=(stop, database, dispatcher, settings, lambda: sweep(database, settings)),
-            name="sweep",
-        )
-        sweeper.start()
-        runner.start()
+        background.start()
         yield
-        stop.set()
-        runner.stop()
-        maps.stop()
-        sweeper.join()
+        streams.close()
+        background.stop()
+        tracing.stop()
 
     app = FastAPI(
         title="Sfumato",
@@ -84,27 +86,49 @@ def create_app(
         # The bundled pages load scripts from elsewhere; no request leaves our own origin.
         docs_url=None,
         redoc_url=None,
+        # Of FastAPI's own signals the spans alone, and to our collector alone.
+        telemetry={
+            "tracer_provider": tracing.provider,
+            "tracing": tracing.provider is not None,
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+            # Asked for all day by who only wants to know that we live.
+            "exclude": lambda scope: scope["path"].startswith(("/health/", "/metrics")),
+        },
     )
     app.state.settings = settings
     app.state.database = database
     app.state.dispatcher = dispatcher
-    app.state.transfers = runner
-    app.state.maps = maps
-    app.state.metrics = Metrics()
-    app.state.writer_gate = WriterGate(database.writers)
+    app.state.transfers = background.transfers
+    app.state.maps = background.maps
+    app.state.seen = background.seen
+    app.state.metrics = Metrics(database, settings)
+    app.state.writer_gate = Gate(database.writers)
+    app.state.decoding_gate = Gate(settings.decodings_at_once)
+    app.state.upload_gates = GateEach(settings.uploads_per_account)
+    app.state.streams = streams
+    app.state.rates = Rates(settings)
     problems.install(app)
+    provider_sessions.install(app, settings)
     for resource in (
         health,
+        metrics,
+        sessions,
+        provider_sessions,
         accounts,
+        identities,
         audit,
         projects,
         cases,
         exports,
         imports,
         transfers,
+        hooks,
         slices,
         query,
         masks,
+        members,
         reviews,
         jobs,
         rounds,
@@ -115,6 +139,13 @@ def create_app(
         app.include_router(resource.router)
     pages.mount_assets(app)
     app.add_middleware(PlainAddresses)
+    app.add_middleware(RequestRates, rates=app.state.rates)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(FromWhere, key=partial(_address_key, database))
     app.add_middleware(RequestRecord, metrics=app.state.metrics)
     return app
+
+
+def _address_key(database: Database) -> bytes | None:
+    with database.reading() as session:
+        return known_address_key(session)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.pool_map import spread
 from app.loop.pool_maps import ToSpread, begin_map, give_map_up, keep_map, to_spread
-from app.store import Database, utc_now
+from app.store import Database, database_now
 
 _log = structlog.get_logger("sfumato.maps")
 # Spawned, not forked: the server has threads, and a fork of those may hang.
@@ -71,7 +71,7 @@ class MapDrawer:
 
     def _draw(self, round_id: int) -> None:
         with self._database.writing() as session:
-            if not begin_map(session, round_id, utc_now()):
+            if not begin_map(session, round_id, database_now(session)):
                 return
         with self._database.reading() as session:
             wanted = to_spread(session, round_id)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -102,8 +103,15 @@ def sqlite_template(tmp_path_factory) -> Path:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path) -> Iterator[str]:
     """An empty, migrated database of its own for each test, on both engines."""
-    if request.param == "sqlite":
-        path = tmp_path / "test.db"
+    with fresh_database(request, request.param, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(request, engine: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty, migrated database, which is gone afterwards."""
+    if engine == "sqlite":
+        path = folder / "test.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -202,12 +210,12 @@ class Api:
                     break
                 case = ensure_case(session, project, f"case-{number}", Split.POOL)
                 for index in range(slices // cases):
-                    add_slice(session, case, index, {0: _prepared(100 * number + index)})
+                    add_slice(session, case, index, {0: prepared(100 * number + index)})
         return self.as_("root", Role.ADMIN)
 
 
 @cache
-def _prepared(seed: int) -> PreparedImage:
+def prepared(seed: int) -> PreparedImage:
     body = picture(seed=seed)
     return prepare_image(pixels_of(body), upload=body)
 

@@ -15,10 +15,11 @@ from app.core.splits import Split
 from app.formats.case import CaseVolume
 from app.formats.layout import ReadOptions, find_layout
 from app.loop import slices
+from app.loop.access import HERE
 from app.loop.masks import add_imported_masks
 from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case
-from app.store import Database
+from app.store import Database, Role
 
 AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]
 PRONE = [-1, 0, 0, 0, -1, 0]
@@ -38,7 +39,7 @@ def keep(
     lenient = pytest.MonkeyPatch.context()
     with lenient as patched, database.writing() as session:
         patched.setattr(slices, "_check_stack", lambda *arguments: None)
-        project = find_project(session, "brain")
+        project = find_project(session, HERE, "brain", Role.ADMIN)
         case = ensure_case(session, project, name, split, volume.geometry, volume.source)
         for n in range(volume.depth):
             images = {

@@ -1,8 +1,10 @@
 """The Celery side: a task that runs what it finds in the table of jobs; one for benchmarks."""
 
 import os
+import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.dispatch import BENCHMARK_TASK, TASK_NAME, CeleryDispatcher, celery_app
 from app.logs import configure_logs
 from app.loop import capabilities
+from app.observing.tracing import start_tracing
 from app.settings import Settings
-from app.store import Database, utc_now
+from app.store import Database, database_now
 from app.sweep import sweep_until
 from worker.runner import Runner
 from worker.tried import capabilities as tried
@@ -35,13 +38,14 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
     database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
     dispatcher = CeleryDispatcher(settings.broker_url)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    runner = Runner(database, dispatcher, settings, queues, name)
+    tracing = start_tracing(settings, "sfumato-worker", database)
+    runner = Runner(database, dispatcher, settings, queues, name, tracing)
     celery = _with_task(celery_app(settings.broker_url), runner)
     stop = threading.Event()
 
     def show() -> None:
         with database.writing() as session:
-            known = capabilities.see_worker(session, name, utc_now())
+            known = capabilities.see_worker(session, name, database_now(session))
         if not known:
             report_capabilities(database, name, queues, settings)
 
@@ -56,25 +60,50 @@ def run_worker(settings: Settings, queues: tuple[str, ...]) -> None:
         dispatcher.wake(queues)
 
     def shutting_down(**_: Any) -> None:
+        # Called in the middle of whatever the job was at, with its locks held: nothing is written.
         stop.set()
         runner.stop()
-        with suppress(SQLAlchemyError), database.writing() as session:
-            capabilities.forget_worker(session, name)
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)
-    celery.worker_main(
-        [
-            "worker",
-            "--pool=solo",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            f"--queues={','.join(queues)}",
-            f"--hostname={name}",
-            "--loglevel=WARNING",
-        ]
-    )
+    _hear_of_the_end(runner.stop)
+    threading.Thread(target=runner.hand_back_late, name="hand-back", daemon=True).start()
+    try:
+        celery.worker_main(
+            [
+                "worker",
+                "--pool=solo",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+                f"--queues={','.join(queues)}",
+                f"--hostname={name}",
+                "--loglevel=WARNING",
+            ]
+        )
+    finally:
+        with suppress(SQLAlchemyError), database.writing() as session:
+            capabilities.forget_worker(session, name)
+        tracing.stop()
+
+
+def _hear_of_the_end(tell: Callable[[], None]) -> None:
+    """Have it told by a thread when a signal ends this process.
+
+    Handlers wait until the main thread is back from whatever library it computes in; what the
+    interpreter writes at once does not.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        # Held here, or it would be closed.
+        while told.fileno() >= 0:
+            if {signal.SIGTERM, signal.SIGINT} & set(heard.recv(1)):
+                tell()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 def report_capabilities(
@@ -88,7 +117,7 @@ def report_capabilities(
         if one.limits:
             limits[one.name] = one.limits
     with database.writing() as session:
-        capabilities.report_worker(session, name, queues, found, utc_now(), limits)
+        capabilities.report_worker(session, name, queues, found, database_now(session), limits)
 
 
 def shut_broker_down(settings: Settings) -> None:

@@ -1,114 +1,151 @@
-"""Signing in from a browser, and the tokens that people sign in with."""
+"""Accounts, and the tokens that people and programs sign in with."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Path, Response
+from sqlalchemy.orm import Session
 
 from app.api.dependencies import (
-    COOKIE,
     DEFAULT_LIMIT,
-    Admin,
-    CsrfToken,
-    CurrentSettings,
+    CurrentDatabase,
     Cursor,
+    EvenArchived,
+    InstallationAdmin,
     Limit,
+    ProjectName,
     Reading,
-    SessionCookie,
+    SignedIn,
+    SignInAttempt,
     Writing,
 )
 from app.api.images import Id
 from app.api.limits import Router
-from app.api.schemas.accounts import SessionOut, SignInIn, TokenCreate, TokenMade, TokenOut
+from app.api.schemas.accounts import (
+    AccountChange,
+    AccountOut,
+    PasswordIn,
+    TokenCreate,
+    TokenMade,
+    TokenOut,
+)
 from app.api.schemas.base import Page, page_of
 from app.core.errors import NotAuthenticated
-from app.loop import accounts
-from app.store import SignIn, utc_now
+from app.core.passwords import hash_password, is_password
+from app.loop import account_changes, accounts, tokens
+from app.loop.access import Reader, allow_installation
+from app.loop.projects import find_project
+from app.store import Project, Role
 
 router = Router(tags=["accounts"])
+AccountName = Annotated[str, Path(max_length=200, examples=["dr-levi"])]
 
 
-@router.post("/session", status_code=201)
-def sign_in(
-    body: SignInIn,
-    request: Request,
-    response: Response,
-    session: Writing,
-    settings: CurrentSettings,
-) -> SessionOut:
-    """Sign in with a token: sets an HttpOnly, SameSite=Strict cookie."""
-    ttl = timedelta(hours=settings.session_hours)
-    cookie, opened = accounts.sign_in(session, body.token, utc_now(), ttl)
-    _set_cookie(request, response, cookie, ttl)
-    return _session_out(opened, cookie)
+@router.get("/accounts")
+def list_accounts(
+    session: Reading, admin: InstallationAdmin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Page[AccountOut]:
+    """All accounts of the installation, the service's own among them."""
+    return page_of(AccountOut, account_changes.list_accounts(session, cursor, limit))
 
 
-@router.get("/session")
-def show_session(
-    request: Request,
-    response: Response,
-    session: Writing,
-    settings: CurrentSettings,
-    cookie: SessionCookie,
-) -> SessionOut:
-    """Who is signed in; puts the session's end off, so that nobody at work is thrown out."""
-    if cookie is None:
-        raise NotAuthenticated("nobody is signed in: sign in with a token")
-    ttl = timedelta(hours=settings.session_hours)
-    opened = accounts.find_sign_in(session, cookie, utc_now())
-    opened.expires_at = utc_now() + ttl
-    _set_cookie(request, response, cookie, ttl)
-    return _session_out(opened, cookie)
+@router.patch("/accounts/{account}")
+def change_account(
+    account: AccountName, body: AccountChange, session: Writing, admin: InstallationAdmin
+) -> AccountOut:
+    """Change somebody's role in the installation, shut them out, or let them in again."""
+    changed = account_changes.find_account(session, account)
+    if "role" in body.model_fields_set:
+        changed = account_changes.set_role(session, admin, account, body.role)
+    if body.disabled is not None:
+        changed = account_changes.set_disabled(session, admin, account, body.disabled)
+    return AccountOut.model_validate(account_changes.account_view(changed))
 
 
-@router.delete("/session", status_code=204, response_class=Response)
-def sign_out(session: Writing, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
-    """Sign out: the cookie is worth nothing any more."""
-    if cookie is not None:
-        accounts.check_csrf(cookie, csrf)
-        accounts.find_sign_in(session, cookie, utc_now()).ended_at = utc_now()
-    response = Response(status_code=204)
-    response.delete_cookie(COOKIE)
-    return response
+@dataclass(frozen=True)
+class _NewPassword:
+    """What is kept of it, and whether whoever sets it knows the present one."""
+
+    hashed: str
+    knows: bool
 
 
-def _set_cookie(request: Request, response: Response, cookie: str, ttl: timedelta) -> None:
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=int(ttl.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+def _new_password(
+    account: AccountName,
+    body: PasswordIn,
+    reader: SignedIn,
+    attempt: SignInAttempt,
+    database: CurrentDatabase,
+) -> _NewPassword:
+    """A wrong present one counts as a failed attempt to sign in."""
+    own = account == reader.account.name and reader.project_id is None
+    if body.present is None or not own:
+        allow_installation(reader)
+        return _NewPassword(hash_password(body.password), knows=False)
+    with database.reading() as session:
+        _, kept = account_changes.find_password(session, account)
+    if not is_password(kept, body.present):
+        raise NotAuthenticated("the present password is wrong")
+    return _NewPassword(hash_password(body.password), knows=True)
 
 
-def _session_out(opened: SignIn, cookie: str) -> SessionOut:
-    account = opened.token.account
-    return SessionOut(
-        account=account.name,
-        role=account.role,
-        csrf=accounts.csrf_token(cookie),
-        expires_at=opened.expires_at,
-    )
+# Before a session is opened: hashing takes a while.
+NewPassword = Annotated[_NewPassword, Depends(_new_password)]
+
+
+@router.put("/accounts/{account}/password", status_code=204, response_class=Response)
+def set_password(
+    account: AccountName, reader: SignedIn, new: NewPassword, session: Writing
+) -> Response:
+    """Give an account a password to sign in with from a browser; its sessions end.
+
+    An admin of the installation gives anybody theirs; one's own is changed by who knows it.
+    """
+    account_changes.set_password(session, reader, account, new.hashed, new.knows)
+    return Response(status_code=204)
+
+
+@router.delete("/accounts/{account}/password", status_code=204, response_class=Response)
+def remove_password(account: AccountName, admin: InstallationAdmin, session: Writing) -> Response:
+    """Let an account sign in with tokens alone; its sessions end."""
+    account_changes.set_password(session, admin, account, None)
+    return Response(status_code=204)
 
 
 @router.get("/tokens")
 def list_tokens(
-    session: Reading, admin: Admin, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    session: Reading,
+    admin: SignedIn,
+    project: ProjectName = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Page[TokenOut]:
-    """All tokens, without their secrets."""
-    return page_of(TokenOut, accounts.page_of_tokens(session, cursor, limit))
+    """All tokens, without their secrets, or those that are good for one project alone."""
+    of_project = _administered(session, admin, project)
+    return page_of(TokenOut, tokens.page_of_tokens(session, of_project, cursor, limit))
 
 
 @router.post("/tokens", status_code=201)
-def create_token(body: TokenCreate, session: Writing, admin: Admin) -> TokenMade:
-    """A token for an account, which is made if need be. Its text is shown this once."""
-    text = accounts.create_token(session, body.name, body.role, admin)
-    return TokenMade(name=body.name, role=body.role, token=text)
+def create_token(body: TokenCreate, session: Writing, admin: EvenArchived) -> TokenMade:
+    """A token for an account, which is made if need be. Its text is shown this once.
+
+    With a project it is good for that project alone, and its admins may make it.
+    """
+    project = _administered(session, admin, body.project)
+    text = accounts.create_token(session, body.name, body.role, admin, project)
+    return TokenMade(name=body.name, role=body.role, project=body.project, token=text)
+
+
+def _administered(session: Session, admin: Reader, name: str | None) -> Project | None:
+    """The project of that name, for its admins; none: the installation, for its own."""
+    if name is not None:
+        return find_project(session, admin, name, Role.ADMIN)
+    allow_installation(admin)
+    return None
 
 
 @router.delete("/tokens/{token_id}", status_code=204, response_class=Response)
-def revoke_token(token_id: Id, session: Writing, admin: Admin) -> Response:
+def revoke_token(token_id: Id, session: Writing, admin: EvenArchived) -> Response:
     """End a token and the browser sessions that were opened with it."""
-    accounts.revoke_token(session, token_id, admin)
+    tokens.revoke_token(session, admin, token_id)
     return Response(status_code=204)

@@ -8,11 +8,12 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlalchemy.orm import Session
 
 from app.api.dependencies import CurrentDatabase, Workers
-from app.api.gate import WriterGate
+from app.api.gate import Gate
 from app.api.schemas.deletions import DeletionOut
+from app.loop.access import Reader
 from app.loop.deletes import steps
 from app.loop.deletions import Deletion
-from app.store import Account, Database
+from app.store import Database
 
 Confirm = Annotated[
     str | None,
@@ -23,7 +24,7 @@ Confirm = Annotated[
 class Deleter:
     """Deletes what is found, or says what would go."""
 
-    def __init__(self, database: Database, gate: WriterGate, workers: Workers) -> None:
+    def __init__(self, database: Database, gate: Gate, workers: Workers) -> None:
         self._database = database
         self._gate = gate
         self._workers = workers
@@ -31,14 +32,14 @@ class Deleter:
     async def __call__(
         self,
         find: Callable[[Session], Deletion],
-        by: Account,
+        by: Reader,
         confirm: str | None,
         background: BackgroundTasks,
     ) -> DeletionOut:
         """Delete it if ``confirm`` is its name. Raises ``NotFound``, ``InvalidInput``."""
         planned = await run_in_threadpool(self._look, find)
         if confirm is not None:
-            for step in steps(planned, confirm, by):
+            for step in steps(planned, confirm, by.account):
                 writing = contextmanager_in_threadpool(self._database.writing())
                 async with self._gate.turn(), writing as session:
                     await run_in_threadpool(step, session)

@@ -1,26 +1,34 @@
 """What endpoints declare in their signatures: sessions, accounts by role, bodies, settings."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from app.api.gate import WriterGate
-from app.core.errors import BodyTooLarge, NotAuthenticated
-from app.core.pixels import decode_picture, decode_upload
-from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
+from app.api.gate import Gate
+from app.api.rates import Rates, address_of
+from app.core.errors import NotAllowed, NotAuthenticated
 from app.dispatch import Dispatcher
-from app.loop.accounts import authenticate, check_csrf, find_sign_in, require_role
+from app.loop.access import Reader, allow_installation
+from app.loop.accounts import authenticate
 from app.loop.projects import find_project
+from app.loop.sign_ins import check_csrf, find_sign_in, reader_of
+from app.loop.slices import find_slice
 from app.map_drawer import MapDrawer
+from app.seen import REFUSED, Seen
 from app.settings import Settings
-from app.store import Account, Database, Project, Role, utc_now
+from app.store import Database, Project, Role, database_now
 from app.transfers.runner import TransferRunner
+
+# What an id in a path may be: what the database can hold.
+LARGEST_ID = 2**31 - 1
 
 
 def get_settings(request: Request) -> Settings:
@@ -53,10 +61,17 @@ def get_maps(request: Request) -> MapDrawer:
     return drawer
 
 
+def get_seen(request: Request) -> Seen:
+    """What notes for the audit trail who looks at what."""
+    seen: Seen = request.app.state.seen
+    return seen
+
+
 CurrentSettings = Annotated[Settings, Depends(get_settings)]
 CurrentDatabase = Annotated[Database, Depends(get_database)]
 Runner = Annotated[TransferRunner, Depends(get_runner)]
 Maps = Annotated[MapDrawer, Depends(get_maps)]
+Looks = Annotated[Seen, Depends(get_seen)]
 Workers = Annotated[Dispatcher, Depends(get_dispatcher)]
 
 
@@ -65,18 +80,7 @@ def _reading(database: CurrentDatabase) -> Iterator[Session]:
         yield session
 
 
-async def _writing(request: Request, database: CurrentDatabase) -> AsyncIterator[Session]:
-    gate: WriterGate = request.app.state.writer_gate
-    async with gate.turn(), contextmanager_in_threadpool(database.writing()) as session:
-        yield session
-
-
-# scope="function": the commit comes before the reply is sent, so that a 201 is never a lie.
-Reading = Annotated[Session, Depends(_reading, scope="function")]
-Writing = Annotated[Session, Depends(_writing, scope="function")]
-
 _bearer = HTTPBearer(auto_error=False, description="A token of `sfumato token create`.")
-
 
 COOKIE = "sfumato_session"
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by `POST /session`.")
@@ -87,77 +91,166 @@ CsrfToken = Annotated[
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def _account(
+def _reader(
     request: Request,
     database: CurrentDatabase,
+    seen: Looks,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: SessionCookie,
     csrf: CsrfToken = None,
-) -> Account:
+) -> Reader:
+    # A browser sends its cookie whoever asks: what changes something must prove its page.
+    if credentials is None and cookie is not None and request.method not in _SAFE:
+        check_csrf(cookie, csrf)
+    # What may change something finds no archived project: see ``EvenArchived`` for what may.
+    changes = request.method not in _SAFE
     with database.reading() as session:
-        if credentials is not None:
-            return authenticate(session, credentials.credentials)
-        if cookie is None:
-            raise NotAuthenticated(
-                "no token came with the request: send `Authorization: Bearer TOKEN`"
-            )
-        # A browser sends its cookie whoever asks: what changes something must prove its page.
-        if request.method not in _SAFE:
-            check_csrf(cookie, csrf)
-        return find_sign_in(session, cookie, utc_now()).token.account
+        if credentials is None:
+            return replace(_reader_of(session, None, cookie), changes=changes)
+        rates: Rates = request.app.state.rates
+        with rates.checking(credentials.credentials, address_of(request)):
+            try:
+                return replace(_reader_of(session, credentials, None), changes=changes)
+            except NotAuthenticated:
+                seen.note(REFUSED)
+                raise
 
 
-def _with_role(role: Role) -> Callable[[Account], Account]:
-    def check(account: Annotated[Account, Depends(_account)]) -> Account:
-        require_role(account, role)
-        return account
-
-    return check
-
-
-Annotator = Annotated[Account, Depends(_with_role(Role.ANNOTATOR))]
-# Whoever has a token may look; what they are shown depends on who they are.
-SignedIn = Annotator
-Reviewer = Annotated[Account, Depends(_with_role(Role.REVIEWER))]
-Admin = Annotated[Account, Depends(_with_role(Role.ADMIN))]
+def _reader_of(
+    session: Session, credentials: HTTPAuthorizationCredentials | None, cookie: str | None
+) -> Reader:
+    if credentials is not None:
+        return authenticate(session, credentials.credentials)
+    if cookie is None:
+        raise NotAuthenticated("no token came with the request: send `Authorization: Bearer TOKEN`")
+    return reader_of(find_sign_in(session, cookie, database_now(session)))
 
 
-async def read_body(request: Request, settings: CurrentSettings) -> bytes:
-    """The raw body, refused as soon as it is known to be too large."""
-    limit = settings.max_upload_bytes
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
-        raise BodyTooLarge(f"the body has {announced} bytes, the limit is {limit}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(f"the body has more than {limit} bytes, the limit")
-    return bytes(body)
+def _reader_again(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: SessionCookie,
+) -> Callable[[Session], Reader]:
+    return lambda session: _reader_of(session, credentials, cookie)
 
 
-Body = Annotated[bytes, Depends(read_body)]
+# For what goes on after the request was let in: raises `NotAuthenticated` once that is over.
+ReaderAgain = Annotated[Callable[[Session], Reader], Depends(_reader_again)]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An uploaded picture: its planes, one of grey or three of colour, encoded to be kept."""
-
-    planes: list[PreparedImage]
-
-
-def _picture(body: Body, settings: CurrentSettings) -> Picture:
-    planes = decode_picture(body, settings.max_image_pixels)
-    return Picture([prepare_image(plane, upload=body) for plane in planes])
+@asynccontextmanager
+async def _turn_to_write(request: Request, database: Database) -> AsyncIterator[Session]:
+    gate: Gate = request.app.state.writer_gate
+    async with gate.turn(), contextmanager_in_threadpool(database.writing()) as session:
+        yield session
 
 
-def _drawn(body: Body, settings: CurrentSettings) -> PreparedMask:
-    return prepare_mask(decode_upload(body, settings.max_image_pixels), upload=body)
+async def _writing(
+    request: Request, database: CurrentDatabase, reader: Annotated[Reader, Depends(_reader)]
+) -> AsyncIterator[Session]:
+    # After the reader: whoever is nobody keeps no writer waiting.
+    async with _turn_to_write(request, database) as session:
+        yield session
 
 
-# Declared before a session in a signature: decoding and encoding take no part in a transaction.
-PictureBody = Annotated[Picture, Depends(_picture)]
-MaskBody = Annotated[PreparedMask, Depends(_drawn)]
+async def _writing_unknown(request: Request, database: CurrentDatabase) -> AsyncIterator[Session]:
+    async with _turn_to_write(request, database) as session:
+        yield session
+
+
+# scope="function": the commit comes before the reply is sent, so that a 201 is never a lie.
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+# For signing in and out alone: nobody is known yet, or any more.
+WritingUnknown = Annotated[Session, Depends(_writing_unknown, scope="function")]
+
+
+def _sign_in_attempt(request: Request) -> Iterator[None]:
+    rates: Rates = request.app.state.rates
+    with rates.signing_in(address_of(request)):
+        yield
+
+
+def own_origin(request: Request, settings: CurrentSettings) -> str:
+    """Where browsers find this, without a path."""
+    return (settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
+
+
+def _own_page(request: Request, settings: CurrentSettings) -> None:
+    # Else another site's page could sign a browser in as somebody else, who then sees what is
+    # drawn (login CSRF): there is no session yet whose CSRF token would keep it out. Browsers
+    # send the one header over TLS and to this machine, the other always; programs send neither.
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    elif origin is not None:
+        # Hosts alone: a proxy that ends TLS may not have told us of it.
+        names = {request.url.netloc, urlsplit(settings.public_url or "").netloc} - {""}
+        ours = urlsplit(origin).netloc in names
+    else:
+        ours = True
+    if not ours:
+        raise NotAllowed(
+            "this was sent by a page of another site: sign in on Sfumato's own page; if this is "
+            "it, an admin sets SFUMATO_PUBLIC_URL to its address"
+        )
+
+
+# For what signs a browser in.
+OwnPage = Annotated[None, Depends(_own_page)]
+
+
+# Declared before a session: whoever tries too often opens none.
+SignInAttempt = Annotated[None, Depends(_sign_in_attempt, scope="function")]
+
+
+# Whoever asks. What they may see and do is said by the finder of what they ask for: `loop/access`.
+SignedIn = Annotated[Reader, Depends(_reader)]
+
+
+def _even_archived(reader: SignedIn) -> Reader:
+    return replace(reader, changes=False)
+
+
+def _changing(reader: SignedIn) -> Reader:
+    return replace(reader, changes=True)
+
+
+# For what is no `GET` and may be done with an archived project too: it is exported and deleted, and
+# who may read it is decided.
+EvenArchived = Annotated[Reader, Depends(_even_archived)]
+# For a `GET` that changes something.
+Changing = Annotated[Reader, Depends(_changing)]
+
+
+def _of_installation(reader: SignedIn) -> Reader:
+    allow_installation(reader)
+    return reader
+
+
+InstallationAdmin = Annotated[Reader, Depends(_of_installation)]
+
+
+def _project_admin(
+    name: Annotated[str, Path(max_length=200)], reader: SignedIn, database: CurrentDatabase
+) -> Reader:
+    with database.reading() as session:
+        find_project(session, reader, name, Role.ADMIN)
+    return reader
+
+
+def _may_draw(
+    slice_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    reader: SignedIn,
+    database: CurrentDatabase,
+) -> Reader:
+    with database.reading() as session:
+        find_slice(session, reader, slice_id, Role.ANNOTATOR)
+    return reader
+
+
+# Declared before a body: who may not send it is told so before a byte of it is read.
+ProjectAdmin = Annotated[Reader, Depends(_project_admin)]
+MayDraw = Annotated[Reader, Depends(_may_draw)]
 
 
 def lease_ttl(settings: CurrentSettings) -> timedelta:
@@ -173,8 +266,8 @@ ProjectName = Annotated[
 ]
 
 
-def _project_reading(session: Reading, name: ProjectName = None) -> Project:
-    return find_project(session, name)
+def _project_reading(session: Reading, reader: SignedIn, name: ProjectName = None) -> Project:
+    return find_project(session, reader, name, Role.VIEWER)
 
 
 NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
@@ -182,6 +275,3 @@ NamedProject = Annotated[Project, Depends(_project_reading, scope="function")]
 Cursor = Annotated[int | None, Query(ge=0, lt=2**31, description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items of a page at the most.")]
 DEFAULT_LIMIT = 50
-
-# What an id in a path may be: what the database can hold.
-LARGEST_ID = 2**31 - 1

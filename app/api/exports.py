@@ -9,16 +9,23 @@ from uuid import uuid4
 from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.dependencies import (
+    CurrentDatabase,
+    CurrentSettings,
+    EvenArchived,
+    ProjectAdmin,
+    Runner,
+)
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import TransferOut
 from app.exporting import ExportOptions, stream_project
 from app.formats.writer import find_writer
 from app.loop import transfers
+from app.loop.audit import record
 from app.loop.chosen_masks import Selection
 from app.loop.projects import find_project
-from app.store import TransferKind
+from app.store import Role, TransferKind
 
 router = Router(prefix="/projects", tags=["transfers"])
 
@@ -59,7 +66,7 @@ Options = Annotated[ExportOptions, Depends(_options)]
 )
 def export(
     name: Name,
-    admin: Admin,
+    admin: ProjectAdmin,
     database: CurrentDatabase,
     options: Options,
 ) -> StreamingResponse:
@@ -68,6 +75,9 @@ def export(
     It is sent while it is written, a case at a time; what could not go out is named in its
     export-report.json.
     """
+    with database.writing() as session:
+        project = find_project(session, admin, name, Role.ADMIN)
+        record(session, "export.sent", admin.account, project.id, **options.to_dict())
     archive = stream_project(database, name, options)
     # What is wrong is said before the first byte, while it can still be an answer of its own.
     whole: Iterator[bytes] = chain([next(archive)], archive)
@@ -78,24 +88,26 @@ def export(
 @router.post("/{name}/exports", status_code=202)
 def ask(
     name: Name,
-    admin: Admin,
+    admin: EvenArchived,
     database: CurrentDatabase,
     settings: CurrentSettings,
     runner: Runner,
     options: Options,
 ) -> TransferOut:
     """The same in the background, for large projects: followed and fetched under /transfers."""
+    with database.reading() as session:
+        find_project(session, admin, name, Role.ADMIN)
     folder = settings.transfers_folder.absolute() / uuid4().hex
     folder.mkdir(parents=True)
     with database.writing() as session:
-        project = find_project(session, name)
+        project = find_project(session, admin, name, Role.ADMIN)
         transfer = transfers.ask(
             session,
             TransferKind.EXPORT,
             project.name,
             options.format,
             options.to_dict(),
-            admin,
+            admin.account,
             str(folder),
         )
         shown = TransferOut.model_validate(transfers.view(session, transfer))

@@ -1,12 +1,10 @@
-"""Whether the service lives, whether it can work, and its metrics for Prometheus."""
+"""Whether the service lives, and whether it can work."""
 
-from fastapi import Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from app.api.dependencies import Reading
 from app.api.limits import Router
-from app.loop.status import check_ready, job_counts
+from app.loop.status import check_ready
 
 router = Router(tags=["health"])
 
@@ -28,11 +26,3 @@ def ready(session: Reading) -> Health:
     """The database answers too; 503 with a problem when it does not."""
     check_ready(session)
     return Health(status="ready")
-
-
-@router.get("/metrics", response_class=Response)
-def metrics(request: Request, session: Reading) -> Response:
-    """Request counts and durations, and jobs by state, in Prometheus' text format."""
-    kept = request.app.state.metrics
-    kept.set_jobs(job_counts(session))
-    return Response(generate_latest(kept.registry), media_type=CONTENT_TYPE_LATEST)

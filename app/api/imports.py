@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import Admin, CurrentDatabase, CurrentSettings, Runner
+from app.api.dependencies import CurrentDatabase, CurrentSettings, Runner, SignedIn
 from app.api.limits import Router
 from app.api.projects import Name
 from app.api.schemas.transfers import ImportOut, TransferOut
@@ -22,8 +22,9 @@ from app.core.names import checked_name
 from app.formats.opening import AUTO
 from app.importing import ImportOptions
 from app.loop import transfers
+from app.loop.access import HERE, Reader
 from app.settings import Settings
-from app.store import TransferKind, utc_now
+from app.store import JobState, TransferKind, database_now
 from app.transfers.archives import UPLOAD, stem_of
 
 router = Router(prefix="/projects", tags=["transfers"])
@@ -34,6 +35,16 @@ _ARCHIVE = {
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+
+def _may_import(name: Name, reader: SignedIn, database: CurrentDatabase) -> Reader:
+    with database.reading() as session:
+        transfers.allow_admin(session, reader, name)
+    return reader
+
+
+# Asked before a byte of the archive is taken.
+MayImport = Annotated[Reader, Depends(_may_import)]
 
 
 @dataclass
@@ -57,7 +68,7 @@ class _Asked:
 
 def _asked(
     name: Name,
-    admin: Admin,
+    admin: MayImport,
     layout: Annotated[
         str, Query(max_length=64, description="A name of the catalogue, or auto.")
     ] = AUTO,
@@ -138,7 +149,7 @@ async def _stream(request: Request, path: Path, settings: Settings) -> str:
 )
 def import_archive(
     asked: Annotated[_Asked, Depends(_asked)],
-    admin: Admin,
+    admin: MayImport,
     database: CurrentDatabase,
     upload: Annotated[_Upload, Depends(_upload)],
     runner: Runner,
@@ -156,10 +167,12 @@ def import_archive(
     options = asked.options.to_dict() | {"name": stem_of(asked.filename, upload.digest)}
     kind = TransferKind.CHECK if check else TransferKind.IMPORT
     with database.writing() as session:
+        # Once more: the archive may have taken an hour to come in.
+        transfers.allow_admin(session, admin, asked.project)
         transfer = transfers.ask(
-            session, kind, asked.project, asked.layout, options, admin, str(upload.folder)
+            session, kind, asked.project, asked.layout, options, admin.account, str(upload.folder)
         )
-        held = None if background else transfers.claim(session, transfer.id, utc_now())
+        held = None if background else transfers.claim(session, transfer.id, database_now(session))
         shown = TransferOut.model_validate(transfers.view(session, transfer))
     upload.kept = True
     if held is None:
@@ -168,5 +181,12 @@ def import_archive(
         return shown
     report = runner.perform(held)
     if report is None:
+        with database.reading() as session:
+            now = transfers.find_transfer(session, HERE, transfer.id)
+            shown = TransferOut.model_validate(transfers.view(session, now))
+        if shown.state is JobState.QUEUED:
+            # This server ends: the next goes on with it.
+            response.status_code = 202
+            return shown
         raise InvalidInput("the import was cancelled: what came in by then stays")
     return ImportOut.model_validate(report)

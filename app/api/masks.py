@@ -2,13 +2,14 @@
 
 from fastapi import BackgroundTasks, Response
 
-from app.api.dependencies import Reading, Reviewer, SignedIn, Workers, Writing
+from app.api.dependencies import Looks, Reading, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.limits import Router
 from app.api.schemas.masks import MaskOut, ReviewIn
 from app.loop.masks import find_mask
 from app.loop.reviews import review_mask
-from app.store import ReviewState, blobs
+from app.seen import SLICES
+from app.store import ReviewState, Role, blobs
 
 router = Router(prefix="/masks", tags=["masks"])
 
@@ -16,15 +17,16 @@ router = Router(prefix="/masks", tags=["masks"])
 @router.get("/{mask_id}")
 def show(mask_id: Id, session: Reading, viewer: SignedIn) -> MaskOut:
     """One mask: whose it is, when it came, and what reviewers said."""
-    return MaskOut.of(find_mask(session, mask_id, viewer))
+    return MaskOut.of(find_mask(session, viewer, mask_id, Role.VIEWER))
 
 
 @router.get("/{mask_id}/image", response_class=Response, responses=PNG_RESPONSES)
 def image(
-    mask_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
+    mask_id: Id, session: Reading, viewer: SignedIn, looks: Looks, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The mask's class indices as PNG."""
-    mask = find_mask(session, mask_id, viewer)
+    mask = find_mask(session, viewer, mask_id, Role.VIEWER)
+    looks.note(SLICES, viewer, mask.slice_id)
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
@@ -33,7 +35,7 @@ def review(
     mask_id: Id,
     body: ReviewIn,
     session: Writing,
-    reviewer: Reviewer,
+    reviewer: SignedIn,
     workers: Workers,
     background: BackgroundTasks,
 ) -> MaskOut:

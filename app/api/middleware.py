@@ -1,40 +1,54 @@
 """Around every request: an id, a log line, a measurement; what a browser may do with replies."""
 
+import hmac
 import re
+import secrets
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.caller import Caller, calling
+from app.observing.metrics import Metrics
 
 _log = structlog.get_logger("sfumato.http")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Metrics:
-    """The application's Prometheus metrics, in a registry of its own."""
+class FromWhere:
+    """ASGI middleware: lets the audit trail know where a request comes from, as a hash with the
+    installation's own key: equal addresses are known as equal, and cannot be told.
+    """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "sfumato_http_requests",
-            "Requests.",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "sfumato_http_request_seconds",
-            "Seconds until the response began.",
-            ["method", "route"],
-            registry=self.registry,
-        )
-        self.jobs = Gauge("sfumato_jobs", "Jobs by state.", ["state"], registry=self.registry)
+    def __init__(self, app: ASGIApp, key: Callable[[], bytes | None]) -> None:
+        self.app = app
+        self._ask = key
+        self._key: bytes | None = None
 
-    def set_jobs(self, counts: dict[str, int]) -> None:
-        """Note how many jobs there are of each state."""
-        for state, count in counts.items():
-            self.jobs.labels(state).set(count)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        client = scope.get("client") if scope["type"] == "http" else None
+        # Asked for while the database may be away; and nobody does anything by it.
+        if client is None or scope["path"].startswith(("/health/", "/metrics")):
+            await self.app(scope, receive, send)
+            return
+        if self._key is None:
+            self._key = await self._asked()
+        # While the database is away: a key that nobody else has.
+        key = self._key or secrets.token_bytes(32)
+        found = hmac.new(key, str(client[0]).encode(), "sha256").hexdigest()[:16]
+        with calling(Caller(address=found)):
+            await self.app(scope, receive, send)
+
+    async def _asked(self) -> bytes | None:
+        with suppress(SQLAlchemyError):
+            return await run_in_threadpool(self._ask)
+        return None
 
 
 class RequestRecord:
@@ -62,16 +76,16 @@ class RequestRecord:
                 self._record(scope, message["status"], time.perf_counter() - started)
             await send(message)
 
+        self.metrics.begun()
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            self.metrics.ended()
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # By route, not by path: ids in the labels would grow without end.
         route = getattr(scope.get("route"), "path", "(none)")
-        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
-        self.metrics.seconds.labels(scope["method"], route).observe(seconds)
+        self.metrics.answered(scope["method"], route, status, seconds)
         _log.info(
             "request",
             method=scope["method"],

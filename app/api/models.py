@@ -4,12 +4,11 @@ from fastapi import Response
 
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    Admin,
     Cursor,
     Limit,
+    Looks,
     NamedProject,
     Reading,
-    Reviewer,
     SignedIn,
     Writing,
 )
@@ -18,6 +17,8 @@ from app.api.limits import Router
 from app.api.schemas.base import Page, page_of
 from app.api.schemas.rounds import ModelOut, TrainingMaskOut
 from app.loop import models
+from app.seen import WEIGHTS
+from app.store import Role
 
 router = Router(tags=["rounds"])
 
@@ -38,12 +39,14 @@ def list_models(
 def list_training_masks(
     model_id: Id,
     session: Reading,
-    reviewer: Reviewer,
+    reviewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[TrainingMaskOut]:
     """The masks that a model was trained on: of which slices, and by whom."""
-    return page_of(TrainingMaskOut, models.training_masks(session, model_id, cursor, limit))
+    return page_of(
+        TrainingMaskOut, models.training_masks(session, reviewer, model_id, cursor, limit)
+    )
 
 
 @router.get(
@@ -51,9 +54,10 @@ def list_training_masks(
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def weights(model_id: Id, session: Reading, viewer: SignedIn) -> Response:
+def weights(model_id: Id, session: Reading, viewer: SignedIn, looks: Looks) -> Response:
     """A model's weights as safetensors."""
-    model = models.find_model(session, model_id)
+    model = models.find_model(session, viewer, model_id, Role.VIEWER)
+    looks.note(WEIGHTS, viewer, model_id)
     return Response(
         models.weights_of(session, model),
         media_type="application/octet-stream",
@@ -62,10 +66,10 @@ def weights(model_id: Id, session: Reading, viewer: SignedIn) -> Response:
 
 
 @router.post("/models/{model_id}/promote")
-def promote(model_id: Id, session: Writing, admin: Admin) -> ModelOut:
+def promote(model_id: Id, session: Writing, admin: SignedIn) -> ModelOut:
     """Make a model the current one, as after a round that went wrong.
 
     Exports hold it, and the next training starts from its weights.
     """
-    promoted = models.promote(session, model_id, admin)
+    promoted = models.promote(session, admin, model_id)
     return ModelOut.model_validate(models.view_of(promoted))

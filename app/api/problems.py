@@ -1,5 +1,6 @@
 """Every error as RFC 9457 problem+json: the one table from domain errors to statuses."""
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.core import errors
 from app.store.blobs import BlobsGone
@@ -19,11 +21,17 @@ STATUS: dict[type[errors.SfumatoError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.ProjectAmbiguous: HTTPStatus.CONFLICT,
     errors.AlreadyExists: HTTPStatus.CONFLICT,
+    errors.ProjectArchived: HTTPStatus.CONFLICT,
+    errors.TransferUnderWay: HTTPStatus.CONFLICT,
+    errors.Removed: HTTPStatus.GONE,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownName: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.CannotLoad: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.ProviderRefused: HTTPStatus.UNAUTHORIZED,
+    errors.ProviderAway: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.LeaseLost: HTTPStatus.GONE,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BodyTooManyPixels: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -77,12 +85,13 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem, and say so in its OpenAPI document."""
     describe = app.openapi
     app.openapi = lambda: _with_problems(describe())  # type: ignore[method-assign]
-    app.add_exception_handler(errors.SfumatoError, _domain)
+    app.add_exception_handler(errors.SfumatoError, answer)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(StaleDataError, _gone)
     app.add_exception_handler(BlobsGone, _gone)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -101,12 +110,21 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _domain(request: Request, error: Exception) -> JSONResponse:
+def answer(request: Request, error: Exception) -> JSONResponse:
+    """The problem that an error of the domain is."""
     kind = type(error)
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
     status = STATUS[kind]  # type: ignore[index]  # only SfumatoError is routed here
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    if isinstance(error, errors.TooManyRequests):
+        headers = {"Retry-After": str(max(1, math.ceil(error.seconds)))}
     return problem(request, status, words.capitalize(), str(error), headers)
+
+
+def _left(request: Request, error: Exception) -> JSONResponse:
+    # Nobody reads this: whoever sent half of a body has gone, or was closed for being slow.
+    status = HTTPStatus.REQUEST_TIMEOUT
+    return problem(request, status, "Client gone", "the connection ended within the body")
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

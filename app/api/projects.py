@@ -3,13 +3,14 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Path
+from fastapi import BackgroundTasks, Path, Query
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
-    Admin,
     Cursor,
+    EvenArchived,
+    InstallationAdmin,
     Limit,
     Reading,
     SignedIn,
@@ -24,23 +25,27 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.project_settings import ProjectSettings
 from app.loop.audit import list_events
 from app.loop.deletions import of_project
+from app.loop.life_cycle import Change, change_project
 from app.loop.progress import progress
 from app.loop.projects import (
     create_project,
     find_project,
     list_projects,
+    project_view,
 )
-from app.loop.settings_changes import update_project
+from app.store import Role
 
 router = Router(prefix="/projects", tags=["projects"])
+Newest = Annotated[bool, Query(description="The newest first.")]
 Name = Annotated[str, Path(max_length=200, examples=["glioma"])]
 
 
 @router.post("", status_code=201)
-def create(body: ProjectCreate, session: Writing, admin: Admin) -> ProjectOut:
+def create(body: ProjectCreate, session: Writing, admin: InstallationAdmin) -> ProjectOut:
     """Make a project: its classes by index, and its query and training settings."""
     settings = ProjectSettings.model_validate(body.model_dump(exclude={"name"}))
-    return ProjectOut.model_validate(create_project(session, body.name, settings, admin))
+    project = create_project(session, body.name, settings, admin.account)
+    return ProjectOut.model_validate(project_view(session, admin, project))
 
 
 @router.get("")
@@ -49,15 +54,17 @@ def show_projects(
     viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
+    archived: Annotated[bool, Query(description="Also those that are archived.")] = False,
 ) -> Page[ProjectOut]:
-    """All projects."""
-    return page_of(ProjectOut, list_projects(session, cursor, limit))
+    """The projects that the reader belongs to; an admin of the installation sees all."""
+    return page_of(ProjectOut, list_projects(session, viewer, cursor, limit, archived))
 
 
 @router.get("/{name}")
 def show(name: Name, session: Reading, viewer: SignedIn) -> ProjectOut:
     """One project."""
-    return ProjectOut.model_validate(find_project(session, name))
+    project = find_project(session, viewer, name, Role.VIEWER)
+    return ProjectOut.model_validate(project_view(session, viewer, project))
 
 
 @router.patch("/{name}")
@@ -65,24 +72,26 @@ def change(
     name: Name,
     body: ProjectChange,
     session: Writing,
-    admin: Admin,
+    admin: EvenArchived,
     workers: Workers,
     background: BackgroundTasks,
 ) -> ProjectOut:
-    """Change the strategy, its thresholds, the training: what is named here, from the next
-    round on. A retraining that runs ends as it began.
+    """Change what is named here: the strategy, its thresholds, the training, from the next round
+    on; the name, which is free for others at once; whether it is archived, which is read alone.
+
+    A retraining that runs ends as it began; archiving cancels it.
     """
-    project = find_project(session, name)
-    changed, job = update_project(session, project, body.query, body.training, admin)
-    if job is not None:
+    project = find_project(session, admin, name, Role.ADMIN)
+    change = Change(body.query, body.training, body.name, body.archived)
+    for job in change_project(session, project, change, admin.account):
         background.add_task(workers.wake, [job.queue])
-    return ProjectOut.model_validate(changed)
+    return ProjectOut.model_validate(project_view(session, admin, project))
 
 
 @router.delete("/{name}")
 async def delete_project(
     name: Name,
-    admin: Admin,
+    admin: EvenArchived,
     deletes: Deletes,
     background: BackgroundTasks,
     confirm: Confirm = None,
@@ -92,22 +101,25 @@ async def delete_project(
     Without `confirm`, the project's name, nothing is deleted: the reply counts what would go. That
     it was deleted, and by whom, is kept at `GET /events`.
     """
-    return await deletes(partial(of_project, name=name), admin, confirm, background)
+    return await deletes(partial(of_project, reader=admin, name=name), admin, confirm, background)
 
 
 @router.get("/{name}/progress")
 def show_progress(name: Name, session: Reading, viewer: SignedIn) -> ProgressOut:
     """The learning curve, the open round, the running job, and how much is labelled."""
-    return ProgressOut.model_validate(progress(session, find_project(session, name)))
+    project = find_project(session, viewer, name, Role.VIEWER)
+    return ProgressOut.model_validate(progress(session, project))
 
 
 @router.get("/{name}/events")
 def events(
     name: Name,
     session: Reading,
-    viewer: Admin,
+    viewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
+    newest: Newest = False,
 ) -> Page[EventOut]:
     """The audit trail: who did what when."""
-    return page_of(EventOut, list_events(session, find_project(session, name), cursor, limit))
+    project = find_project(session, viewer, name, Role.ADMIN)
+    return page_of(EventOut, list_events(session, project, cursor, limit, newest))

@@ -5,7 +5,6 @@ from app.api.dependencies import (
     Cursor,
     Limit,
     Reading,
-    Reviewer,
     SignedIn,
 )
 from app.api.limits import Router
@@ -16,6 +15,7 @@ from app.api.schemas.slices import ToReviewOut
 from app.loop.annotator_days import annotator_days
 from app.loop.projects import find_project
 from app.loop.reviews import to_review
+from app.store import Role
 
 router = Router(prefix="/projects", tags=["reviews"])
 
@@ -24,12 +24,13 @@ router = Router(prefix="/projects", tags=["reviews"])
 def show_reviews(
     name: Name,
     session: Reading,
-    reviewer: Reviewer,
+    reviewer: SignedIn,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[ToReviewOut]:
     """Slices whose readings are all in and of which nothing was accepted yet."""
-    page = to_review(session, find_project(session, name), cursor, limit)
+    project = find_project(session, reviewer, name, Role.REVIEWER)
+    page = to_review(session, project, cursor, limit)
     return Page(items=[ToReviewOut.of_found(found) for found in page.items], next=page.next)
 
 
@@ -39,5 +40,5 @@ def show_annotators(name: Name, session: Reading, viewer: SignedIn) -> list[Anno
 
     Annotators see their own days alone.
     """
-    days = annotator_days(session, find_project(session, name), viewer)
+    days = annotator_days(session, viewer, find_project(session, viewer, name, Role.VIEWER))
     return [AnnotatorDay.model_validate(day) for day in days]

@@ -40,7 +40,9 @@ def list_items(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[RoundItemOut]:
     """A round's batch in rank order: why each slice was asked for, and its mask."""
-    return page_of(RoundItemOut, round_history.round_items(session, round_id, cursor, limit))
+    return page_of(
+        RoundItemOut, round_history.round_items(session, viewer, round_id, cursor, limit)
+    )
 
 
 @router.get("/rounds/{round_id}/map")
@@ -50,7 +52,7 @@ def show_map(round_id: Id, session: Reading, viewer: SignedIn, drawer: Maps) -> 
     Drawn when it is asked for first, in seconds, and kept: until then it has no points and is
     `drawing`. Empty for the first round, which has no model, and for strategies that score nothing.
     """
-    found = round_history.round_map(session, round_id)
+    found = round_history.round_map(session, viewer, round_id)
     if found.state is MapState.DRAWING:
         drawer.ask(round_id)
     return MapOut.model_validate(found)

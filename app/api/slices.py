@@ -10,14 +10,14 @@ from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
     LARGEST_ID,
-    Admin,
-    Annotator,
     CurrentDatabase,
     Cursor,
+    EvenArchived,
     LeaseTtl,
     Limit,
-    MaskBody,
-    PictureBody,
+    Looks,
+    MayDraw,
+    ProjectAdmin,
     Reading,
     SignedIn,
     Workers,
@@ -29,11 +29,13 @@ from app.api.schemas.base import Page
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.masks import MaskOut
 from app.api.schemas.slices import SliceOut
+from app.api.uploads import MaskBody, PictureBody
 from app.core.prepared import LARGEST_INDEX
 from app.core.splits import Split
+from app.loop.audit import record
 from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
-from app.loop.masks import Making, find_suggestion, list_masks, shown_mask, submit_mask
+from app.loop.masks import Making, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project, lock_project
 from app.loop.retraining import retrain_if_due
 from app.loop.slice_views import list_slices, show_slice
@@ -43,7 +45,9 @@ from app.loop.slices import (
     ensure_case,
     slice_image,
 )
-from app.store import Account, Database, MaskSource, blobs, utc_now
+from app.loop.suggestions import find_suggestion
+from app.seen import SLICES
+from app.store import Account, Database, MaskSource, Role, blobs, database_now
 
 router = Router(tags=["slices"])
 _BODY: dict[str, Any] = {
@@ -67,7 +71,7 @@ def post_slice(
     name: str,
     case: Annotated[str, Query(description="Patient or volume.", examples=["patient-007"])],
     index: Annotated[int, Query(ge=0, le=LARGEST_INDEX, description="Its place in the case.")],
-    admin: Admin,
+    admin: ProjectAdmin,
     picture: PictureBody,
     session: Writing,
     workers: Workers,
@@ -83,17 +87,19 @@ def post_slice(
     Grey of 8 or 16 bits; colour where the project has three channels for it. `missing` in the
     reply names the channels that the slice waits for.
     """
-    project = find_project(session, name)
+    project = find_project(session, admin, name, Role.ADMIN)
     images = by_channel(project, channel, picture.planes)
     # Before any row is written, as everywhere: two requests never wait for each other.
     lock_project(session, project.id)
     kept_case = ensure_case(session, project, case, split)
     added = add_slice(session, kept_case, index, images, len(project.channels))
+    if added.created:
+        record(session, "slice.add", admin.account, project.id, slice=added.slice.id)
     job = retrain_if_due(session, project) if added.created and added.slice.complete else None
     if job is not None:
         background.add_task(workers.wake, [job.queue])
     response.status_code = 201 if added.created else 200
-    return SliceOut.of(show_slice(session, added.slice.id))
+    return SliceOut.of(show_slice(session, admin, added.slice.id))
 
 
 @router.get("/projects/{name}/slices")
@@ -106,20 +112,21 @@ def show_slices(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[SliceOut]:
     """The slices of a project, or of one case of it."""
-    page = list_slices(session, find_project(session, name), case, cursor, limit)
+    project = find_project(session, viewer, name, Role.VIEWER)
+    page = list_slices(session, project, case, cursor, limit)
     return Page(items=[SliceOut.of(s) for s in page.items], next=page.next)
 
 
 @router.get("/slices/{slice_id}")
 def show(slice_id: Id, session: Reading, viewer: SignedIn) -> SliceOut:
     """One slice without its pixels."""
-    return SliceOut.of(show_slice(session, slice_id))
+    return SliceOut.of(show_slice(session, viewer, slice_id))
 
 
 @router.delete("/slices/{slice_id}")
 async def delete_slice(
     slice_id: Id,
-    admin: Admin,
+    admin: EvenArchived,
     deletes: Deletes,
     background: BackgroundTasks,
     confirm: Confirm = None,
@@ -128,7 +135,9 @@ async def delete_slice(
 
     Without `confirm`, CASE/INDEX of the slice, nothing is deleted: the reply counts what would go.
     """
-    return await deletes(partial(of_slice, slice_id=slice_id), admin, confirm, background)
+    return await deletes(
+        partial(of_slice, reader=admin, slice_id=slice_id), admin, confirm, background
+    )
 
 
 @router.get("/slices/{slice_id}/image", response_class=Response, responses=PNG_RESPONSES)
@@ -137,21 +146,23 @@ def image(
     session: Reading,
     database: CurrentDatabase,
     viewer: SignedIn,
+    looks: Looks,
     ttl: LeaseTtl,
     background: BackgroundTasks,
     channel: Annotated[str | None, Query(description="Without one, the first.")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A channel at its full bit depth. Looking at it renews the viewer's lease on the slice."""
-    if renewal_due(session, slice_id, viewer, utc_now(), ttl):
-        background.add_task(_touch, database, slice_id, viewer, ttl)
-    png, sha256 = slice_image(session, slice_id, channel)
+    if renewal_due(session, slice_id, viewer.account, database_now(session), ttl):
+        background.add_task(_touch, database, slice_id, viewer.account, ttl)
+    png, sha256 = slice_image(session, viewer, slice_id, channel)
+    looks.note(SLICES, viewer, slice_id)
     return png_response(png, sha256, if_none_match)
 
 
 def _touch(database: Database, slice_id: int, viewer: Account, ttl: timedelta) -> None:
     with database.writing() as session:
-        touch(session, slice_id, viewer, utc_now(), ttl)
+        touch(session, slice_id, viewer, database_now(session), ttl)
 
 
 @router.get("/slices/{slice_id}/suggestion", response_class=Response, responses=PNG_RESPONSES)
@@ -159,7 +170,7 @@ def suggestion(
     slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The model's mask as class indices."""
-    name = find_suggestion(session, slice_id).mask_sha256
+    name = find_suggestion(session, viewer, slice_id).mask_sha256
     return png_response(blobs.get(session, name), name, if_none_match)
 
 
@@ -168,7 +179,7 @@ def uncertainty(
     slice_id: Id, session: Reading, viewer: SignedIn, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The uncertainty map, 0 to 255 for none to the measure's highest possible value."""
-    name = find_suggestion(session, slice_id).uncertainty_sha256
+    name = find_suggestion(session, viewer, slice_id).uncertainty_sha256
     return png_response(blobs.get(session, name), name, if_none_match)
 
 
@@ -177,6 +188,7 @@ def masks(
     slice_id: Id,
     session: Reading,
     viewer: SignedIn,
+    looks: Looks,
     if_none_match: IfNoneMatch = None,
     accept: Annotated[str, Header()] = "*/*",
     cursor: Cursor = None,
@@ -187,9 +199,10 @@ def masks(
     Annotators see their own masks alone, reviewers all of them.
     """
     if "application/json" in accept:
-        page = list_masks(session, slice_id, viewer, cursor, limit)
+        page = list_masks(session, viewer, slice_id, cursor, limit)
         return Page(items=[MaskOut.of(m) for m in page.items], next=page.next)
-    mask = shown_mask(session, slice_id, viewer)
+    mask = shown_mask(session, viewer, slice_id)
+    looks.note(SLICES, viewer, slice_id)
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
@@ -201,7 +214,7 @@ def masks(
 )
 def post_mask(
     slice_id: Id,
-    author: Annotator,
+    author: MayDraw,
     drawn: MaskBody,
     session: Writing,
     workers: Workers,
@@ -221,7 +234,9 @@ def post_mask(
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
     making = Making(seconds, suggestion, blank)
-    kept = submit_mask(session, author, slice_id, drawn, utc_now(), making, MaskSource(source))
+    kept = submit_mask(
+        session, author, slice_id, drawn, database_now(session), making, MaskSource(source)
+    )
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     response.status_code = 201 if kept.created else 200

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.cli import accounts, data, research, service
+from app.cli import accounts, backup, data, doctor, identities, research, service
 from app.core.errors import SfumatoError
 
 cli = typer.Typer(
@@ -13,7 +13,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for part in (service, accounts, data, research):
+for part in (service, accounts, identities, data, backup, research, doctor):
     part.add_to(cli)
 
 
@@ -30,12 +30,19 @@ def main() -> None:
 
 
 def _in_words(error: Exception) -> str | None:
-    """What went wrong, where it is no fault of the program: ours, the system's, the database's."""
+    """What went wrong, where it is no fault of the program: ours, the system's, the database's, a
+    library's that was left out.
+    """
     if isinstance(error, SfumatoError):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
+    if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+        return (
+            f"this command needs the library {error.name}, which is not installed here: the "
+            "server's image holds only what serves; use the worker's image, or a plain install"
+        )
     # Commands load it when they run: what was not loaded has not failed.
     alchemy = sys.modules.get("sqlalchemy.exc")
     if alchemy is not None and isinstance(error, alchemy.OperationalError | alchemy.ArgumentError):

@@ -11,8 +11,9 @@ from app.cli.installation import DataOption, SetOption, database_of, settings_of
 if TYPE_CHECKING:
     from app.core.geometry import Plane
     from app.loop.datasets import Masks
+    from app.loop.life_cycle import Change
 
-projects = typer.Typer(help="Make and delete projects.", no_args_is_help=True)
+projects = typer.Typer(help="Make, rename, archive and delete projects.", no_args_is_help=True)
 
 
 @projects.command("create")
@@ -42,6 +43,44 @@ def project_create(
     typer.echo(f"project {name} is made")
 
 
+@projects.command("rename")
+def project_rename(name: str, new: str, data: DataOption = None) -> None:
+    """Call a project something else. Its old name is free at once."""
+    from app.loop.life_cycle import Change
+
+    _change(name, Change(name=new), data)
+    typer.echo(f"project {name} is called {new} now")
+
+
+@projects.command("archive")
+def project_archive(name: str, data: DataOption = None) -> None:
+    """Let nobody change a project any more; it is read and exported as before."""
+    from app.loop.life_cycle import Change
+
+    _change(name, Change(archived=True), data)
+    typer.echo(f"project {name} is archived")
+
+
+@projects.command("bring-back")
+def project_bring_back(name: str, data: DataOption = None) -> None:
+    """Let an archived project go on."""
+    from app.loop.life_cycle import Change
+
+    _change(name, Change(archived=False), data)
+    typer.echo(f"project {name} goes on")
+
+
+def _change(name: str, change: "Change", data: Path | None) -> None:
+    from app.loop.access import HERE
+    from app.loop.life_cycle import change_project
+    from app.loop.projects import find_project
+    from app.store import Role
+
+    with database_of(settings_of(data)).writing() as session:
+        # A retraining that is due now is announced by the service's next sweep.
+        change_project(session, find_project(session, HERE, name, Role.ADMIN), change, None)
+
+
 @projects.command("delete")
 def project_delete(
     name: str,
@@ -51,12 +90,13 @@ def project_delete(
     data: DataOption = None,
 ) -> None:
     """Delete a project with its cases, masks and models."""
+    from app.loop.access import HERE
     from app.loop.deletes import steps
     from app.loop.deletions import of_project
 
     database = database_of(settings_of(data))
     with database.reading() as session:
-        planned = of_project(session, name)
+        planned = of_project(session, HERE, name)
     for kind, count in planned.counts.items():
         typer.echo(f"{count:>9} {kind}")
     if confirm is None:

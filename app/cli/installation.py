@@ -39,10 +39,16 @@ def settings_of(data: Path | None = None, **changes: Any) -> Settings:
 
 def database_of(settings: Settings) -> "Database":
     """The database, brought to the present schema."""
-    from app.store import Database
     from app.store.migrate import migrate
 
-    settings.data.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.effective_database_url, settings.lock_timeout_seconds)
+    database = database_as_it_is(settings)
     migrate(database)
     return database
+
+
+def database_as_it_is(settings: Settings) -> "Database":
+    """The database, of whatever schema, or with none yet."""
+    from app.store import Database
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return Database(settings.effective_database_url, settings.lock_timeout_seconds)

@@ -54,11 +54,13 @@ def times(
 ) -> None:
     """What the seconds of each retraining went to: training, scoring, selecting."""
     from app.cli.tables import print_times
+    from app.loop.access import HERE
     from app.loop.projects import find_project
     from app.loop.round_times import round_times
+    from app.store import Role
 
     with database_of(settings_of(data)).reading() as session:
-        print_times(round_times(session, find_project(session, project)))
+        print_times(round_times(session, find_project(session, HERE, project, Role.ADMIN)))
 
 
 def effort(
@@ -69,11 +71,13 @@ def effort(
     data: DataOption = None,
 ) -> None:
     """Fit an annotator's seconds to what the clocks of a project's masks say."""
+    from app.loop.access import HERE
     from app.loop.annotation_effort import fit_effort
     from app.loop.projects import find_project
+    from app.store import Role
 
     with database_of(settings_of(data)).reading() as session:
-        found = fit_effort(session, find_project(session, project))
+        found = fit_effort(session, find_project(session, HERE, project, Role.ADMIN))
     out.write_text(found.effort.model_dump_json(indent=1))
     typer.echo(
         f"{found.effort.slice_seconds:g} s a slice and {found.effort.pixel_seconds:g} s a pixel's "

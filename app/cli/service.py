@@ -1,11 +1,17 @@
 """Starting the service or parts of it, and looking after its database."""
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.installation import DataOption, database_of, settings_of
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.loop.retention import Due
 
 
 def up(
@@ -29,21 +35,18 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port.")] = None,
 ) -> None:
     """Start one API process alone, on the database and broker of the environment."""
-    import uvicorn
-
     from app.logs import configure_logs
     from app.main import create_app
+    from app.serving import Server
 
     settings = settings_of(host=host, port=port)
     configure_logs(settings)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
+    _check_schema(settings)
+    server = Server(create_app(settings), settings, seconds_to_stop=5)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def openapi() -> None:
@@ -89,7 +92,25 @@ def worker(
     settings = settings_of()
     if parent is not None:
         end_with_parent(parent, lambda: shut_broker_down(settings))
+    if set(chosen) & set(QUEUES):
+        # A benchmark's runs know no database.
+        _check_schema(settings)
     run_worker(settings, chosen)
+
+
+def _check_schema(settings: Settings) -> None:
+    """Refuse to work on an older schema; a database that is away may come later."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from app.store import Database
+    from app.store.migrate import check_schema
+
+    database = Database(settings.effective_database_url)
+    try:
+        with suppress(SQLAlchemyError):
+            check_schema(database)
+    finally:
+        database.dispose()
 
 
 def tune(
@@ -115,6 +136,46 @@ def migrate(data: DataOption = None) -> None:
     typer.echo(f"the database is up to date: {_without_password(settings)}")
 
 
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go; remove nothing.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Remove what was kept for long enough (SFUMATO_KEEP_…); the service does so by itself."""
+    from app.loop.retention import due
+    from app.retention import carry_out, keep_of
+    from app.store import database_now
+
+    settings = settings_of(data)
+    database, keep = database_of(settings), keep_of(settings)
+    if not keep:
+        typer.echo("everything is kept: set SFUMATO_KEEP_SCORES_DAYS or the like to remove some")
+    with database.reading() as session:
+        now = database_now(session)
+        found = due(session, keep, now)
+        for one in found:
+            typer.echo(f"{one.rows:>9} {one.kind}{_of_what(session, one)}")
+    if dry_run:
+        typer.echo(f"nothing is removed: {_in_total(found)} would be")
+        return
+    gone = carry_out(database, keep, now)
+    typer.echo(f"removed: {gone.total()} rows")
+
+
+def _of_what(session: "Session", one: "Due") -> str:
+    from app.store import Project
+
+    if one.project_id is None:
+        return ""
+    what = "round" if one.kind == "maps" else "model"
+    return f" of {what} {one.number} of {session.get_one(Project, one.project_id).name}"
+
+
+def _in_total(found: "list[Due]") -> str:
+    return f"{sum(one.rows for one in found)} rows"
+
+
 def _without_password(settings: Settings) -> str:
     from sqlalchemy import make_url
 
@@ -130,3 +191,4 @@ def add_to(cli: typer.Typer) -> None:
     cli.command()(worker)
     cli.command()(tune)
     cli.command()(migrate)
+    cli.command()(retention)

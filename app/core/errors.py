@@ -3,6 +3,8 @@
 A message names the thing, what was expected, what was got, and what to do.
 """
 
+from app.core.vouched import Vouched
+
 
 class SfumatoError(Exception):
     """Base of all errors that a user may see."""
@@ -18,6 +20,18 @@ class ProjectAmbiguous(SfumatoError):
 
 class AlreadyExists(SfumatoError):
     """Something of that name is there already, with other content."""
+
+
+class ProjectArchived(SfumatoError):
+    """A project that is only read: nobody changes it until it is brought back."""
+
+
+class Removed(SfumatoError):
+    """What was kept for some days alone, and has gone since."""
+
+
+class TransferUnderWay(SfumatoError):
+    """Something that has to wait until an import has ended."""
 
 
 class InvalidInput(SfumatoError):
@@ -36,8 +50,40 @@ class NotAuthenticated(SfumatoError):
     """No token, or one that is unknown or revoked."""
 
 
+class ProviderRefused(NotAuthenticated):
+    """Whoever comes from the provider of sign-ins is not let in. ``why``: see ``BackToSignIn``.
+
+    ``who``: whom the provider vouched for, if it did; for the audit trail and the log.
+    """
+
+    def __init__(self, why: str, message: str, who: Vouched | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        self.who = who
+
+
+class ProviderAway(SfumatoError):
+    """The provider of sign-ins cannot be reached, or answers what it must not."""
+
+
+class BackToSignIn(SfumatoError):
+    """Shown by the page, to which a browser is sent back. ``why``: a word that the page knows."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"signing in failed: {why}")
+        self.why = why
+
+
 class NotAllowed(SfumatoError):
     """The account's role or identity does not permit this."""
+
+
+class TooManyRequests(SfumatoError):
+    """More than one account or address may ask for. ``seconds``: when it may ask again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class LeaseLost(SfumatoError):
@@ -94,3 +140,15 @@ class DataFolderHeld(SfumatoError):
 
 class PortInUse(SfumatoError):
     """Another program listens on the port."""
+
+
+class BackupInvalid(SfumatoError):
+    """A file that is no backup, is damaged or not whole, or is of a newer version."""
+
+
+class SchemaTooOld(SfumatoError):
+    """The database lacks what this program's version needs of it."""
+
+
+class NotEmpty(SfumatoError):
+    """An installation that holds something, where an empty one is asked for."""

@@ -7,6 +7,8 @@ Scores = dict[str, Any]
 _BY_CASE = "by_case"
 # Beside the sets: which member of an ensemble has not seen a case; the cases learned from.
 _FOLDS, _LEARNED = "folds", "learned"
+# Labelled slices that it could not learn from: case, index and why.
+NOT_LEARNED = "not_learned"
 # Sets of cases that a model is measured on; the first that there is, it is judged by.
 MEASURED_ON = ("test", "validation", "cross_validation")
 
@@ -16,12 +18,17 @@ def measured_on(scores: Scores) -> str | None:
     return next((name for name in MEASURED_ON if name in scores), None)
 
 
+def not_learned(scores: Scores) -> list[dict[str, Any]]:
+    """The labelled slices that a model could not learn from, with the reason."""
+    return list(scores.get(NOT_LEARNED, []))
+
+
 def without_cases(scores: Scores) -> Scores:
     """The same without anything that is kept by the names of cases."""
     return {
         name: {k: v for k, v in part.items() if k != _BY_CASE} if name in MEASURED_ON else part
         for name, part in scores.items()
-        if name not in (_FOLDS, _LEARNED)
+        if name not in (_FOLDS, _LEARNED, NOT_LEARNED)
     }
 
 
@@ -46,4 +53,6 @@ def without_case(scores: Scores, case: str) -> Scores:
         kept[_FOLDS] = others(scores[_FOLDS])
     if _LEARNED in scores:
         kept[_LEARNED] = [name for name in scores[_LEARNED] if name != case]
+    if NOT_LEARNED in scores:
+        kept[NOT_LEARNED] = [one for one in scores[NOT_LEARNED] if one["case"] != case]
     return kept

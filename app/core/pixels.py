@@ -5,6 +5,7 @@ turning. Only a picture's colours are looked up.
 """
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,20 @@ def decode_upload(body: bytes, max_pixels: int) -> Pixels:
     except Exception as error:  # libraries raise whatever a damaged file makes them stumble over
         raise _unreadable(body, str(error)) from error
     raise _unreadable(body)
+
+
+def size_of(body: bytes) -> tuple[int, int] | None:
+    """(height, width) by the header of a PNG or TIFF from outside; None where that says none.
+
+    Nothing is decoded, and nothing but the size is checked.
+    """
+    if body.startswith(png_file.SIGNATURE):
+        return png_file.size_of(body)
+    if tiff_file.is_tiff(body):
+        # Whatever a damaged file makes the library stumble over is told when it is decoded.
+        with suppress(Exception):
+            return tiff_file.size_of(body)
+    return None
 
 
 def decode_picture(body: bytes, max_pixels: int) -> list[Pixels]:

@@ -16,6 +16,8 @@ _BIDIRECTIONAL = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _LARGEST_INTEGER = 2**63 - 1
+# Nothing that is sent has more than four levels; each costs the stack of whoever walks them.
+_DEEPEST = 32
 
 
 def unfit(text: str, layout: str = _LAYOUT) -> str | None:
@@ -29,12 +31,14 @@ def unfit(text: str, layout: str = _LAYOUT) -> str | None:
     return None
 
 
-def plain(value: Any, where: str = "") -> Any:
+def plain(value: Any, where: str = "", level: int = 0) -> Any:
     """A value of JSON as it may be kept: text in Unicode's composed form (NFC), numbers in range.
 
     Raises ``ValueError``, naming the place, for control characters, marks of direction, numbers
-    that are infinite or none, and integers beyond 64 bits.
+    that are infinite or none, integers beyond 64 bits, and lists in lists without an end.
     """
+    if level > _DEEPEST:
+        raise ValueError(f"{where} lies more than {_DEEPEST} levels deep: send fewer")
     if isinstance(value, str):
         found = unfit(value)
         if found is not None:
@@ -47,9 +51,12 @@ def plain(value: Any, where: str = "") -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where or 'the number'} is {value}: give a number")
     if isinstance(value, dict):
-        return {plain(k, where): plain(v, f"{where}.{k}".lstrip(".")) for k, v in value.items()}
+        return {
+            plain(k, where): plain(v, f"{where}.{k}".lstrip("."), level + 1)
+            for k, v in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [plain(one, f"{where}[{n}]") for n, one in enumerate(value)]
+        return [plain(one, f"{where}[{n}]", level + 1) for n, one in enumerate(value)]
     return value
 
 

@@ -61,6 +61,14 @@ class _Png:
         return image
 
 
+def size_of(body: bytes) -> tuple[int, int] | None:
+    """(height, width) in the header of a PNG; None where no header is."""
+    start = len(SIGNATURE) + 4
+    if body[start : start + 4] != b"IHDR" or len(body) < start + 12:
+        return None
+    return int.from_bytes(body[start + 8 : start + 12]), int.from_bytes(body[start + 4 : start + 8])
+
+
 def numbers(body: bytes, max_pixels: int) -> Numbers:
     """The stored samples of a grey PNG, the indices of one with a palette: (H, W)."""
     png = _opened(body, max_pixels)

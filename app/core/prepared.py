@@ -53,7 +53,7 @@ def prepare_image(
         width=pixels.shape[1],
         bits=pixels.dtype.itemsize * 8,
         rescale=rescale,
-        moments=Moments.of(rescale.values(pixels)),
+        moments=Moments.of_stored(pixels, rescale),
         appearance=appearance(pixels).tobytes(),
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
+_MOST_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,23 @@ class Moments:
     def of(cls, values: Values) -> "Moments":
         """Of values of any shape."""
         return cls(float(values.mean()), float(np.square(values).mean()))
+
+    @classmethod
+    def of_stored(cls, stored: npt.NDArray[np.generic], rescale: Rescale) -> "Moments":
+        """Of the values of stored integers (H, W): of large pictures some rows at a time.
+
+        Their values take 8 bytes each, and their squares as many again.
+        """
+        if stored.size <= _MOST_AT_ONCE:
+            return cls.of(rescale.values(stored))
+        rows = max(1, _MOST_AT_ONCE // stored.shape[1])
+        bands = [stored[start : start + rows] for start in range(0, len(stored), rows)]
+        parts = [cls.of(rescale.values(band)) for band in bands]
+        shares = [band.size / stored.size for band in bands]
+        return cls(
+            sum(share * part.mean for share, part in zip(shares, parts, strict=True)),
+            sum(share * part.mean_square for share, part in zip(shares, parts, strict=True)),
+        )
 
     @classmethod
     def together(cls, parts: "Sequence[Moments]") -> "Moments":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from app.core.errors import BodyTooManyPixels, ImageNotGreyscale, ImageUnreadable
 
 if TYPE_CHECKING:
-    from tifffile import TiffPage
+    from tifffile import TiffFile, TiffPage
 
 Numbers = npt.NDArray[Any]
 _SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -47,6 +47,14 @@ _SIZES = (
 def is_tiff(body: bytes) -> bool:
     """Whether bytes begin as a TIFF or BigTIFF does."""
     return body.startswith(_SIGNATURES)
+
+
+def size_of(body: bytes) -> tuple[int, int]:
+    """(height, width) of the first page, by its header. Raises whatever a damaged one leads to."""
+    with _opened(body) as tiff:
+        page = tiff.pages.first
+        _check_header(page)
+        return page.imagelength, page.imagewidth
 
 
 def numbers(body: bytes, max_pixels: int) -> Numbers:
@@ -113,12 +121,7 @@ def check_slice(page: "TiffPage", length: int, max_pixels: int) -> None:
 @contextmanager
 def _page(body: bytes, max_pixels: int) -> Iterator["TiffPage"]:
     """The one page of a TIFF, its header checked."""
-    # Loaded here: it takes a while, and most pictures are PNG.
-    from tifffile import TiffFile
-
-    # What it has to say of a file is said by our errors; its own words may quote the file's text.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-    with TiffFile(io.BytesIO(body)) as tiff:
+    with _opened(body) as tiff:
         page = tiff.pages.first
         _check_header(page)
         _check_single(tiff, page)
@@ -130,6 +133,15 @@ def _page(body: bytes, max_pixels: int) -> Iterator["TiffPage"]:
             )
         _check_segments(page, len(body), max_pixels)
         yield page
+
+
+def _opened(body: bytes) -> "TiffFile":
+    # Loaded here: it takes a while, and most pictures are PNG.
+    from tifffile import TiffFile
+
+    # What it has to say of a file is said by our errors; its own words may quote the file's text.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    return TiffFile(io.BytesIO(body))
 
 
 def _check_header(page: "TiffPage") -> None:

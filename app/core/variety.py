@@ -16,6 +16,7 @@ THUMBNAIL = 8
 _PLACE = 255 * THUMBNAIL**0.5
 
 Appearance = npt.NDArray[np.uint8]
+_ROWS_AT_ONCE = 256
 
 
 def appearance(pixels: npt.NDArray[np.generic]) -> Appearance:
@@ -23,13 +24,20 @@ def appearance(pixels: npt.NDArray[np.generic]) -> Appearance:
 
     pixels: (H, W) of any intensities.
     """
-    small = Pictures.fromarray(pixels.astype(np.float32)).resize(
-        (THUMBNAIL, THUMBNAIL), Pictures.Resampling.BOX
-    )
-    grey = np.asarray(small, dtype=np.float32)
+    # Narrow first, some rows at a time: as floats a large picture would fill the memory.
+    starts = range(0, len(pixels), _ROWS_AT_ONCE)
+    bands = [pixels[start : start + _ROWS_AT_ONCE] for start in starts]
+    narrow = np.concatenate([_resized(band, len(band)) for band in bands])
+    grey = _resized(narrow, THUMBNAIL)
     low, high = float(grey.min()), float(grey.max())
     scaled: Appearance = ((grey - low) * (255 / max(high - low, 1e-6))).astype(np.uint8).ravel()
     return scaled
+
+
+def _resized(pixels: npt.NDArray[np.generic], height: int) -> npt.NDArray[np.float32]:
+    """Means of fields: (height, 8)."""
+    picture = Pictures.fromarray(pixels.astype(np.float32))
+    return np.asarray(picture.resize((THUMBNAIL, height), Pictures.Resampling.BOX))
 
 
 def k_centre_of_appearances(

@@ -16,12 +16,13 @@ from app.core.errors import InvalidInput, SfumatoError, VolumeInvalid
 from app.core.model_scores import without_cases
 from app.exporting.card import Card
 from app.formats.writer import About, Target, Writer, find_writer
+from app.loop.access import HERE
 from app.loop.chosen_masks import Selection, cases_to_export, check_selection
 from app.loop.kept_cases import read_case
 from app.loop.models import current_model, weights_of
 from app.loop.projects import find_project
 from app.loop.provenance import provenance_of
-from app.store import Database, ModelVersion, Project
+from app.store import Database, ModelVersion, Project, Role
 
 _log = structlog.get_logger("sfumato.export")
 WEIGHTS = "model.safetensors"
@@ -101,7 +102,7 @@ class Export:
                 f"{options.format} holds none"
             )
         with database.reading() as session:
-            self._project = find_project(session, name)
+            self._project = find_project(session, HERE, name, Role.ADMIN)
             check_selection(session, self._project, options.masks)
             self._cases = cases_to_export(session, self._project, options.masks)
             model = current_model(session, self._project.id)

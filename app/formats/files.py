@@ -19,12 +19,14 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """A key by which IM2 comes before IM10."""
+    """A key by which IM2 comes before IM10; no two names have the same."""
     parts = _DIGITS.split(name)
     # Odd places hold digits; the text itself settles what is equal as a number (1 and 01).
-    return tuple(
+    key = [
         (int(part), part) if odd % 2 else (-1, part.casefold()) for odd, part in enumerate(parts)
-    )
+    ]
+    # And what is equal but for capitals: else the disk would say which of two cases is "a-2".
+    return (*key, (-2, name))
 
 
 def name_of(path: Path, folder: Path) -> str:

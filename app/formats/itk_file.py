@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  # as its documentation does
 
 from app.core.errors import InvalidInput, VolumeInvalid
 from app.core.geometry import Geometry
@@ -38,6 +37,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def open_itk(path: Path) -> VolumeFile:
     """Read a header. Raises ``VolumeInvalid``, naming the file, for what cannot be shown."""
+    sitk = _itk(path)
     image_io = _READERS[path.suffix.lower()]
     fields = _fields(path)
     voxels = _voxels_of(path, fields, image_io)
@@ -87,7 +87,20 @@ def open_itk(path: Path) -> VolumeFile:
     )
 
 
+def _itk(path: Path) -> Any:
+    """SimpleITK. It is as large as all else that a server needs, so a server may be without."""
+    try:
+        import SimpleITK
+    except ImportError as error:
+        raise VolumeInvalid(
+            f"{path} is read with SimpleITK, which the server's image does not hold: import it "
+            "with `sfumato import` in the worker's image or a plain install, or write it as NIfTI"
+        ) from error
+    return SimpleITK
+
+
 def _load(path: Path, image_io: str, shape: tuple[int, ...]) -> FileVoxels:
+    sitk = _itk(path)
     try:
         image = sitk.ReadImage(str(path), imageIO=image_io)
     except RuntimeError as error:

@@ -140,9 +140,12 @@ def _read(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int)
                 shape, dtype, cast("io.IOBase", stream), offset, mmap=False
             )
             # The checksum of a packed file comes at its end.
-            for _ in range(_MOST_BEHIND):
-                if not stream.read(_BEHIND):
-                    break
+            behind = (stream.read(_BEHIND) for _ in range(_MOST_BEHIND))
+            if _is_packed(path) and all(behind):
+                raise VolumeInvalid(
+                    f"{path} holds far more than its header says, {_MOST_BEHIND} MiB behind its "
+                    "voxels and on: copy the file again, or write it anew"
+                )
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise VolumeInvalid(
             f"{path} is cut off or damaged, its voxels cannot be read: {error}; copy the file again"

@@ -7,6 +7,7 @@ one. Whoever asks gets the cases in the order that was asked for.
 import multiprocessing
 import os
 import queue
+import resource
 import signal
 import threading
 from collections import deque
@@ -23,6 +24,9 @@ from app.formats.source import CaseEnded, CaseEvent, Handling, LocalSource
 _CONTEXT = multiprocessing.get_context("spawn")
 # Lower priority than whoever serves annotators on the same machine.
 _NICE = 10
+# Bytes that a reader may hold: several times the largest volume that is read. Or a share of what
+# the machine has: a file that grows without end costs its reader its memory, and nobody else.
+_MOST_MEMORY, _MOST_SHARE = 16 * 2**30, 0.75
 
 
 class ProcessSource:
@@ -122,6 +126,7 @@ class _Reader:
 def _serve(pipe: Connection, request: Request) -> None:
     """In the process: answer until the pipe is closed."""
     os.nice(_NICE)
+    _bound_memory()
     # Ctrl-C reaches the whole group: whoever asked decides, and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -142,6 +147,16 @@ def _serve(pipe: Connection, request: Request) -> None:
             number, handling = asked
             for _, event in source.events([number], handling):
                 answers.put(event)
+
+
+def _bound_memory() -> None:
+    """Beyond the bound, reading fails with ``MemoryError``, which names the case."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = min(_MOST_MEMORY, int(_MOST_SHARE * machine))
+    bounds = resource.getrlimit(resource.RLIMIT_DATA)
+    # What somebody has bound lower stays so.
+    given = [bound for bound in bounds if bound != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(most, *given, most), bounds[1]))
 
 
 def _send(pipe: Connection, answers: "queue.SimpleQueue[object]") -> None:

@@ -15,6 +15,7 @@ from app.importing.naming import Pseudonyms
 from app.importing.options import ImportOptions, ImportStopped, Progress, Watch, unwatched
 from app.importing.plan import Plan, channels_of, make_plan
 from app.importing.report import CaseTaken, ImportReport
+from app.loop.access import refuse_archived
 from app.loop.datasets import IncomingCase
 from app.loop.projects import create_project
 from app.store import Database, Project
@@ -195,4 +196,6 @@ def _project(database: Database, plan: Plan) -> Project:
         found = session.scalar(select(Project).where(Project.name == plan.project))
         if found is None and plan.was_there:
             raise ImportStopped(f"the project {plan.project!r} was deleted: nothing more comes in")
+        if found is not None:
+            refuse_archived(found.name, found.archived_at)
         return found or create_project(session, plan.project, plan.settings)

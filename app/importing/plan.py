@@ -18,6 +18,7 @@ from app.formats.opening import Listing
 from app.formats.source import Handling
 from app.importing.naming import Names, Pseudonyms, safe_names
 from app.importing.options import ImportOptions
+from app.loop.access import refuse_archived
 from app.loop.capabilities import check_names
 from app.store import Case, Database, Project
 
@@ -61,6 +62,7 @@ def make_plan(
     settings = _settings(listing, options)
     found = _found(database, project)
     if found is not None:
+        refuse_archived(found.name, found.archived_at)
         _check_same(found, settings, options.assignments)
         settings = ProjectSettings.model_validate(
             {"classes": found.classes, "channels": found.channels}

@@ -1,44 +1,108 @@
-"""Accounts, their tokens and their browser sessions."""
+"""Accounts and their tokens: made, and known again by a secret."""
 
 import hmac
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TypeGuard, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.blob import digest
-from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated, NotFound
+from app.core.errors import AlreadyExists, NotAllowed, NotAuthenticated
 from app.core.names import checked_name
+from app.loop.access import HERE, Reader, check_no_program, lock_access
 from app.loop.audit import record
-from app.loop.paging import Page, paginate
-from app.store import Account, Role, SignIn, Token, utc_now
+from app.loop.joining import join, join_every_project
+from app.store import Account, Member, Project, Role, SignIn, Token
 
 _PREFIX = "sfu"
-_COOKIE_PREFIX = "web"
 Kept = TypeVar("Kept", Token, SignIn)
 
 
-def create_token(session: Session, name: str, role: Role, by: Account | None = None) -> str:
+def create_token(
+    session: Session,
+    name: str,
+    role: Role,
+    by: Reader = HERE,
+    project: Project | None = None,
+) -> str:
     """A new token for the account of that name, which is made if need be.
 
-    Returns the token's text, the only time that it is seen. Raises ``AlreadyExists`` when the
-    account has another role.
+    Without a project the account joins every project in that role, those to come included, and as
+    ``admin`` it is one of the installation. With a project the token is good for that alone, and
+    the account joins it. Returns the token's text, the only time that it is seen. Raises
+    ``AlreadyExists`` when the account has another role, ``NotAllowed`` when a project's admin asks
+    for a token of an account that is more than a member of that project.
     """
-    account = named_account(session, checked_name("account", name), role)
-    if account.role is not role:
-        raise AlreadyExists(
-            f"the account {name!r} is {account.role}, not {role}: choose another name"
+    check_no_program(name)
+    lock_access(session)
+    account = session.scalar(select(Account).where(Account.name == name))
+    if account is None:
+        account = new_account(session, name, role if project is None else None)
+    elif not by.of_installation and not _of_project_alone(session, account, project):
+        raise NotAllowed(
+            f"the account {name!r} belongs to other projects too: with a token of it you would be "
+            "them there; an admin of the installation makes it, or you add the account as a member"
         )
+    if project is None:
+        _check_joins_all(account, role)
+    elif account.role is not Role.ADMIN:
+        _join_one(session, project, account, role, by.account)
+    elif role is not Role.ADMIN:
+        raise AlreadyExists(f"{name!r} is an admin of the installation: choose another name")
     secret = secrets.token_urlsafe(32)
-    token = Token(account_id=account.id, sha256=digest(secret.encode()))
+    token = Token(
+        account_id=account.id,
+        project_id=project.id if project else None,
+        sha256=digest(secret.encode()),
+    )
     session.add(token)
     session.flush()
-    record(session, "token.create", by or account, subject=name, role=role.value, token=token.id)
+    of_project = {} if project is None else {"project": project.name}
+    detail = {"subject": name, "role": role.value, "token": token.id, **of_project}
+    record(session, "token.create", by.account, project.id if project else None, **detail)
     return f"{_PREFIX}_{token.id}_{secret}"
+
+
+def new_account(session: Session, name: str, role: Role | None) -> Account:
+    """A new account; with a role it joins every project. Raises ``InvalidInput`` for its name."""
+    account = Account(name=checked_name("account", name), role=role)
+    session.add(account)
+    session.flush()
+    join_every_project(session, account)
+    return account
+
+
+def _of_project_alone(session: Session, account: Account, project: Project | None) -> bool:
+    """Whether an account is nothing but a member of that one project."""
+    if project is None or account.role is not None:
+        return False
+    theirs = session.scalars(select(Member.project_id).where(Member.account_id == account.id))
+    return set(theirs) == {project.id}
+
+
+def _check_joins_all(account: Account, role: Role) -> None:
+    if account.role is None:
+        raise AlreadyExists(
+            f"the account {account.name!r} is a member of single projects: name one "
+            "(`--project`), or give the account a role in all of them first"
+        )
+    if account.role is not role:
+        raise AlreadyExists(
+            f"the account {account.name!r} is {account.role}, not {role}: choose another name"
+        )
+
+
+def _join_one(
+    session: Session, project: Project, account: Account, role: Role, by: Account | None
+) -> None:
+    member = session.get(Member, (project.id, account.id))
+    if member is not None and member.role is not role:
+        raise AlreadyExists(
+            f"the account {account.name!r} is {member.role} of project {project.name!r}, not "
+            f"{role}: change that first, or choose another name"
+        )
+    join(session, project, account, role, by)
 
 
 def has_tokens(session: Session) -> bool:
@@ -46,38 +110,42 @@ def has_tokens(session: Session) -> bool:
     return session.scalar(select(Token.id).limit(1)) is not None
 
 
-def named_account(session: Session, name: str, role: Role) -> Account:
-    """The account of that name; made with the role when there is none."""
+def program_account(session: Session, name: str) -> Account:
+    """The account of that name by which the service itself signs; made when there is none."""
     account = session.scalar(select(Account).where(Account.name == name))
-    if account is None:
-        account = Account(name=name, role=role)
-        session.add(account)
-        session.flush()
-    return account
+    return account or new_account(session, name, None)
 
 
-def authenticate(session: Session, text: str) -> Account:
-    """The account behind a token's text. Raises ``NotAuthenticated``.
+def authenticate(session: Session, text: str) -> Reader:
+    """Whoever a token's text belongs to. Raises ``NotAuthenticated``.
 
     The row is found by the token's number, which is no secret; the secret is then compared by
     its hash and in constant time.
     """
-    return _find_token(session, text).account
+    return reader_of(find_token(session, text))
 
 
-def _find_token(session: Session, text: str) -> Token:
-    number, secret = _parts(text, _PREFIX)
+def reader_of(token: Token) -> Reader:
+    """Who asks with a token."""
+    return Reader(token.account, token.project_id)
+
+
+def find_token(session: Session, text: str) -> Token:
+    """The token of that text. Raises ``NotAuthenticated``."""
+    number, secret = parts_of(text, _PREFIX)
     token = session.get(Token, number) if number else None
-    if not _is_secret_of(token, secret):
+    if not is_secret_of(token, secret):
         raise NotAuthenticated(
             "the token is unknown: ask an admin for one (`sfumato token create`)"
         )
     if token.revoked_at is not None:
         raise NotAuthenticated("the token was revoked: ask an admin for a new one")
+    if token.account.disabled_at is not None:
+        raise NotAuthenticated(f"the account {token.account.name!r} is disabled: ask an admin")
     return token
 
 
-def _parts(text: str, prefix: str) -> tuple[int | None, str]:
+def parts_of(text: str, prefix: str) -> tuple[int | None, str]:
     """Number and secret of ``prefix_NUMBER_SECRET``."""
     given, _, rest = text.partition("_")
     number, _, secret = rest.partition("_")
@@ -85,92 +153,7 @@ def _parts(text: str, prefix: str) -> tuple[int | None, str]:
     return (int(number) if known else None), secret
 
 
-def _is_secret_of(kept: Kept | None, secret: str) -> TypeGuard[Kept]:
+def is_secret_of(kept: Kept | None, secret: str) -> TypeGuard[Kept]:
+    """Whether a secret is that of a token or a session; takes as long when there is none."""
     expected = kept.sha256 if kept else digest(b"")
     return hmac.compare_digest(expected, digest(secret.encode())) and kept is not None
-
-
-def sign_in(session: Session, token_text: str, now: datetime, ttl: timedelta) -> tuple[str, SignIn]:
-    """Open a browser's session with a token: what its cookie holds, and the session.
-
-    Raises ``NotAuthenticated``.
-    """
-    token = _find_token(session, token_text.strip())
-    secret = secrets.token_urlsafe(32)
-    opened = SignIn(
-        token_id=token.id,
-        token=token,
-        sha256=digest(secret.encode()),
-        created_at=now,
-        expires_at=now + ttl,
-    )
-    session.add(opened)
-    session.flush()
-    return f"{_COOKIE_PREFIX}_{opened.id}_{secret}", opened
-
-
-def find_sign_in(session: Session, cookie: str, now: datetime) -> SignIn:
-    """The browser session that a cookie belongs to. Raises ``NotAuthenticated`` once it is over."""
-    number, secret = _parts(cookie, _COOKIE_PREFIX)
-    found = session.get(SignIn, number) if number else None
-    if not _is_secret_of(found, secret):
-        raise NotAuthenticated("the session is unknown: sign in again")
-    if found.ended_at is not None or found.expires_at <= now or found.token.revoked_at is not None:
-        raise NotAuthenticated("the session is over: sign in again")
-    return found
-
-
-def csrf_token(cookie: str) -> str:
-    """What a page must send along to change anything: only a page of ours can know it."""
-    return digest(f"csrf/{cookie}".encode())
-
-
-def check_csrf(cookie: str, given: str | None) -> None:
-    """Raise ``NotAllowed`` unless the page proves that it is ours."""
-    if given is None or not hmac.compare_digest(csrf_token(cookie).encode(), given.encode()):
-        raise NotAllowed(
-            "the request came with a cookie but without its X-CSRF-Token: "
-            "the session says it (`csrf`); programs send a bearer token instead"
-        )
-
-
-def require_role(account: Account, role: Role) -> None:
-    """Raise ``NotAllowed`` when the account's role does not include ``role``."""
-    if not account.role.includes(role):
-        raise NotAllowed(f"{account.name!r} is {account.role}; this needs the role {role}")
-
-
-@dataclass(frozen=True)
-class TokenView:
-    """A token without its secret."""
-
-    id: int
-    name: str
-    role: Role
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-def _token_view(token: Token) -> TokenView:
-    account = token.account
-    return TokenView(token.id, account.name, account.role, token.created_at, token.revoked_at)
-
-
-def page_of_tokens(session: Session, cursor: int | None, limit: int) -> Page[TokenView]:
-    """A page of all tokens, oldest first."""
-    return paginate(session, select(Token), Token.id, cursor, limit, _token_view)
-
-
-def list_tokens(session: Session) -> Sequence[Token]:
-    """All tokens, oldest first."""
-    return session.scalars(select(Token).order_by(Token.id)).all()
-
-
-def revoke_token(session: Session, token_id: int, by: Account | None = None) -> Token:
-    """End a token's life; one that is revoked already stays so. Raises ``NotFound``."""
-    token = session.get(Token, token_id)
-    if token is None:
-        raise NotFound(f"there is no token {token_id}: `sfumato token list` shows them")
-    token.revoked_at = token.revoked_at or utc_now()
-    record(session, "token.revoke", by, token=token.id)
-    return token

@@ -70,7 +70,10 @@ def drawings(session: Session, project: Project) -> list[Drawing]:
         pixels = blobs.get_many(session, wanted)
         for row in page:
             mask = decode(pixels[row.sha256])
-            begun = row.origin in _FROM_SUGGESTION and row.mask_sha256 is not None
+            begun = row.origin in _FROM_SUGGESTION
+            if begun and row.mask_sha256 is None:
+                # What was changed of it cannot be known any more.
+                continue
             drawn = (
                 outline_to_change(decode(pixels[row.mask_sha256]), mask) if begun else outline(mask)
             )

@@ -7,6 +7,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.loop.access import Reader, role_in
 from app.store import Account, Agreement, Mask, MaskSource, Project, ReviewState, Role, Slice
 
 
@@ -28,7 +29,7 @@ class AnnotatorDay:
     agreement: float | None = None
 
 
-def annotator_days(session: Session, project: Project, viewer: Account) -> list[AnnotatorDay]:
+def annotator_days(session: Session, reader: Reader, project: Project) -> list[AnnotatorDay]:
     """What each annotator drew on each day (UTC): masks, seconds, rejections, agreement.
 
     Agreement is the mean Dice with the other readers of the same slices. Annotators are told
@@ -51,8 +52,9 @@ def annotator_days(session: Session, project: Project, viewer: Account) -> list[
         )
         .order_by(Mask.id)
     )
-    if not viewer.role.includes(Role.REVIEWER):
-        query = query.where(Account.id == viewer.id)
+    role = role_in(session, reader, project.id)
+    if role is None or not role.includes(Role.REVIEWER):
+        query = query.where(Account.id == reader.account.id)
     alike = _agreements(session, project)
     days: dict[tuple[str, date], AnnotatorDay] = {}
     found: dict[tuple[str, date], list[float]] = defaultdict(list)

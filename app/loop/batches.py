@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.core.streams import Stream
+from app.loop.access import draws_in
 from app.loop.readings import answered, is_valid
 from app.store import (
+    Account,
     Label,
     Lease,
     LeaseOutcome,
@@ -21,7 +23,7 @@ from app.store import (
     ReviewState,
     Round,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
@@ -42,18 +44,19 @@ def unlabelled_pool(project: Project) -> Select[int]:
 
 def selectable(session: Session, project: Project) -> list[int]:
     """The slices that the next batch may hold: unanswered, and in nobody's hands."""
-    return list(session.scalars(unlabelled_pool(project).where(~_leased())))
+    return list(session.scalars(unlabelled_pool(project).where(~_leased(session))))
 
 
 def anything_selectable(session: Session, project: Project) -> bool:
     """Whether the next batch could hold anything."""
-    query = unlabelled_pool(project).where(~_leased()).limit(1)
+    query = unlabelled_pool(project).where(~_leased(session)).limit(1)
     return session.scalar(query) is not None
 
 
-def _leased() -> ColumnElement[bool]:
+def _leased(session: Session) -> ColumnElement[bool]:
+    now = database_now(session)
     return exists().where(
-        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > utc_now()
+        Lease.slice_id == Slice.id, Lease.ended_at.is_(None), Lease.expires_at > now
     )
 
 
@@ -79,7 +82,12 @@ def ask_again(session: Session, round_: Round) -> None:
     """Put what was rejected, and has no other answer, at the end of the round's batch."""
     project = session.get_one(Project, round_.project_id)
     in_round = select(QueryItem.slice_id).where(QueryItem.round_id == round_.id)
-    rejected = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.REJECTED)
+    rejected = exists().where(
+        Mask.slice_id == Slice.id,
+        Mask.review_state == ReviewState.REJECTED,
+        # What nobody asked for does not say what is asked for next.
+        Mask.unasked.is_(False),
+    )
     returned = session.scalars(
         unlabelled_pool(project).where(rejected, Slice.id.not_in(in_round))
     ).all()
@@ -144,9 +152,12 @@ def batch_state(session: Session, round_: Round) -> BatchState:
 
 
 def _participants(session: Session, round_: Round) -> set[int]:
-    """Who had a part in a round; whoever only let a lease run out or gave it back has none."""
+    """Who had a part in a round and can still draw; whoever only let a lease run out or gave it
+    back has none.
+    """
     took_part = Lease.ended_at.is_(None) | Lease.outcome.in_(
         (LeaseOutcome.SUBMITTED, LeaseOutcome.SKIPPED)
     )
-    of_round = select(Lease.account_id).where(Lease.round_id == round_.id, took_part).distinct()
-    return set(session.scalars(of_round))
+    of_round = select(Lease.account_id).where(Lease.round_id == round_.id, took_part)
+    query = select(Account.id).where(Account.id.in_(of_round), draws_in(round_.project_id))
+    return set(session.scalars(query))

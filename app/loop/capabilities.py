@@ -18,7 +18,7 @@ from app.core.errors import CannotLoad, InvalidInput
 from app.core.network_limits import Limits, asked_of, refusal
 from app.core.project_settings import ProjectSettings
 from app.core.streams import STREAMS
-from app.store import Worker, utc_now
+from app.store import Worker, database_now
 
 # A worker shows itself at every sweep; one that has not for so long is gone.
 _SILENCE = timedelta(seconds=60)
@@ -156,6 +156,11 @@ def _error(live: list[Mapping[str, Mapping[str, Any]]], kind: Kind, name: str) -
     return None if not said or None in said else said[0]
 
 
-def _live(session: Session) -> list[Mapping[str, Mapping[str, Any]]]:
-    seen = select(Worker.capabilities).where(Worker.seen_at >= utc_now() - _SILENCE)
+def live_workers(session: Session) -> list[Worker]:
+    """The workers that have shown themselves of late."""
+    seen = select(Worker).where(Worker.seen_at >= database_now(session) - _SILENCE)
     return list(session.scalars(seen.order_by(Worker.name)))
+
+
+def _live(session: Session) -> list[Mapping[str, Mapping[str, Any]]]:
+    return [worker.capabilities for worker in live_workers(session)]

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from app.store import ACTIVE_STATES, Job, JobKind, JobState, utc_now
+from app.core.retries import Retries
+from app.loop.deliveries import announce
+from app.store import ACTIVE_STATES, HookEvent, Job, JobKind, JobState, database_now, utc_now
 
 TRAIN_QUEUE, SCORE_QUEUE = "train", "score"
 QUEUES = (TRAIN_QUEUE, SCORE_QUEUE)
@@ -43,7 +45,7 @@ def claim(session: Session, queues: tuple[str, ...], worker: str, now: datetime)
     """Take the oldest queued job of these queues, or None."""
     job = session.scalar(
         select(Job)
-        .where(Job.state == JobState.QUEUED, Job.queue.in_(queues))
+        .where(Job.state == JobState.QUEUED, Job.retry_at.is_(None), Job.queue.in_(queues))
         .order_by(Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -100,8 +102,10 @@ def split(
     """
     job = hold(session, held)
     job.payload = {**job.payload, **known}
+    # What has gone well is not counted against what comes.
+    job.failures, job.error = 0, None
     if not shards:
-        return requeue(job, STEP_SELECT)
+        return requeue(session, job, STEP_SELECT)
     job.state = JobState.WAITING
     job.step = STEP_SCORE
     job.heartbeat_at = None
@@ -113,7 +117,7 @@ def split(
             queue=SCORE_QUEUE,
             step=STEP_SCORE,
             payload=payload,
-            announced_at=utc_now(),
+            announced_at=database_now(session),
         )
         for payload in shards
     )
@@ -129,20 +133,39 @@ def finish(session: Session, held: Claim, **progress: Any) -> tuple[str, ...]:
     session.flush()
     if parent is None or parent.state is not JobState.WAITING:
         return ()
-    return requeue(parent, STEP_SELECT) if _all_ended(session, parent) else ()
+    return requeue(session, parent, STEP_SELECT) if _all_ended(session, parent) else ()
 
 
-def fail(session: Session, held: Claim, error: str) -> None:
-    """End a job with an error; the parent of a failed shard fails with it."""
+def fail(session: Session, held: Claim, error: str, retries: Retries | None = None) -> None:
+    """Note that a job failed: it waits to be tried again, or ends, and a shard's parent with it.
+
+    ``retries``: how it may be tried again; None for what would only fail again.
+    """
     parent = _locked_parent(session, held.job_id)
-    _fail(session, hold(session, held), parent, error)
+    _fail(session, hold(session, held), parent, error, retries)
 
 
-def _fail(session: Session, job: Job, parent: Job | None, error: str) -> None:
+def _fail(
+    session: Session, job: Job, parent: Job | None, error: str, retries: Retries | None
+) -> None:
+    job.failures += 1
+    pause = retries.pause(job.failures) if retries is not None else None
+    if pause is not None:
+        requeue(session, job, job.step)
+        job.error, job.lost = error, 0
+        job.retry_at = database_now(session) + pause
+        return
     end(job, JobState.FAILED, error)
-    if parent is not None and parent.state in ACTIVE_STATES:
+    whole = job
+    if parent is not None:
+        if parent.state not in ACTIVE_STATES:
+            return
+        parent.failures = job.failures
         end(parent, JobState.FAILED, f"scoring shard {job.id} failed: {error}")
         cancel_children(session, parent)
+        whole = parent
+    # Why is not told: it may quote what only the project's people may read.
+    announce(session, whole.project_id, HookEvent.JOB_FAILED, job=whole.id, kind=whole.kind)
 
 
 def confirm_cancel(session: Session, held: Claim) -> None:
@@ -163,7 +186,7 @@ def release(session: Session, held: Claim) -> tuple[str, ...]:
         job = hold(session, held)
     except ClaimLost:
         return ()
-    return requeue(job, job.step)
+    return requeue(session, job, job.step)
 
 
 Beats = Mapping[tuple[int, int], datetime | None]
@@ -181,24 +204,30 @@ def sweep(
     silent: Beats,
     resend: timedelta,
     max_attempts: int,
+    retries: Retries | None = None,
 ) -> tuple[str, ...]:
     """Take back what a dead worker held, announce again what nobody fetched.
 
     ``silent``: the running jobs that have shown no life for too long, with the last that they
-    showed; one that has shown some since is left alone. Returns the queues to announce. Safe to
-    run anywhere, at any time, in several places.
+    showed; one that has shown some since is left alone. What failed and has waited long enough is
+    let go on; ``retries``: how what killed its workers is tried again. Returns the queues to
+    announce. Safe to run anywhere, at any time, in several places.
     """
     lost = select(Job).where(Job.state == JobState.RUNNING, Job.id.in_([job for job, _ in silent]))
     for job in session.scalars(lost.with_for_update(skip_locked=True)).all() if silent else ():
         if silent.get((job.id, job.attempt), _UNKNOWN) == job.heartbeat_at:
-            _take_back(session, job, max_attempts)
+            _take_back(session, job, max_attempts, retries)
     waiting = select(Job).where(Job.state == JobState.WAITING)
     for job in session.scalars(waiting.with_for_update(skip_locked=True)).all():
         if _all_ended(session, job):
-            requeue(job, STEP_SELECT)
+            requeue(session, job, STEP_SELECT)
+    paused = select(Job).where(Job.state == JobState.QUEUED, Job.retry_at.is_not(None))
+    over = paused.where(Job.retry_at <= database_now(session))
+    for job in session.scalars(over.with_for_update(skip_locked=True)).all():
+        try_now(job)
     session.flush()
     queues = set()
-    queued = select(Job).where(Job.state == JobState.QUEUED)
+    queued = select(Job).where(Job.state == JobState.QUEUED, Job.retry_at.is_(None))
     for job in session.scalars(queued.with_for_update(skip_locked=True)).all():
         wait = min(resend * 2 ** min(job.announcements, 10), _LONGEST_RESEND)
         if job.announced_at is None or job.announced_at <= now - wait:
@@ -208,7 +237,13 @@ def sweep(
     return tuple(sorted(queues))
 
 
-def _take_back(session: Session, job: Job, max_attempts: int) -> None:
+def try_now(job: Job) -> None:
+    """Let a job that waits to be tried again go on; the next sweep announces it."""
+    job.retry_at = None
+    job.announced_at = None
+
+
+def _take_back(session: Session, job: Job, max_attempts: int, retries: Retries | None) -> None:
     if job.cancel_requested:
         end(job, JobState.CANCELLED)
         return
@@ -220,6 +255,7 @@ def _take_back(session: Session, job: Job, max_attempts: int) -> None:
             job,
             parent,
             f"{job.lost} workers died on it, the last was {job.worker}",
+            retries,
         )
         return
     job.state = JobState.QUEUED
@@ -227,13 +263,14 @@ def _take_back(session: Session, job: Job, max_attempts: int) -> None:
     job.announced_at = None
 
 
-def requeue(job: Job, step: str) -> tuple[str, ...]:
+def requeue(session: Session, job: Job, step: str) -> tuple[str, ...]:
     """Put a job back in the queue, at a step. Returns the queues to announce."""
     job.state = JobState.QUEUED
     job.step = step
     job.heartbeat_at = None
-    job.announced_at = utc_now()
+    job.announced_at = database_now(session)
     job.announcements = 0
+    job.retry_at = None
     return (job.queue,)
 
 
@@ -241,6 +278,7 @@ def end(job: Job, state: JobState, error: str | None = None) -> None:
     """Note how a job ended."""
     job.state = state
     job.error = error
+    job.retry_at = None
     job.finished_at = utc_now()
 
 

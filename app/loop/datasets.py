@@ -189,6 +189,7 @@ def _fill_place(case: Case, incoming: IncomingCase) -> None:
 
 def fill_place(session: Session, project_id: int, incoming: IncomingCase) -> None:
     """Note where a case lies of which all slices are there already."""
+    lock_project(session, project_id)
     of_name = Case.project_id == project_id, Case.name == incoming.name
     case = session.scalar(select(Case).where(*of_name))
     if case is not None:

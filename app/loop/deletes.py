@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput, NotFound
 from app.core.project_settings import training_settings
-from app.loop import deleted_work, jobs, traces, transfers
+from app.loop import checkpoints, deleted_work, jobs, traces, transfers
 from app.loop.audit import record
 from app.loop.deletions import Deletion, case_goes, learned_from
 from app.loop.projects import lock_project
@@ -90,7 +90,7 @@ def _delete_some(planned: Deletion, session: Session) -> None:
 def _still_there(session: Session, planned: Deletion) -> bool:
     """Hold the project's lock; whether the project is there at all."""
     try:
-        lock_project(session, planned.project_id)
+        lock_project(session, planned.project_id, even_archived=True)
     except NotFound:
         return False
     return True
@@ -136,10 +136,12 @@ def _delete_project(session: Session, planned: Deletion) -> set[str]:
     session.execute(delete(ModelVersion).where(ModelVersion.id.in_([m.id for m in models])))
     said = traces.entries_of_project(project_id)
     emptied = traces.empty_entries(session, said, ENTRIES_AT_ONCE)
-    if len(models) < MODELS_AT_ONCE and emptied < ENTRIES_AT_ONCE:
+    kept = checkpoints.drop_of_project(session, project_id)
+    if not kept and len(models) < MODELS_AT_ONCE and emptied < ENTRIES_AT_ONCE:
         deleted_work.delete_all(session, project_id)
         of_project = Event.project_id == project_id
         session.execute(update(Event).where(of_project).values(project_id=None))
+        traces.delete_access(session, project_id)
         session.execute(delete(Project).where(Project.id == project_id))
         transfers.forget_project(session, planned.confirm)
         planned.emptied = True

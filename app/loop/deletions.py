@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.loop import traces
+from app.loop.access import Reader
 from app.loop.projects import find_project
 from app.loop.slices import find_slice
-from app.store import Case, Event, Job, Mask, ModelVersion, Slice, blobs
+from app.store import Case, Event, Job, Mask, ModelVersion, Role, Slice, blobs
 
 Kind = Literal["slice", "case", "project"]
 
@@ -49,9 +50,12 @@ class Deletion:
     emptied: bool = False
 
 
-def of_slice(session: Session, slice_id: int) -> Deletion:
-    """The deletion of one slice; the last of a case takes the case with it. Raises ``NotFound``."""
-    slice_ = find_slice(session, slice_id)
+def of_slice(session: Session, reader: Reader, slice_id: int) -> Deletion:
+    """The deletion of one slice; the last of a case takes the case with it.
+
+    Raises ``NotFound``, ``NotAllowed``, as all of these.
+    """
+    slice_ = find_slice(session, reader, slice_id, Role.ADMIN)
     case = session.get_one(Case, slice_.case_id)
     return _planned(
         session,
@@ -66,9 +70,9 @@ def of_slice(session: Session, slice_id: int) -> Deletion:
     )
 
 
-def of_case(session: Session, project_name: str, name: str) -> Deletion:
-    """The deletion of a case with all of its slices. Raises ``NotFound``."""
-    project = find_project(session, project_name)
+def of_case(session: Session, reader: Reader, project_name: str, name: str) -> Deletion:
+    """The deletion of a case with all of its slices."""
+    project = find_project(session, reader, project_name, Role.ADMIN)
     case = session.scalar(select(Case).where(Case.project_id == project.id, Case.name == name))
     if case is None:
         raise NotFound(f"project {project.name!r} has no case {name[:140]!r}")
@@ -85,9 +89,9 @@ def of_case(session: Session, project_name: str, name: str) -> Deletion:
     )
 
 
-def of_project(session: Session, name: str) -> Deletion:
-    """The deletion of a project with all that is in it. Raises ``NotFound``."""
-    project = find_project(session, name)
+def of_project(session: Session, reader: Reader, name: str) -> Deletion:
+    """The deletion of a project with all that is in it."""
+    project = find_project(session, reader, name, Role.ADMIN)
     return _planned(
         session,
         Deletion(
@@ -106,7 +110,12 @@ def _planned(session: Session, planned: Deletion) -> Deletion:
     of_slices = select(Mask.id).where(Mask.slice_id.in_(planned.slices))
     planned.masks = set(session.scalars(of_slices))
     if planned.kind == "project":
-        for column in (*traces.OF_PROJECTS, ModelVersion.project_id, Job.project_id):
+        for column in (
+            *traces.OF_PROJECTS,
+            *traces.OF_ACCESS,
+            ModelVersion.project_id,
+            Job.project_id,
+        ):
             of_project = column == planned.project_id
             counts[column.class_.__tablename__] = traces.count(session, column.class_, of_project)
         counts["events"] = traces.count(

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound, NothingLabelled
 from app.core.splits import Split
+from app.loop import claims
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.claims import STEP_TRAIN, TRAIN_QUEUE, cancel_children, end
 from app.loop.paging import Page, paginate
@@ -21,17 +23,23 @@ from app.store import (
     JobState,
     Label,
     Project,
+    Role,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
 def request_retrain(session: Session, project: Project, by: Account | None) -> Job:
-    """The project's retraining: the active one, or a new one. Raises ``NothingLabelled``."""
+    """The project's retraining: the active one, or a new one. Raises ``NothingLabelled``.
+
+    Where a person asks, one that waits to be tried again does not wait any longer.
+    """
     # The lock makes two requests at once see each other; the unique index is the last word.
     lock_project(session, project.id)
     active = active_job(session, project.id)
     if active is not None:
+        if by is not None:
+            _try_now(session, active, by)
         return active
     if not has_label(session, project):
         raise NothingLabelled(
@@ -46,12 +54,23 @@ def request_retrain(session: Session, project: Project, by: Account | None) -> J
         # Scored and selected by what held at its start, though an admin may change it meanwhile.
         payload={"query": project.query},
         created_by=by.id if by else None,
-        announced_at=utc_now(),
+        announced_at=database_now(session),
     )
     session.add(job)
     session.flush()
     record(session, "job.create", by, project.id, job=job.id)
     return job
+
+
+def _try_now(session: Session, job: Job, by: Account) -> None:
+    """Let a retraining, or those of its shards that failed, be tried again without a pause."""
+    of_job = or_(Job.id == job.id, Job.parent_id == job.id)
+    paused = select(Job).where(of_job, Job.state == JobState.QUEUED, Job.retry_at.is_not(None))
+    found = session.scalars(paused.order_by(Job.id).with_for_update()).all()
+    for one in found:
+        claims.try_now(one)
+    if found:
+        record(session, "job.retry", by, job.project_id, job=job.id)
 
 
 def has_label(session: Session, project: Project) -> bool:
@@ -65,35 +84,43 @@ def has_label(session: Session, project: Project) -> bool:
     return bool(session.scalar(select(trainable)))
 
 
-def find_job(session: Session, job_id: int) -> Job:
-    """The job of that id. Raises ``NotFound``."""
-    job = session.get(Job, job_id)
+def find_job(session: Session, reader: Reader, job_id: int, role: Role, lock: bool = False) -> Job:
+    """The job of that id, in whose project the reader's role includes ``role``.
+
+    ``lock``: nobody else changes it until the transaction ends. Raises ``NotFound``,
+    ``NotAllowed``.
+    """
+    query = select(Job).where(Job.id == job_id)
+    job = session.scalar(query.with_for_update() if lock else query)
+    missing = f"there is no job {job_id}"
     if job is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise NotFound(missing)
+    allow(session, reader, job.project_id, role, missing)
     return job
 
 
-def request_cancel(session: Session, job_id: int, by: Account) -> Job:
-    """Ask a job to stop. Raises ``NotFound``, ``JobFinished``.
+def request_cancel(session: Session, reader: Reader, job_id: int) -> Job:
+    """Ask a job to stop. Raises ``NotFound``, ``NotAllowed``, ``JobFinished``.
 
     What no worker holds ends here; a running one is asked, and stops at its next step.
     """
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-    if job is None:
-        raise NotFound(f"there is no job {job_id}")
+    job = find_job(session, reader, job_id, Role.ADMIN, lock=True)
     if job.state not in ACTIVE_STATES:
         raise JobFinished(f"job {job_id} has ended already: {job.state}")
     job.cancel_requested = True
     if job.state is not JobState.RUNNING:
         end(job, JobState.CANCELLED)
         cancel_children(session, job)
-    record(session, "job.cancel", by, job.project_id, job=job.id)
+    record(session, "job.cancel", reader.account, job.project_id, job=job.id)
     return job
 
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as its watchers see it."""
+    """A job as its watchers see it.
+
+    ``failures``: how often its step has failed by now; ``retry_at``: when it is tried again.
+    """
 
     id: int
     kind: JobKind
@@ -103,6 +130,8 @@ class JobView:
     cancel_requested: bool
     progress: dict[str, Any]
     error: str | None
+    failures: int
+    retry_at: datetime | None
     worker: str | None
     created_at: datetime
     started_at: datetime | None
@@ -140,9 +169,27 @@ def last_succeeded(session: Session, project_id: int) -> bool:
     return job is not None and job.state is JobState.SUCCEEDED
 
 
+def failing(session: Session, job: Job) -> Job | None:
+    """Which of a job and its shards has failed and is, or will be, tried again; or has ended so.
+
+    None where nothing is wrong.
+    """
+    if job.error is not None:
+        return job
+    if job.state is not JobState.WAITING:
+        return None
+    shards = select(Job).where(
+        Job.parent_id == job.id, Job.state.in_(ACTIVE_STATES), Job.error.is_not(None)
+    )
+    return session.scalar(shards.order_by(Job.retry_at.is_(None), Job.retry_at, Job.id).limit(1))
+
+
 def view(session: Session, job: Job) -> JobView:
-    """A job as its watchers see it: the shards' counts are added up into its progress."""
+    """A job as its watchers see it: the shards' counts are added up into its progress, and what
+    is wrong with one of them is shown as its own.
+    """
     progress = dict(job.progress)
+    failed = failing(session, job) or job
     shards = session.scalars(select(Job.progress).where(Job.parent_id == job.id)).all()
     if shards:
         progress["slices_scored"] = sum(s.get("slices_scored", 0) for s in shards)
@@ -154,7 +201,9 @@ def view(session: Session, job: Job) -> JobView:
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
         progress=progress,
-        error=job.error,
+        error=failed.error,
+        failures=failed.failures,
+        retry_at=failed.retry_at,
         worker=job.worker,
         created_at=job.created_at,
         started_at=job.started_at,

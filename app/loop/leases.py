@@ -3,14 +3,15 @@
 from datetime import datetime, timedelta
 from itertools import count
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import LeaseLost, NotAllowed, NotFound
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.projects import lock_project
 from app.loop.retraining import retrain_if_due
-from app.store import Account, Job, Lease, LeaseOutcome, Project, QueryItem, Round
+from app.store import Account, Job, Lease, LeaseOutcome, Project, QueryItem, Role, Round
 
 
 def expire_leases(session: Session, now: datetime) -> None:
@@ -55,6 +56,12 @@ def held_lease(session: Session, slice_id: int, account: Account, now: datetime)
     )
 
 
+def was_handed(session: Session, slice_id: int, account: Account) -> bool:
+    """Whether the account holds a lease on a slice, or ever did."""
+    of_slice = exists().where(Lease.slice_id == slice_id, Lease.account_id == account.id)
+    return bool(session.scalar(select(of_slice)))
+
+
 def renewal_due(
     session: Session, slice_id: int, account: Account, now: datetime, ttl: timedelta
 ) -> bool:
@@ -70,25 +77,22 @@ def touch(session: Session, slice_id: int, account: Account, now: datetime, ttl:
         lease.expires_at = now + ttl
 
 
-def renew(
-    session: Session, lease_id: int, account: Account, now: datetime, ttl: timedelta
-) -> Lease:
+def renew(session: Session, reader: Reader, lease_id: int, now: datetime, ttl: timedelta) -> Lease:
     """Put a lease's end off. Raises ``NotFound``, ``NotAllowed``, ``LeaseLost``."""
-    lease = _own_live_lease(session, lease_id, account, now)
+    _project_of(session, reader, lease_id)
+    lease = _own_live_lease(session, lease_id, reader.account, now)
     lease.expires_at = now + ttl
     return lease
 
 
-def skip(
-    session: Session, lease_id: int, account: Account, reason: str, now: datetime
-) -> Job | None:
+def skip(session: Session, reader: Reader, lease_id: int, reason: str, now: datetime) -> Job | None:
     """Give a slice back. With a reason it is skipped: it goes to the end of the batch, and to
     others. Without one it is only released, as by somebody who goes home, and keeps its place.
 
-    Returns the retraining that a skip made due, if it did.
+    Returns the retraining that a skip made due, if it did. Raises as ``renew``.
     """
-    lock_project(session, _project_of(session, lease_id))
-    lease = _own_live_lease(session, lease_id, account, now)
+    lock_project(session, _project_of(session, reader, lease_id))
+    lease = _own_live_lease(session, lease_id, reader.account, now)
     lease.ended_at = now
     lease.outcome = LeaseOutcome.SKIPPED if reason else LeaseOutcome.RELEASED
     lease.reason = reason
@@ -98,7 +102,7 @@ def skip(
     record(
         session,
         "slice.skip",
-        account,
+        reader.account,
         round_.project_id,
         slice=lease.slice_id,
         reason=reason,
@@ -107,12 +111,14 @@ def skip(
     return retrain_if_due(session, session.get_one(Project, round_.project_id))
 
 
-def _project_of(session: Session, lease_id: int) -> int:
+def _project_of(session: Session, reader: Reader, lease_id: int) -> int:
     found = session.scalar(
         select(Round.project_id).join(Lease, Lease.round_id == Round.id).where(Lease.id == lease_id)
     )
+    missing = f"there is no lease {lease_id}"
     if found is None:
-        raise NotFound(f"there is no lease {lease_id}")
+        raise NotFound(missing)
+    allow(session, reader, found, Role.ANNOTATOR, missing)
     return found
 
 

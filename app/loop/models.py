@@ -8,12 +8,27 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.core.blob import Blob
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Removed
 from app.loop import claims
+from app.loop.access import Reader, allow
 from app.loop.audit import record
 from app.loop.claims import Claim
+from app.loop.deliveries import announce
 from app.loop.paging import Page, page_of, paginate
-from app.store import Account, Case, Mask, ModelVersion, Project, Slice, blobs, utc_now
+from app.store import (
+    Case,
+    HookEvent,
+    Mask,
+    ModelVersion,
+    Project,
+    Role,
+    Slice,
+    blobs,
+    database_now,
+)
+
+# What of a model may be kept for some days alone, as ``ModelVersion.removed`` calls it.
+SCORES, SUGGESTIONS, WEIGHTS = "scores", "suggestions", "weights"
 
 
 def current_model(session: Session, project_id: int) -> ModelVersion | None:
@@ -38,22 +53,30 @@ def next_model_number(session: Session, project_id: int) -> int:
     return (session.scalar(select(func.max(ModelVersion.number)).where(of_project)) or 0) + 1
 
 
-def promote(session: Session, model_id: int, by: Account) -> ModelVersion:
+def promote(session: Session, reader: Reader, model_id: int) -> ModelVersion:
     """Make a model the current one: exports hold it, and the next training starts from it.
 
-    Raises ``NotFound``.
+    Raises ``NotFound``, ``NotAllowed``, ``Removed``.
     """
-    model = find_model(session, model_id)
-    model.promoted_at = utc_now()
+    model, by = find_model(session, reader, model_id, Role.ADMIN), reader.account
+    # Its weights may just be going.
+    session.refresh(model, with_for_update=True)
+    if not model.weights_sha256:
+        raise Removed(_without_weights(model))
+    model.promoted_at = database_now(session)
     record(session, "model.promote", by, model.project_id, model=model.id, number=model.number)
     return model
 
 
-def find_model(session: Session, model_id: int) -> ModelVersion:
-    """The model of that id. Raises ``NotFound``."""
-    model = session.get(ModelVersion, model_id)
+def find_model(session: Session, reader: Reader, model_id: int, role: Role) -> ModelVersion:
+    """The model of that id, in whose project the reader's role includes ``role``.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    model, missing = session.get(ModelVersion, model_id), f"there is no model {model_id}"
     if model is None:
-        raise NotFound(f"there is no model {model_id}")
+        raise NotFound(missing)
+    allow(session, reader, model.project_id, role, missing)
     return model
 
 
@@ -70,11 +93,38 @@ def save_model(session: Session, held: Claim, model: ModelVersion, weights: Blob
     model.weights_sha256 = weights.sha256
     session.add(model)
     session.flush()
+    _announce(session, model)
     return model
 
 
+def _without_weights(model: ModelVersion) -> str:
+    return (
+        f"the weights of model {model.number} were removed on {model.removed.get(WEIGHTS, '')[:10]}"
+        ", as this installation keeps those of models that nobody uses for some days alone; what "
+        "it was trained on and came to is still there"
+    )
+
+
+def _announce(session: Session, model: ModelVersion) -> None:
+    event = HookEvent.MODEL_MADE if model.held_back is None else HookEvent.MODEL_HELD_BACK
+    current = current_model(session, model.project_id)
+    announce(
+        session,
+        model.project_id,
+        event,
+        model=model.id,
+        number=model.number,
+        job=model.job_id,
+        masks=len(model.mask_ids),
+        seconds=model.seconds,
+        current=current.id if current else None,
+    )
+
+
 def weights_of(session: Session, model: ModelVersion) -> bytes:
-    """A model's weights as safetensors."""
+    """A model's weights as safetensors. Raises ``Removed``."""
+    if not model.weights_sha256:
+        raise Removed(_without_weights(model))
     return blobs.get(session, model.weights_sha256)
 
 
@@ -94,6 +144,7 @@ class ModelView:
     created_at: datetime
     promoted_at: datetime | None
     held_back: str | None
+    removed: dict[str, Any]
 
 
 def view_of(model: ModelVersion) -> ModelView:
@@ -111,6 +162,7 @@ def view_of(model: ModelVersion) -> ModelView:
         created_at=model.created_at,
         promoted_at=model.promoted_at,
         held_back=model.held_back,
+        removed=model.removed,
     )
 
 
@@ -135,10 +187,11 @@ class TrainingMask:
 
 
 def training_masks(
-    session: Session, model_id: int, cursor: int | None, limit: int
+    session: Session, reader: Reader, model_id: int, cursor: int | None, limit: int
 ) -> Page[TrainingMask]:
-    """A page of the masks that a model was trained on. Raises ``NotFound``."""
-    ids = sorted(id_ for id_ in find_model(session, model_id).mask_ids if id_ > (cursor or 0))
+    """A page of the masks that a model was trained on. Raises ``NotFound``, ``NotAllowed``."""
+    model = find_model(session, reader, model_id, Role.REVIEWER)
+    ids = sorted(id_ for id_ in model.mask_ids if id_ > (cursor or 0))
     rows = session.execute(
         select(Mask, Case.name, Slice.index)
         .join(Slice, Slice.id == Mask.slice_id)

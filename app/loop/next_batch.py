@@ -11,6 +11,7 @@ from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.loop import jobs
 from app.loop.batches import anything_to_ask, batch_state
+from app.loop.failures import what_next
 from app.loop.first_batch import ensure_round
 from app.loop.leases import expire_leases, grant
 from app.loop.readings import answered, count_of, is_valid
@@ -140,6 +141,7 @@ def _free(
     held = select(func.count()).where(live).scalar_subquery()
     theirs = (Mask.slice_id == slice_id) & (Mask.author_id == account.id)
     rejected = (Mask.slice_id == slice_id) & (Mask.review_state == ReviewState.REJECTED)
+    rejected &= Mask.unasked.is_(False)
     turn = case(
         (exists().where(theirs, rejected), 0),
         (exists().where(rejected), 2),
@@ -229,14 +231,14 @@ def _why_not_yet(session: Session, project: Project) -> str:
     job = jobs.last_job(session, project.id)
     said = "there are slices to ask for since the last batch was answered"
     if job is not None and job.state in ACTIVE_STATES:
-        return f"{said}: job {job.id} is retraining ({job.step}), then they are asked for"
+        return f"{said}: {what_next(session, job)}, then they are asked for"
     if not jobs.has_label(session, project):
         return (
             f"{said}, but no mask counts as a label yet: a reviewer accepts one, then a "
             "retraining starts and they are asked for"
         )
     if job is not None and job.state is JobState.FAILED:
-        return f"{said}, but job {job.id} failed: an admin looks at its error and retrains"
+        return f"{said}, but {what_next(session, job)}"
     return f"{said}: an admin starts a retraining, then they are asked for"
 
 
@@ -245,8 +247,7 @@ def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
     batch, next_round = f"the batch of round {round_.number}", f"round {round_.number + 1}"
     if job is not None and job.state in ACTIVE_STATES:
         return (
-            f"{batch} is done and job {job.id} is retraining ({job.step}): {next_round} opens "
-            "when it has ended"
+            f"{batch} is done and {what_next(session, job)}: {next_round} opens when it has ended"
         )
     leased = session.scalar(
         select(func.count())
@@ -265,10 +266,7 @@ def _why_nothing(session: Session, round_: Round, remaining: int) -> str:
             "opens"
         )
     if job is not None and job.state is JobState.FAILED:
-        return (
-            f"{batch} is done, but job {job.id} failed: an admin looks at its error on the "
-            "dashboard and starts a retraining again"
-        )
+        return f"{batch} is done, but {what_next(session, job)}"
     return (
         f"{batch} is answered: {next_round} opens after the review and the retraining that an "
         "admin or the project's policy starts"

@@ -25,11 +25,12 @@ _LONGEST = timedelta(minutes=2)
 
 
 class MapState(StrEnum):
-    """Whether a round's map is there, is to be drawn, or cannot be."""
+    """Whether a round's map is there, is to be drawn, or cannot be; or was there long enough."""
 
     DRAWN = "drawn"
     DRAWING = "drawing"
     FAILED = "failed"
+    REMOVED = "removed"
     NONE = "none"
 
 
@@ -38,6 +39,8 @@ def map_state(session: Session, round_: Round, now: datetime) -> MapState:
     drawn = select(MapPoint.slice_id).where(MapPoint.round_id == round_.id).limit(1)
     if session.scalar(drawn) is not None:
         return MapState.DRAWN
+    if round_.map_removed_at is not None:
+        return MapState.REMOVED
     found = select(SliceFeatures.slice_id).where(SliceFeatures.model_id == round_.model_id)
     if round_.model_id is None or len(session.scalars(found.limit(_FEWEST)).all()) < _FEWEST:
         return MapState.NONE
@@ -53,7 +56,7 @@ def begin_map(session: Session, round_id: int, now: datetime) -> bool:
     undrawn = ~select(MapPoint.slice_id).where(MapPoint.round_id == round_id).exists()
     taken = session.execute(
         update(Round)
-        .where(Round.id == round_id, free, undrawn)
+        .where(Round.id == round_id, Round.map_removed_at.is_(None), free, undrawn)
         .values(map_begun_at=now, map_error=None)
         .returning(Round.id)
     ).all()
@@ -105,7 +108,7 @@ def keep_map(session: Session, round_id: int, places: Mapping[int, tuple[float, 
     round_ = session.get(Round, round_id)
     if round_ is None:
         return
-    lock_project(session, round_.project_id)
+    lock_project(session, round_.project_id, even_archived=True)
     there = still_there(session, places.keys())
     session.execute(delete(MapPoint).where(MapPoint.round_id == round_id))
     session.add_all(

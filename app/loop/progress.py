@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.core.model_scores import MEASURED_ON, measured_on, without_cases
+from app.core.model_scores import MEASURED_ON, measured_on, not_learned, without_cases
 from app.core.project_settings import query_settings
 from app.core.splits import Split
 from app.loop import jobs
+from app.loop.failures import FailureView, last_failure
 from app.loop.jobs import JobView
 from app.loop.reviews import count_to_review
 from app.loop.round_history import RoundView, round_view
@@ -44,7 +45,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """How a project fares; ``slices`` counts all and labelled ones by split."""
+    """How a project fares; ``slices`` counts all and labelled ones by split.
+
+    ``failure``: what is wrong with its newest retraining; ``not_learned``: labelled slices that
+    its newest model could not learn from, with the reason.
+    """
 
     project: str
     slices: dict[str, dict[str, int]]
@@ -54,6 +59,8 @@ class Progress:
     to_review: int
     round: RoundView | None
     job: JobView | None
+    failure: FailureView | None
+    not_learned: list[dict[str, Any]]
 
 
 def progress(session: Session, project: Project) -> Progress:
@@ -86,6 +93,8 @@ def progress(session: Session, project: Project) -> Progress:
         to_review=count_to_review(session, project),
         round=round_view(session, open_round) if open_round else None,
         job=jobs.view(session, active) if active else None,
+        failure=last_failure(session, project.id),
+        not_learned=not_learned(models[-1].scores) if models else [],
     )
 
 

@@ -7,9 +7,11 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.core.blob import Blob
+from app.core.consensus import majority, staple
 from app.core.pixels import Pixels, decode, encode
 from app.core.project_settings import Consensus, query_settings
-from app.loop.accounts import named_account
+from app.loop.access import CONSENSUS_ACCOUNT
+from app.loop.accounts import program_account
 from app.store import (
     Agreement,
     Label,
@@ -18,13 +20,11 @@ from app.store import (
     MaskSource,
     Project,
     ReviewState,
-    Role,
     Slice,
     blobs,
 )
 
 _READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
-_CONSENSUS_ACCOUNT = "consensus"
 
 
 def superseded() -> ColumnElement[bool]:
@@ -38,11 +38,15 @@ def superseded() -> ColumnElement[bool]:
 
 
 def is_valid() -> ColumnElement[bool]:
-    """SQL: whether a mask is valid: it was accepted, or is its author's newest and not rejected."""
-    return or_(
-        Mask.review_state == ReviewState.ACCEPTED,
-        (Mask.review_state == ReviewState.PENDING) & ~superseded(),
-    )
+    """SQL: whether a mask is valid: it was accepted, or its author was asked for it, and it is
+    their newest and not rejected.
+    """
+    pending = Mask.review_state == ReviewState.PENDING
+    return or_(_accepted(), pending & Mask.unasked.is_(False) & ~superseded())
+
+
+def _accepted() -> ColumnElement[bool]:
+    return Mask.review_state == ReviewState.ACCEPTED
 
 
 def _reading_of(slice_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -69,10 +73,17 @@ def answered(slice_id: ColumnElement[int], readers: int) -> ColumnElement[bool]:
 
 
 def newest_readings(session: Session, slice_id: int) -> list[Mask]:
-    """Each annotator's newest mask of a slice, unless that was rejected; first reader first."""
+    """Each annotator's newest mask of a slice, unless that was rejected; first reader first.
+
+    Of masks that nobody asked for only those that a reviewer accepted.
+    """
     masks = session.scalars(
         select(Mask)
-        .where(Mask.slice_id == slice_id, Mask.source.in_(_READER_SOURCES))
+        .where(
+            Mask.slice_id == slice_id,
+            Mask.source.in_(_READER_SOURCES),
+            or_(_accepted(), Mask.unasked.is_(False)),
+        )
         .order_by(Mask.id)
     )
     newest: dict[int, Mask] = {}
@@ -122,7 +133,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
         return None
     classes = consensus(pixels_of(session, readings), settings.consensus)
     blob = Blob.of(encode(classes))
-    author = named_account(session, _CONSENSUS_ACCOUNT, Role.ANNOTATOR)
+    author = program_account(session, CONSENSUS_ACCOUNT)
     last = session.scalar(
         select(Mask)
         .where(Mask.slice_id == slice_.id, Mask.author_id == author.id)
@@ -152,13 +163,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
 def consensus(readings: Sequence[Pixels], how: Consensus) -> Pixels:
     """Readings of (H, W) class indices into one, uint8.
 
-    ``staple``: Warfield et al. 2004, for several classes Rohlfing et al. 2004, which weighs each
-    reader by how well they agree with the others. ``majority``: each pixel's most frequent
-    class. Where no class wins, the pixel is background.
+    ``staple`` weighs each reader by how well they agree with the others; ``majority``: each
+    pixel's most frequent class. Where no class wins, the pixel is background.
     """
-    # Loaded here: it takes a while, and most projects have one reader a slice.
-    import SimpleITK as Sitk
-
-    images = [Sitk.GetImageFromArray(reading.astype(np.uint8)) for reading in readings]
-    joined = Sitk.MultiLabelSTAPLE(images, 0) if how == "staple" else Sitk.LabelVoting(images, 0)
-    return np.asarray(Sitk.GetArrayFromImage(joined)).astype(np.uint8)
+    return staple(readings) if how == "staple" else majority(readings)

@@ -6,14 +6,16 @@ from app.core.project_settings import query_settings
 from app.loop import jobs
 from app.loop.batches import anything_selectable, batch_state
 from app.loop.first_batch import fill_first_batch, has_model
-from app.loop.rounds import open_round
+from app.loop.rounds import note_labelled, open_round
 from app.store import Job, Project, Round
 
 
 def retrain_if_due(session: Session, project: Project) -> Job | None:
     """Ask for a retraining when enough of the batch is labelled, or when the loop had come to its
-    end and there is something to ask for again. Returns the job, if due.
+    end and there is something to ask for again. Returns the job, if due: never in an archive.
     """
+    if project.archived_at is not None:
+        return None
     round_ = open_round(session, project)
     if round_ is None:
         due = has_model(session, project) and _may_go_on(session, project)
@@ -46,4 +48,7 @@ def _batch_is_done(session: Session, project: Project, round_: Round) -> bool:
         return False
     enough = state.labelled >= min(settings.retrain_after or state.size, state.size)
     unreviewed = settings.review and state.labelled + state.open < state.size
-    return enough or (state.settled and not unreviewed)
+    done = enough or (state.settled and not unreviewed)
+    if done:
+        note_labelled(session, round_, state)
+    return done

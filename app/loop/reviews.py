@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from app.core.errors import InvalidInput
 from app.core.project_settings import query_settings
+from app.loop.access import Reader
 from app.loop.audit import record
 from app.loop.batches import ask_again
 from app.loop.labels import elect_label
@@ -17,13 +18,13 @@ from app.loop.retraining import retrain_if_due
 from app.loop.rounds import open_round
 from app.loop.slice_views import SliceView, view_of, with_images
 from app.store import (
-    Account,
     Mask,
     MaskSource,
     Project,
     QueryItem,
     Review,
     ReviewState,
+    Role,
     Round,
     Slice,
     Suggestion,
@@ -42,7 +43,9 @@ class ToReview:
 
 
 def to_review(session: Session, project: Project, cursor: int | None, limit: int) -> Page[ToReview]:
-    """A page of the slices whose readings are all in and of which nothing was accepted yet."""
+    """A page of the slices whose readings are all in, or that hold a reading which nobody asked
+    for, and of which nothing was accepted yet.
+    """
     query, channels = with_images(_waiting(project)), project.channels
     return paginate(
         session, query, Slice.id, cursor, limit, lambda s: _to_review(session, view_of(s, channels))
@@ -56,12 +59,18 @@ def _waiting(project: Project) -> Select[Slice]:
         Mask.source != MaskSource.IMPORT,
         ~superseded(),
     )
+    unasked = exists().where(
+        Mask.slice_id == Slice.id,
+        Mask.unasked,
+        Mask.review_state == ReviewState.PENDING,
+        ~superseded(),
+    )
     accepted = exists().where(Mask.slice_id == Slice.id, Mask.review_state == ReviewState.ACCEPTED)
     return select(Slice).where(
         Slice.project_id == project.id,
         pending,
         ~accepted,
-        count_of(Slice.id.expression) >= query_settings(project).readers_per_slice,
+        or_(count_of(Slice.id.expression) >= query_settings(project).readers_per_slice, unasked),
     )
 
 
@@ -99,13 +108,13 @@ def count_to_review(session: Session, project: Project) -> int:
 
 def review_mask(
     session: Session,
-    reviewer: Account,
+    reader: Reader,
     mask_id: int,
     verdict: ReviewState,
     comment: str,
 ) -> Submission:
-    """Accept or reject a mask. Raises ``NotFound``, ``InvalidInput``."""
-    mask = find_mask(session, mask_id, reviewer)
+    """Accept or reject a mask. Raises ``NotFound``, ``NotAllowed``, ``InvalidInput``."""
+    mask, reviewer = find_mask(session, reader, mask_id, Role.REVIEWER), reader.account
     if verdict is ReviewState.REJECTED and not comment.strip():
         raise InvalidInput("a rejection needs a comment: its author must know what to change")
     slice_ = session.get_one(Slice, mask.slice_id)

@@ -8,6 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from app.core.model_scores import measured_on, without_cases
+from app.loop.access import Reader
 from app.loop.batches import batch_state
 from app.loop.paging import Page, page_of, paginate
 from app.loop.pool_maps import MapState, map_state
@@ -20,10 +21,11 @@ from app.store import (
     ModelVersion,
     Project,
     QueryItem,
+    Role,
     Round,
     RoundState,
     Slice,
-    utc_now,
+    database_now,
 )
 
 
@@ -146,12 +148,14 @@ class RoundItem:
     mask: int | None
 
 
-def round_items(session: Session, round_id: int, cursor: int | None, limit: int) -> Page[RoundItem]:
+def round_items(
+    session: Session, reader: Reader, round_id: int, cursor: int | None, limit: int
+) -> Page[RoundItem]:
     """The batch of a round in rank order: why each slice was asked for, and its label.
 
     Raises ``NotFound``.
     """
-    find_round(session, round_id)
+    find_round(session, reader, round_id, Role.VIEWER)
     query = (
         select(QueryItem, Slice, Case.name, Label.mask_id)
         .join(Slice, Slice.id == QueryItem.slice_id)
@@ -202,14 +206,14 @@ class PoolMap:
     points: list[PoolPoint]
 
 
-def round_map(session: Session, round_id: int) -> PoolMap:
+def round_map(session: Session, reader: Reader, round_id: int) -> PoolMap:
     """Where a round's model puts the pool, and which slices were asked for or are labelled.
 
     Raises ``NotFound``.
     """
-    round_ = find_round(session, round_id)
+    round_ = find_round(session, reader, round_id, Role.VIEWER)
     # Before the points: what is said to be drawn by now is there when they are read.
-    state = map_state(session, round_, utc_now())
+    state = map_state(session, round_, database_now(session))
     asked = {
         slice_id: (stream, number)
         for slice_id, stream, number in session.execute(

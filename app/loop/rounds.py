@@ -5,16 +5,22 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import NotFound
 from app.core.project_settings import QuerySettings
-from app.loop.batches import batch_state
+from app.loop.access import Reader, allow
+from app.loop.batches import BatchState, batch_state
+from app.loop.deliveries import announce
 from app.loop.projects import lock_project
-from app.store import Project, Round, RoundState, Slice, utc_now
+from app.store import HookEvent, Project, Role, Round, RoundState, Slice, utc_now
 
 
-def find_round(session: Session, round_id: int) -> Round:
-    """The round of that id. Raises ``NotFound``."""
-    round_ = session.get(Round, round_id)
+def find_round(session: Session, reader: Reader, round_id: int, role: Role) -> Round:
+    """The round of that id, in whose project the reader's role includes ``role``.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    round_, missing = session.get(Round, round_id), f"there is no round {round_id}"
     if round_ is None:
-        raise NotFound(f"there is no round {round_id}")
+        raise NotFound(missing)
+    allow(session, reader, round_.project_id, role, missing)
     return round_
 
 
@@ -46,7 +52,19 @@ def start_round(
     )
     session.add(round_)
     session.flush()
+    facts = {"round": round_.id, "number": round_.number, "model": model_id}
+    announce(session, project.id, HookEvent.ROUND_OPENED, strategy=round_.strategy, **facts)
     return round_
+
+
+def note_labelled(session: Session, round_: Round, state: BatchState) -> None:
+    """Enough of a round's batch is labelled: told the first time, though masks go on coming."""
+    if round_.labelled_at is not None:
+        return
+    round_.labelled_at = utc_now()
+    facts = {"round": round_.id, "number": round_.number}
+    counts = {"slices": state.size, "labelled": state.labelled}
+    announce(session, round_.project_id, HookEvent.ROUND_LABELLED, **facts, **counts)
 
 
 def close_round(session: Session, round_: Round | None) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session, contains_eager, selectinload
 
 from app.core.geometry import Edges, Geometry, Plane, Spacing
 from app.core.splits import Split
+from app.loop.access import Reader
 from app.loop.paging import Page, paginate
 from app.loop.slices import find_slice
-from app.store import Case, Project, Slice
+from app.store import Case, Project, Role, Slice
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def with_images(query: Select[Any]) -> Select[Any]:
     )
 
 
-def show_slice(session: Session, slice_id: int) -> SliceView:
+def show_slice(session: Session, reader: Reader, slice_id: int) -> SliceView:
     """A slice as it is shown. Raises ``NotFound``."""
-    project = session.get_one(Project, find_slice(session, slice_id).project_id)
+    slice_ = find_slice(session, reader, slice_id, Role.VIEWER)
+    project = session.get_one(Project, slice_.project_id)
     query = with_images(select(Slice).where(Slice.id == slice_id))
     return view_of(session.scalars(query).one(), project.channels)
 

@@ -15,7 +15,8 @@ from app.core.pixels import decode
 from app.core.prepared import LARGEST_INDEX, PreparedImage, PreparedSlice
 from app.core.rescale import Rescale
 from app.core.splits import Split
-from app.store import Case, Image, Project, Slice, blobs
+from app.loop.access import Reader, allow
+from app.store import Case, Image, Project, Role, Slice, blobs
 
 # A database takes only so many parameters in one query.
 _IDS_AT_ONCE = 500
@@ -251,11 +252,18 @@ def _columns(slice_id: int, channel: int, image: PreparedImage) -> dict[str, Any
     }
 
 
-def find_slice(session: Session, slice_id: int, anew: bool = False) -> Slice:
-    """The slice of that id; ``anew``: as it is now, if it was read before. Raises ``NotFound``."""
+def find_slice(
+    session: Session, reader: Reader, slice_id: int, role: Role, anew: bool = False
+) -> Slice:
+    """The slice of that id, in whose project the reader's role includes ``role``.
+
+    ``anew``: as it is now, if it was read before. Raises ``NotFound``, ``NotAllowed``.
+    """
     found = session.get(Slice, slice_id, populate_existing=anew)
+    missing = f"there is no slice {slice_id}"
     if found is None:
-        raise NotFound(f"there is no slice {slice_id}")
+        raise NotFound(missing)
+    allow(session, reader, found.project_id, role, missing)
     return found
 
 
@@ -270,12 +278,14 @@ def still_there(session: Session, slice_ids: Collection[int]) -> set[int]:
     return found
 
 
-def slice_image(session: Session, slice_id: int, channel: str | None) -> tuple[bytes, str]:
+def slice_image(
+    session: Session, reader: Reader, slice_id: int, channel: str | None
+) -> tuple[bytes, str]:
     """One channel of a slice as PNG, and its sha256; the first that is in when none is named.
 
     Raises ``NotFound``, ``InvalidInput``.
     """
-    slice_ = find_slice(session, slice_id)
+    slice_ = find_slice(session, reader, slice_id, Role.VIEWER)
     project = session.get_one(Project, slice_.project_id)
     of_slice = select(Image).where(Image.slice_id == slice_id).order_by(Image.channel)
     if channel is not None:

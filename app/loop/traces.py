@@ -23,24 +23,31 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.blob import digest
 from app.core.model_scores import names_case, without_case
+from app.loop.audit_chain import EMPTIED
 from app.store import (
     Agreement,
     Base,
     Case,
+    CheckpointPart,
+    Delivery,
     Event,
+    Hook,
     Image,
     Label,
     Lease,
     MapPoint,
     Mask,
+    Member,
     ModelVersion,
     QueryItem,
     Review,
     Round,
     Score,
+    SignIn,
     Slice,
     SliceFeatures,
     Suggestion,
+    Token,
     Truth,
 )
 
@@ -66,7 +73,16 @@ OF_SLICES: tuple[Column, ...] = (
 )
 # Of a project without slices. Models go after, a few at a time, as their weights are large; then
 # jobs, that made them.
-OF_PROJECTS: tuple[Column, ...] = (Round.project_id, Case.project_id)
+OF_PROJECTS: tuple[Column, ...] = (
+    Delivery.project_id,
+    Hook.project_id,
+    Round.project_id,
+    Case.project_id,
+)
+# Who may get at a project goes last: until then its admin can go on deleting it.
+OF_ACCESS: tuple[Column, ...] = (Member.project_id, Token.project_id)
+# Of jobs beside models: what a training has learned so far; a few at a time, as models are.
+OF_JOBS: tuple[Column, ...] = (CheckpointPart.job_id,)
 # Columns that name bytes among the blobs; those of slices first.
 BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Image.sha256, Image.slice_id),
@@ -76,8 +92,7 @@ BLOBS_OF_SLICES: tuple[tuple[Column, Column], ...] = (
     (Suggestion.uncertainty_sha256, Suggestion.slice_id),
 )
 BLOBS_OF_MODELS = ModelVersion.weights_sha256
-# What is left of an emptied entry.
-_DIGEST = "sha256"
+BLOBS: tuple[Column, ...] = (*(column for column, _ in BLOBS_OF_SLICES), BLOBS_OF_MODELS)
 # Entries that say what was deleted, and so stay as they are.
 DELETIONS = ("slice.delete", "case.delete", "project.delete")
 
@@ -112,6 +127,14 @@ def delete_slices(session: Session, ids: Sequence[int]) -> set[str]:
     return names
 
 
+def delete_access(session: Session, project_id: int) -> None:
+    """Delete a project's members, and the tokens that are good for it alone."""
+    tokens = select(Token.id).where(Token.project_id == project_id)
+    session.execute(delete(SignIn).where(SignIn.token_id.in_(tokens)))
+    for column in OF_ACCESS:
+        session.execute(delete(column.class_).where(column == project_id))
+
+
 def forget_in_scores(session: Session, project_id: int, case: str) -> None:
     """Take a case out of what is kept of it with models."""
     of_project = select(ModelVersion).where(ModelVersion.project_id == project_id)
@@ -139,10 +162,9 @@ def only_of(session: Session, slices: Select[Any]) -> set[str]:
 
 def in_use(session: Session, names: Collection[str]) -> set[str]:
     """Of some names of bytes, those that a row refers to."""
-    columns = [column for column, _ in BLOBS_OF_SLICES]
     return {
         name
-        for column in (*columns, BLOBS_OF_MODELS)
+        for column in BLOBS
         for name in session.scalars(select(column).where(column.in_(names)).distinct())
     }
 
@@ -166,7 +188,7 @@ def entries_of_project(project_id: int) -> ColumnElement[bool]:
     return and_(
         Event.project_id == project_id,
         Event.action.not_in(DELETIONS),
-        Event.detail[_DIGEST].as_string().is_(None),
+        Event.detail[EMPTIED].as_string().is_(None),
     )
 
 
@@ -176,7 +198,7 @@ def empty_entries(session: Session, which: ColumnElement[bool], most: int) -> in
     """
     found = session.execute(select(Event.id, Event.detail).where(which).limit(most)).all()
     emptied = [
-        {"id": id_, "detail": {_DIGEST: digest(_canonical(detail))}} for id_, detail in found
+        {"id": id_, "detail": {EMPTIED: digest(_canonical(detail))}} for id_, detail in found
     ]
     if emptied:
         session.execute(update(Event), emptied)

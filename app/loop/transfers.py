@@ -1,6 +1,6 @@
 """Imports and exports: asked for, claimed by a server, watched, ended, or taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,15 +9,35 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import JobFinished, NotFound
+from app.loop.access import Reader, allow
 from app.loop.audit import record
+from app.loop.deliveries import announce
 from app.loop.paging import Page, paginate
-from app.store import ACTIVE_STATES, Account, JobState, Transfer, TransferKind, utc_now
+from app.store import (
+    ACTIVE_STATES,
+    Account,
+    HookEvent,
+    JobState,
+    Project,
+    Role,
+    Transfer,
+    TransferKind,
+    utc_now,
+)
 
 # Servers that may end while they are at one before it is given up.
 _MOST_ATTEMPTS = 3
 DELETED = "(deleted)"
+_EVENTS = {
+    TransferKind.IMPORT: HookEvent.IMPORT_DONE,
+    TransferKind.EXPORT: HookEvent.EXPORT_READY,
+}
+# Of a report: whatever else it holds may name cases.
+_COUNTS = ("cases", "masks", "new_slices", "known_slices")
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
+# No heartbeat is like it.
+_UNKNOWN = object()
 
 
 class TransferLost(Exception):
@@ -35,6 +55,7 @@ class TransferClaim:
     layout: str
     options: dict[str, Any]
     folder: str | None
+    by: int | None
 
 
 @dataclass(frozen=True)
@@ -105,6 +126,7 @@ def claim(session: Session, which: int, now: datetime) -> TransferClaim | None:
         transfer.layout,
         dict(transfer.options),
         transfer.folder,
+        transfer.created_by,
     )
 
 
@@ -150,33 +172,74 @@ def end(
     report: dict[str, Any] | None = None,
     error: str | None = None,
     progress: dict[str, Any] | None = None,
-) -> None:
-    """Note how it ended, if it is still ours; ``queued`` puts it back, to go on later."""
+) -> bool:
+    """Note how it ended, if it is still ours; ``queued`` puts it back, to go on later.
+
+    Returns whether it was ours.
+    """
     values: dict[str, Any] = {"state": state, "report": report, "error": error}
     values["finished_at"] = None if state in ACTIVE_STATES else utc_now()
     if progress is not None:
         values["progress"] = progress
-    session.execute(update(Transfer).where(*_ours(held)).values(**values))
+    if state is JobState.QUEUED:
+        values["handed_back"] = Transfer.handed_back + 1
+    ended = update(Transfer).where(*_ours(held)).values(**values).returning(Transfer.project)
+    # As it is called now: it may have been renamed meanwhile.
+    project = session.scalar(ended)
+    if project is None or state in ACTIVE_STATES:
+        return project is not None
+    report = report or {}
+    project_id = session.scalar(select(Project.id).where(Project.name == project))
+    counts = {name: value for name, value in report.items() if isinstance(value, int)}
+    detail = {"transfer": held.id, "project": project, **counts}
+    record(session, f"{held.kind}.{state}", None, project_id, **detail)
+    if project_id is not None and state is JobState.SUCCEEDED:
+        _announce(session, held, project_id, report)
+    return True
 
 
-def take_back(session: Session, now: datetime, stale: timedelta) -> None:
-    """What a server that ended had begun waits again; a command line's has failed."""
-    quiet = select(Transfer).where(
-        Transfer.state == JobState.RUNNING, Transfer.heartbeat_at < now - stale
+def _announce(
+    session: Session, held: TransferClaim, project_id: int, report: dict[str, Any]
+) -> None:
+    """Tell the project's hooks of what can be looked at now: no check, no file of a command's."""
+    event = _EVENTS.get(held.kind)
+    if event is None or (event is HookEvent.EXPORT_READY and held.folder is None):
+        return
+    counts = {k: report[k] for k in _COUNTS if k in report}
+    announce(session, project_id, event, transfer=held.id, **counts)
+
+
+Beats = Mapping[tuple[int, int], datetime | None]
+
+
+def beats(session: Session) -> Beats:
+    """The last sign of life of what servers are at, by its id and attempt."""
+    query = select(Transfer.id, Transfer.attempt, Transfer.heartbeat_at).where(
+        Transfer.state == JobState.RUNNING, Transfer.folder.is_not(None)
     )
-    for transfer in session.scalars(quiet):
-        seen = transfer.heartbeat_at
-        if transfer.folder is None and seen is not None and seen > now - _OF_COMMANDS:
+    return {(one, attempt): beat for one, attempt, beat in session.execute(query)}
+
+
+def take_back(session: Session, now: datetime, silent: Beats) -> None:
+    """What a server that ended had begun waits again; a command line's has failed.
+
+    ``silent``: those that have shown no life for too long, with the last that they showed; one
+    that has shown some since is left alone.
+    """
+    running = select(Transfer).where(Transfer.state == JobState.RUNNING)
+    for transfer in session.scalars(running.where(Transfer.id.in_([one for one, _ in silent]))):
+        if silent.get((transfer.id, transfer.attempt), _UNKNOWN) != transfer.heartbeat_at:
             continue
-        if transfer.folder is not None and transfer.attempt < _MOST_ATTEMPTS:
+        lost = transfer.attempt - transfer.handed_back
+        if lost < _MOST_ATTEMPTS:
             transfer.state = JobState.QUEUED
             continue
         transfer.state, transfer.finished_at = JobState.FAILED, now
-        transfer.error = (
-            "the command was ended before it was done: give it again, and it goes on"
-            if transfer.folder is None
-            else f"{transfer.attempt} servers ended while they were at it: it was given up"
-        )
+        transfer.error = f"{lost} servers ended while they were at it: it was given up"
+    of_commands = Transfer.folder.is_(None) & (Transfer.heartbeat_at < now - _OF_COMMANDS)
+    for transfer in session.scalars(running.where(of_commands)):
+        transfer.state, transfer.finished_at = JobState.FAILED, now
+        transfer.error = "the command was ended before it was done: give it again, and it goes on"
     for transfer in session.scalars(
         select(Transfer).where(
             Transfer.state == JobState.QUEUED, Transfer.cancel_requested.is_(True)
@@ -185,17 +248,38 @@ def take_back(session: Session, now: datetime, stale: timedelta) -> None:
         transfer.state, transfer.finished_at = JobState.CANCELLED, now
 
 
-def find_transfer(session: Session, which: int) -> Transfer:
-    """The transfer of that id. Raises ``NotFound``."""
-    found = session.get(Transfer, which)
+def find_transfer(session: Session, reader: Reader, which: int) -> Transfer:
+    """The transfer of that id, for admins of its project. Raises ``NotFound``, ``NotAllowed``."""
+    found, missing = session.get(Transfer, which), f"there is no import or export {which}"
     if found is None:
-        raise NotFound(f"there is no import or export {which}")
+        raise NotFound(missing)
+    allow_admin(session, reader, found.project, missing)
     return found
 
 
-def request_cancel(session: Session, which: int, by: Account) -> Transfer:
-    """Stop it; what is kept by then stays. Raises ``NotFound``, ``JobFinished``."""
-    transfer = find_transfer(session, which)
+def allow_admin(session: Session, reader: Reader, project: str, missing: str | None = None) -> None:
+    """Let a project's admin pass; an installation's where there is no project of that name yet.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    missing = missing or f"there is no project {project[:140]!r}: ask for the list of projects"
+    there = session.scalar(select(Project.id).where(Project.name == project))
+    if there is not None:
+        allow(session, reader, there, Role.ADMIN, missing)
+    elif not reader.of_installation:
+        raise NotFound(missing)
+
+
+def note_fetched(session: Session, reader: Reader, which: int) -> None:
+    """Note who takes an export's archive. Raises ``NotFound``, ``NotAllowed``."""
+    found = find_transfer(session, reader, which)
+    of_project = session.scalar(select(Project.id).where(Project.name == found.project))
+    record(session, "export.fetched", reader.account, of_project, transfer=which)
+
+
+def request_cancel(session: Session, reader: Reader, which: int) -> Transfer:
+    """Stop it; what is kept by then stays. Raises ``NotFound``, ``NotAllowed``, ``JobFinished``."""
+    transfer, by = find_transfer(session, reader, which), reader.account
     if transfer.state not in ACTIVE_STATES:
         raise JobFinished(f"the {transfer.kind} {which} has ended already: {transfer.state}")
     transfer.cancel_requested = True
@@ -206,9 +290,13 @@ def request_cancel(session: Session, which: int, by: Account) -> Transfer:
 
 
 def list_transfers(
-    session: Session, project: str, cursor: int | None, limit: int
+    session: Session, reader: Reader, project: str, cursor: int | None, limit: int
 ) -> Page[TransferView]:
-    """The transfers of a project's name, newest first; their reports without the cases taken."""
+    """The transfers of a project's name, newest first; their reports without the cases taken.
+
+    Raises ``NotFound``, ``NotAllowed``.
+    """
+    allow_admin(session, reader, project)
     query = select(Transfer).where(Transfer.project == project)
 
     def short(one: Transfer) -> TransferView:

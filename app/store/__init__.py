@@ -1,9 +1,12 @@
 """What is kept: SQLAlchemy models by aggregate, the session, and the port to the blobs."""
 
-from app.store.accounts import Account, Event, Role, SignIn, Token
-from app.store.base import Base, utc_now
+from app.store.accounts import Account, Identity, Member, Role, SignIn, Token
+from app.store.audit import Event, Installation
+from app.store.base import Base, database_now, utc_now
 from app.store.blobs import BlobStore, StoredBlob
 from app.store.cases import Case, Image, Project, Slice, Truth
+from app.store.checkpoints import CheckpointPart
+from app.store.hooks import Delivery, DeliveryState, Hook, HookEvent
 from app.store.jobs import ACTIVE_STATES, Job, JobKind, JobState, Worker
 from app.store.masks import Agreement, Label, Mask, MaskOrigin, MaskSource, Review, ReviewState
 from app.store.models import ModelVersion, Score, SliceFeatures, Suggestion
@@ -19,9 +22,16 @@ __all__ = [
     "Base",
     "BlobStore",
     "Case",
+    "CheckpointPart",
     "Database",
+    "Delivery",
+    "DeliveryState",
     "Event",
+    "Hook",
+    "HookEvent",
+    "Identity",
     "Image",
+    "Installation",
     "Job",
     "JobKind",
     "JobState",
@@ -32,6 +42,7 @@ __all__ = [
     "Mask",
     "MaskOrigin",
     "MaskSource",
+    "Member",
     "ModelVersion",
     "Project",
     "QueryItem",
@@ -52,5 +63,6 @@ __all__ = [
     "Truth",
     "Tuning",
     "Worker",
+    "database_now",
     "utc_now",
 ]

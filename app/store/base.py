@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator, func, select
+from sqlalchemy.orm import DeclarativeBase, Session
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,10 +35,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back an aware value."""
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
+        """Give back an aware value, in UTC."""
+        if value is None:
+            return None
+        # PostgreSQL gives them in the zone of its connection.
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def database_now(session: Session) -> datetime:
+    """The present by the database's clock: the same for all who share it, whatever theirs say.
+
+    PostgreSQL's is that of the transaction's begin; SQLite has none but this machine's.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return utc_now()
+    return session.scalars(select(func.now(type_=UtcDateTime()))).one()
 
 
 class EnumText(TypeDecorator[StrEnum]):

@@ -16,6 +16,7 @@ from app.store.base import Base
 
 _KEY = "blobs"
 _AT_ONCE = 500
+_PORTION_BYTES = 8 << 20
 # Of some names, those that rows refer to.
 InUse = Callable[[Collection[str]], set[str]]
 
@@ -35,6 +36,9 @@ class BlobStore(Protocol):
 
     def sizes(self, session: Session, names: Collection[str]) -> dict[str, int]:
         """How many bytes those names have; a name that is not there is left out."""
+
+    def names(self, session: Session, after: str, most: int) -> list[str]:
+        """The names that are there and come after one, so many at most, in their order."""
 
     def forget(self, session: Session, names: Collection[str], in_use: InUse) -> set[str]:
         """Drop bytes that nothing refers to. Returns the names that somebody is keeping right
@@ -91,6 +95,11 @@ class DatabaseBlobs:
             rows = session.execute(query.where(StoredBlob.sha256.in_(some)))
             found |= {name: size for name, size in rows}
         return found
+
+    def names(self, session: Session, after: str, most: int) -> list[str]:
+        """The names that are there and come after one, so many at most, in their order."""
+        query = select(StoredBlob.sha256).where(StoredBlob.sha256 > after)
+        return list(session.scalars(query.order_by(StoredBlob.sha256).limit(most)))
 
     def forget(self, session: Session, names: Collection[str], in_use: InUse) -> set[str]:
         """Drop bytes that nothing refers to; returns the names that somebody is keeping."""
@@ -154,6 +163,47 @@ def get(session: Session, name: str) -> bytes:
 def bytes_of(session: Session, names: Collection[str]) -> int:
     """How many bytes those names have together; what is not there has none."""
     return sum(_store(session).sizes(session, set(names)).values())
+
+
+def all_names(session: Session) -> Iterator[list[str]]:
+    """The names of all bytes that are there, some at a time."""
+    after = ""
+    while found := _store(session).names(session, after, _AT_ONCE):
+        yield found
+        after = found[-1]
+
+
+def in_portions(session: Session, names: Collection[str]) -> Iterator[dict[str, bytes]]:
+    """The bytes of those names in their order, some megabytes at a time; what is not there is
+    left out.
+    """
+    portion: list[str] = []
+    size = 0
+    for name, more in sorted(_store(session).sizes(session, names).items()):
+        if portion and size + more > _PORTION_BYTES:
+            yield _in_order(session, portion)
+            portion, size = [], 0
+        portion.append(name)
+        size += more
+    if portion:
+        yield _in_order(session, portion)
+
+
+def _in_order(session: Session, names: list[str]) -> dict[str, bytes]:
+    found = _store(session).get(session, names)
+    return {name: found[name] for name in names if name in found}
+
+
+def everything(session: Session) -> Iterator[tuple[str, bytes]]:
+    """All names that are there, with their bytes, a few megabytes in memory at a time."""
+    for names in all_names(session):
+        for portion in in_portions(session, names):
+            yield from portion.items()
+
+
+def those_there(session: Session, names: Collection[str]) -> set[str]:
+    """Of some names, those that are there."""
+    return set(_store(session).sizes(session, names))
 
 
 def forget(session: Session, names: Collection[str], in_use: InUse) -> set[str]:

@@ -12,7 +12,11 @@ from app.store.base import Base, EnumText, utc_now
 
 
 class Project(Base):
-    """One segmentation task: its classes and its settings (see ``core.project_settings``)."""
+    """One segmentation task: its classes and its settings (see ``core.project_settings``).
+
+    ``former_names``: what it was called before, the last at the end; ``archived_at``: since when it
+    is only read.
+    """
 
     __tablename__ = "projects"
 
@@ -22,6 +26,8 @@ class Project(Base):
     channels: Mapped[list[Any]]
     query: Mapped[dict[str, Any]]
     training: Mapped[dict[str, Any]]
+    former_names: Mapped[list[Any]] = mapped_column(default=list)
+    archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.store.base import Base, EnumText, utc_now
 
@@ -33,7 +33,11 @@ _ACTIVE_ROOT = text("parent_id IS NULL AND state IN ('queued', 'running', 'waiti
 
 
 class Job(Base):
-    """One piece of work. ``attempt`` is raised by every claim and guards every result."""
+    """One piece of work. ``attempt`` is raised by every claim and guards every result.
+
+    ``failures`` of its step so far; ``retry_at``: by the database's clock, when what failed is
+    tried again, None where it does not wait for that; ``checkpoint``: which version is whole.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -61,6 +65,9 @@ class Job(Base):
     error: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(default=0)
     lost: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[datetime | None]
+    checkpoint: Mapped[int | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     heartbeat_at: Mapped[datetime | None]
     announced_at: Mapped[datetime | None]
@@ -68,8 +75,17 @@ class Job(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # Since when it waits for a worker; None for jobs of before this was noted.
+    queued_at: Mapped[datetime | None] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+    @validates("state")
+    def _note_queued(self, _name: str, state: JobState) -> JobState:
+        # Here, so that nobody who puts a job back in its queue can forget it.
+        if state == JobState.QUEUED:
+            self.queued_at = utc_now()
+        return state
 
 
 class Worker(Base):

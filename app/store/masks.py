@@ -58,6 +58,8 @@ class Mask(Base):
     origin: Mapped[MaskOrigin | None] = mapped_column(EnumText(MaskOrigin))
     suggestion_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"), index=True)
     late: Mapped[bool] = mapped_column(default=False)
+    # Its author was never handed the slice: a reading that counts once a reviewer accepts it.
+    unasked: Mapped[bool] = mapped_column(default=False)
     seconds: Mapped[float | None]
     foreground_pixels: Mapped[int]
     upload_sha256: Mapped[str] = mapped_column(String(64))

@@ -31,7 +31,10 @@ class ModelVersion(Base):
     promoted_at: Mapped[datetime | None]
     # Why it did not become the current one: it was worse than its parent. None where it did.
     held_back: Mapped[str | None] = mapped_column(Text)
+    # Empty once they were removed: see ``removed``.
     weights_sha256: Mapped[str] = mapped_column(String(64))
+    # What of it was kept for some days alone and is gone: since when (ISO 8601), by kind.
+    removed: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Score(Base):

@@ -55,8 +55,12 @@ class Round(Base):
     # A server draws the map of the pool when somebody looks: since when, and why it could not.
     map_begun_at: Mapped[datetime | None]
     map_error: Mapped[str | None] = mapped_column(Text)
+    # Kept for some days alone, and gone since.
+    map_removed_at: Mapped[datetime | None]
     state: Mapped[RoundState] = mapped_column(EnumText(RoundState), default=RoundState.OPEN)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # When enough of its batch was labelled for the first time: told once, whatever comes after.
+    labelled_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
 
 

@@ -14,6 +14,8 @@ from app.store.blobs import BlobStore, DatabaseBlobs, attached
 _STATEMENT_SECONDS = 120
 # A transaction that holds locks and does nothing is of somebody who is gone.
 _IDLE_SECONDS = 60
+# SQLite's readers see one moment anyhow.
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Together more than the 40 threads that requests run in could ask for at once.
 _POOL_SIZE, _OVERFLOW = 10, 40
 
@@ -50,6 +52,23 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session that sees one moment, however long it reads; writers go on meanwhile.
+
+        The moment is that of its first query.
+        """
+        engine = self.engine.execution_options(postgresql_begin=_SNAPSHOT)
+        with Session(engine, expire_on_commit=False, info=self._info) as session:
+            yield session
+
+    @contextmanager
+    def within(self, connection: Connection) -> Iterator[Session]:
+        """A session in a transaction that somebody else ends."""
+        with Session(connection, join_transaction_mode="rollback_only", info=self._info) as session:
+            yield session
+            session.flush()
 
     @property
     def writers(self) -> int:

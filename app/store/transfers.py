@@ -20,7 +20,8 @@ class TransferKind(StrEnum):
 
 
 class Transfer(Base):
-    """An import or export. ``attempt`` is raised by every claim and guards every result.
+    """An import or export. ``attempt`` is raised by every claim and guards every result;
+    ``handed_back``: claims that ended in order, with their server, and count as no attempt.
 
     ``project`` is a name: an import makes its project only once a case could be read.
     """
@@ -44,6 +45,7 @@ class Transfer(Base):
     # Where its bytes lie on the server that took it on; None for a command line's.
     folder: Mapped[str | None] = mapped_column(String(1024))
     attempt: Mapped[int] = mapped_column(default=0)
+    handed_back: Mapped[int] = mapped_column(default=0)
     heartbeat_at: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))

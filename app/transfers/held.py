@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.importing.options import ImportStopped, Progress
 from app.loop import transfers
 from app.loop.transfers import TransferClaim, TransferLost
-from app.store import Database, utc_now
+from app.store import Database, database_now
 
 _CANCELLED_SECONDS = 1.0
 _log = structlog.get_logger("sfumato.transfers")
@@ -60,7 +60,7 @@ class Held:
         while not self._over.wait(self._seconds):
             try:
                 with self._database.writing() as session:
-                    transfers.beat(session, self.claim, self._progress, utc_now())
+                    transfers.beat(session, self.claim, self._progress, database_now(session))
             except TransferLost:
                 self._lost.set()
                 return

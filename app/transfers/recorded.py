@@ -7,7 +7,7 @@ from typing import Any
 from app.core.errors import SfumatoError
 from app.importing.options import ImportStopped
 from app.loop import transfers
-from app.store import Database, JobState, TransferKind, utc_now
+from app.store import Database, JobState, TransferKind, database_now
 from app.transfers.held import Held
 
 _BEAT_SECONDS = 2.0
@@ -34,7 +34,7 @@ def recorded(
     """
     with database.writing() as session:
         asked = transfers.ask(session, kind, project, layout, options, None)
-        held = transfers.claim(session, asked.id, utc_now())
+        held = transfers.claim(session, asked.id, database_now(session))
     if held is None:
         raise RuntimeError("a transfer of our own could not be claimed")
     state, error = JobState.FAILED, "it was interrupted: give it again, and it goes on"

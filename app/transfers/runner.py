@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.core.caller import Caller, calling, present
 from app.core.errors import SfumatoError
 from app.exporting import ExportOptions, ExportReport, stream_project
 from app.importing import ImportOptions, ImportReport, ImportStopped, Progress, import_folder
@@ -20,18 +20,15 @@ from app.loop import transfers
 from app.loop.chosen_masks import Selection
 from app.loop.transfers import TransferClaim
 from app.settings import Settings
-from app.store import Database, JobState, TransferKind, utc_now
+from app.store import Database, JobState, TransferKind, database_now
 from app.transfers.archives import ARCHIVE, unpack
 from app.transfers.held import Held
 
 _log = structlog.get_logger("sfumato.transfers")
 _LOOK_SECONDS = 2.0
-# An export that nobody has fetched by then makes room.
-_KEPT_SECONDS = 24 * 3600
-# An upload that stands still for so long was given up.
-_ABANDONED_SECONDS = 600
-# For a server that has the bytes of a transfer to come back.
-_WAITED = timedelta(hours=1)
+# What one that is under way gets to come to its next case when its server ends.
+_GRACE_SECONDS = 3.0
+_ENDS = "the server ends: it goes on when it is back"
 
 
 class TransferRunner:
@@ -45,7 +42,9 @@ class TransferRunner:
         self._wake = wake
         self._stop = threading.Event()
         self._look = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="transfers")
+        self._running: dict[int, Held] = {}
+        # A case may take minutes to read: the process does not wait for it.
+        self._thread = threading.Thread(target=self._run, name="transfers", daemon=True)
 
     def start(self) -> None:
         """Begin, with what an earlier server left."""
@@ -55,11 +54,22 @@ class TransferRunner:
         """Something waits."""
         self._look.set()
 
-    def stop(self) -> None:
-        """Put back what is under way, and end."""
+    def leave(self) -> None:
+        """Put back what is under way at its next case, and take no other."""
         self._stop.set()
         self._look.set()
-        self._thread.join()
+
+    def stop(self) -> None:
+        """Put back what is under way, and end; what does not come to its next case soon is put back
+        for it, and what it still keeps then is there already when it goes on.
+        """
+        self.leave()
+        self._thread.join(_GRACE_SECONDS)
+        for running in list(self._running.values()):
+            told = running.claim, JobState.QUEUED, None, _ENDS, running.progress
+            # Once: where the database is away, another server finds it without a heartbeat.
+            with suppress(SQLAlchemyError), self._database.writing() as session:
+                transfers.end(session, *told)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -87,7 +97,7 @@ class TransferRunner:
     def claim(self, number: int) -> TransferClaim | None:
         """Take one; None where it was taken or cancelled."""
         with self._database.writing() as session:
-            return transfers.claim(session, number, utc_now())
+            return transfers.claim(session, number, database_now(session))
 
     def perform(self, held: TransferClaim) -> ImportReport | None:
         """Run a claimed transfer and note how it ended; errors that are the asker's are raised.
@@ -95,43 +105,56 @@ class TransferRunner:
         An import's report is returned; None where it was cancelled, or put back as this server
         ends.
         """
-        folder = Path(held.folder or "")
+        with calling(Caller(held.by, present().address)):
+            return self._perform(held)
+
+    def _perform(self, held: TransferClaim) -> ImportReport | None:
         with Held(self._database, held, self._settings.heartbeat_seconds) as running:
-
-            def watch(progress: Progress) -> None:
-                if self._stop.is_set():
-                    raise ImportStopped("the server ends: it goes on when it is back")
-                running.watch(progress)
-
+            self._running[held.id] = running
             try:
-                if held.kind is TransferKind.EXPORT:
-                    self._ended(running, JobState.SUCCEEDED, self._export(held, folder, watch))
-                    return None
-                report = self._import(held, folder, watch)
-            except ImportStopped as stopped:
-                again = self._stop.is_set() and not running.stopped
-                state = JobState.QUEUED if again else JobState.CANCELLED
-                self._ended(running, state, error=str(stopped))
-                if not again:
-                    _forget(folder)
+                return self._run_held(running, Path(held.folder or ""))
+            finally:
+                self._running.pop(held.id, None)
+
+    def _run_held(self, running: Held, folder: Path) -> ImportReport | None:
+        held = running.claim
+
+        def watch(progress: Progress) -> None:
+            if self._stop.is_set():
+                raise ImportStopped(_ENDS)
+            running.watch(progress)
+
+        try:
+            if held.kind is TransferKind.EXPORT:
+                self._ended(running, JobState.SUCCEEDED, self._export(held, folder, watch))
                 return None
-            except SfumatoError as error:
-                self._ended(running, JobState.FAILED, error=str(error))
-                _forget(folder)
-                raise
-            except DBAPIError as error:
-                # Its bytes stay: once the database is back, the sweep finds it without a heartbeat.
-                _log.warning("transfer postponed", transfer=held.id, error=type(error).__name__)
-                raise
-            except Exception as error:
-                self._ended(running, JobState.FAILED, error=f"it failed: {type(error).__name__}")
-                _log.exception("transfer failed", transfer=held.id)
-                _forget(folder)
-                raise
-            self._ended(running, JobState.SUCCEEDED, report.to_dict())
-        _forget(folder)
+            report = self._import(held, folder, watch)
+        except ImportStopped as stopped:
+            again = self._stop.is_set()
+            state = JobState.QUEUED if again else JobState.CANCELLED
+            if self._ended(running, state, error=str(stopped)) and not again:
+                forget(folder)
+            return None
+        except SfumatoError as error:
+            self._failed(running, str(error), folder)
+            raise
+        except DBAPIError as error:
+            # Its bytes stay: once the database is back, the sweep finds it without a heartbeat.
+            _log.warning("transfer postponed", transfer=held.id, error=type(error).__name__)
+            raise
+        except Exception as error:
+            self._failed(running, f"it failed: {type(error).__name__}", folder)
+            _log.exception("transfer failed", transfer=held.id)
+            raise
+        if self._ended(running, JobState.SUCCEEDED, report.to_dict()):
+            forget(folder)
         self._wake(sorted(report.retraining))
         return report
+
+    def _failed(self, running: Held, error: str, folder: Path) -> None:
+        """Note it; its bytes stay where it is not ours any more, for whoever goes on with it."""
+        if self._ended(running, JobState.FAILED, error=error):
+            forget(folder)
 
     def _import(
         self, held: TransferClaim, folder: Path, watch: Callable[[Progress], None]
@@ -174,46 +197,20 @@ class TransferRunner:
         state: JobState,
         report: dict[str, Any] | None = None,
         error: str | None = None,
-    ) -> None:
-        """Note how it ended; a database that is away is waited for."""
+    ) -> bool:
+        """Note how it ended, if it is ours still; a database that is away is waited for."""
         for wait in (0.2, 1.0, 5.0, 20.0, 0.0):
             try:
                 with self._database.writing() as session:
-                    transfers.end(session, running.claim, state, report, error, running.progress)
-                return
+                    told = running.claim, state, report, error, running.progress
+                    return transfers.end(session, *told)
             except SQLAlchemyError:
                 if not wait:
                     raise
                 time.sleep(wait)
+        return False
 
 
-def sweep(database: Database, settings: Settings) -> None:
-    """Take back what ended servers had begun, and remove exports that nobody fetched."""
-    with database.writing() as session:
-        now = utc_now()
-        transfers.take_back(session, now, timedelta(seconds=settings.stale_seconds))
-        transfers.give_up(session, now - _WAITED, lambda folder: Path(folder).is_dir())
-    root = settings.transfers_folder
-    folders = list(root.iterdir()) if root.is_dir() else []
-    if not folders:
-        return
-    with database.reading() as session:
-        needed, known = transfers.folders_needed(session)
-    for folder in folders:
-        # What no row names is just being uploaded, or an export of what was deleted.
-        kept = _KEPT_SECONDS if str(folder) in known else _ABANDONED_SECONDS
-        if str(folder) not in known and (folder / ARCHIVE).exists():
-            kept = 0
-        if str(folder) not in needed and _touched(folder) < time.time() - kept:
-            _forget(folder)
-
-
-def _touched(folder: Path) -> float:
-    """When something was last written there."""
-    with suppress(FileNotFoundError):
-        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-    return time.time()
-
-
-def _forget(folder: Path) -> None:
+def forget(folder: Path) -> None:
+    """Remove a folder of a transfer's; what cannot be removed stays for the next time."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,8 +13,9 @@ from app.core.errors import VolumeInvalid
 from app.importing.folder import import_folder
 from app.importing.options import ImportOptions, Progress
 from app.importing.report import CaseTaken, ImportReport
+from app.loop.access import HERE
 from app.loop.projects import find_project
-from app.store import Database, TransferKind
+from app.store import Database, Role, TransferKind
 from app.transfers.recorded import recorded
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def export_data_set(
     from app.exporting import export_project
 
     with database.reading() as session:
-        name = find_project(session, project).name
+        name = find_project(session, HERE, project, Role.ADMIN).name
     console = Console()
     with Bar(console=console) as bar:
         task = bar.add_task(f"exporting {name}", total=None)

@@ -9,6 +9,7 @@ from app.core.pixels import encode
 from app.core.prepared import prepare_image
 from app.core.rescale import Rescale
 from app.core.splits import Split
+from app.loop.access import HERE
 from app.loop.projects import find_project
 from app.loop.slices import add_slice, ensure_case
 from app.store import Job, JobKind, ModelVersion, Role, Round, Suggestion, blobs
@@ -129,7 +130,7 @@ def test_colours_of_16_bits_and_transparency_are_refused_rather_than_cut(api):
 def test_a_slice_says_where_it_lies_and_in_what_its_values_are(api):
     admin = made(api, "ct")
     with api.database.writing() as session:
-        project = find_project(session, "brain")
+        project = find_project(session, HERE, "brain", Role.ADMIN)
         # Columns run to the patient's left, rows to the back: as radiologists look at an axial cut.
         affine = [[-1.0, 0, 0, 90], [0, -0.5, 0, 120], [0, 0, 3.0, -40], [0, 0, 0, 1]]
         case = ensure_case(session, project, "c", Split.POOL, Geometry.of_list(affine))
@@ -151,7 +152,7 @@ def test_a_slice_says_where_it_lies_and_in_what_its_values_are(api):
 def suggest(api, slice_id, classes):
     """As if a model had suggested this mask for a slice; returns the model's id."""
     with api.database.writing() as session:
-        project = find_project(session, "brain")
+        project = find_project(session, HERE, "brain", Role.ADMIN)
         job = Job(project_id=project.id, kind=JobKind.RETRAIN, queue="train", step="train")
         session.add(job)
         session.flush()

@@ -13,15 +13,6 @@ def test_the_service_says_that_it_lives_and_is_ready(api):
     assert api.client.get("/health/ready").json() == {"status": "ready"}
 
 
-def test_metrics_count_requests_by_route_and_jobs_by_state(api):
-    api.client.get("/health/live")
-    figures = api.client.get("/metrics").text
-    assert 'sfumato_http_requests_total{method="GET",route="/health/live",status="200"} 1.0' in (
-        figures
-    )
-    assert 'sfumato_jobs{state="queued"} 0.0' in figures
-
-
 def test_every_reply_carries_a_request_id_and_takes_a_given_one(api):
     assert len(api.client.get("/health/live").headers["x-request-id"]) == 32
     given = api.client.get("/health/live", headers={"X-Request-Id": "abc-1"})
@@ -278,7 +269,7 @@ def test_the_audit_trail_says_who_did_what(api):
     item = annotator.get("/query/next").json()["items"][0]
     annotator.post(f"/slices/{item['slice']}/masks", content=mask())
     events = admin.get("/projects/brain/events").json()["items"]
-    assert [e["action"] for e in events] == ["project.create", "mask.submit"]
+    assert [e["action"] for e in events] == ["project.create", "member.set", "mask.submit"]
 
 
 def test_truth_is_never_served(api):

@@ -16,7 +16,7 @@ PATHS = {
 @pytest.mark.parametrize(("path", "name"), PATHS.items())
 def test_without_its_name_nothing_goes_and_with_it_all(api, path, name):
     admin = api.project()
-    api.as_("ann").post("/slices/1/masks", content=mask())
+    api.as_("ann", Role.REVIEWER).post("/slices/1/masks", content=mask())
     counted = admin.delete(path)
     assert counted.status_code == 200
     said = counted.json()

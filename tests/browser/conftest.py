@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-@pytest.fixture(scope="session")
+# Of a file: while Playwright runs, an event loop does in this thread, and other files want theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     if found is None:
@@ -67,6 +68,15 @@ class Service:
             text = create_token(session, name, role)
         database.dispose()
         return text
+
+    def held_by(self, token: str, project: str) -> list[int]:
+        """The slices that an annotator has in hand."""
+        reply = httpx.get(
+            f"{self.url}/query/next",
+            params={"project": project, "size": 4},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return [item["slice"] for item in reply.json()["items"]]
 
     def expire_leases(self) -> None:
         """As if everybody had been away for longer than a lease lasts."""

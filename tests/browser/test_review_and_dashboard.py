@@ -130,7 +130,8 @@ def test_an_admin_retrains_and_sees_it_move_and_the_curve_gain_a_point(service, 
     expect(page.get_by_text("There is no model yet").first).to_be_visible()
     page.get_by_role("button", name="Retrain now").click()
     running = page.locator('[data-job][data-state="running"]')
-    running.wait_for(timeout=30_000)
+    # The service's one worker may be at other tests' projects still.
+    running.wait_for(timeout=150_000)
     expect(running).to_contain_text(re.compile(r"(epoch|step) \d+ of \d+"), timeout=30_000)
     page.locator('[data-job][data-state="succeeded"]').wait_for(timeout=150_000)
     page.locator('[data-points="1"]').wait_for(state="attached", timeout=20_000)

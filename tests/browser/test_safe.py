@@ -137,7 +137,8 @@ LEAVE_BEHIND = """([database, key, value, png]) => new Promise((done, failed) =>
 
 def test_what_an_earlier_version_left_in_the_browser_is_not_lost(service, sign_in):
     project = service.project()
-    tab = sign_in(service.token("earlier"), project)
+    token = service.token("earlier")
+    tab = sign_in(token, project)
     first = tab.slice
     tab.page.wait_for_load_state("networkidle")
     size = {"width": SIZE, "height": SIZE}
@@ -146,8 +147,7 @@ def test_what_an_earlier_version_left_in_the_browser_is_not_lost(service, sign_i
     draft = {"slice": first, **size, "seconds": 5, "savedAt": 1_700_000_000_000}
     left = ["sfumato-drafts", f"earlier/{first}", draft, drawn.flatten().tolist()]
     tab.page.evaluate(LEAVE_BEHIND, left)
-    held = service.admin.get(f"/projects/{project}/slices").json()["items"]
-    other = next(item["id"] for item in held if item["id"] != first)
+    other = next(one for one in service.held_by(token, project) if one != first)
     mask = {"slice": other, "label": "a slice", "seconds": 7, "at": 1_700_000_000_000}
     left = ["sfumato-parcels", f"earlier/{other}", mask, list(png_of(drawn))]
     tab.page.evaluate(LEAVE_BEHIND, left)

@@ -14,9 +14,10 @@ from app.core.rescale import Rescale
 from app.core.splits import Split
 from app.exporting import export_project
 from app.importing import ImportOptions
-from app.loop.masks import find_suggestion
+from app.loop.access import HERE
 from app.loop.projects import create_project, find_project
 from app.loop.slices import add_slice, ensure_case
+from app.loop.suggestions import find_suggestion
 from app.loop.training_set import load_slices
 from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, Role, Slice, blobs
@@ -72,7 +73,7 @@ def test_the_loop_turns_with_two_channels_and_their_neighbours(api, folder, tmp_
     ann = api.as_("ann", Role.ADMIN)
     assert ann.get("/projects/brain").json()["channels"] == ["T1", "FLAIR"]
     with api.database.reading() as session:
-        answers = truths(session, find_project(session, "brain").id)
+        answers = truths(session, find_project(session, HERE, "brain", Role.ADMIN).id)
     for item in ann.get("/query/next", params={"size": 4}).json()["items"]:
         assert item["spacing"] == {"row": 1.0, "column": 0.5, "slice": 3.0}
         pixels = [pixels_of(ann.get(c["image"]).content) for c in item["channels"]]
@@ -94,7 +95,7 @@ def test_the_loop_turns_with_two_channels_and_their_neighbours(api, folder, tmp_
     items = ann.get("/query/next", params={"size": 4}).json()["items"]
     assert [item["suggestion_model"] for item in items] == [1, 1, 1, 1]
     with api.database.reading() as session:
-        suggested = find_suggestion(session, items[0]["slice"])
+        suggested = find_suggestion(session, HERE, items[0]["slice"])
         assert pixels_of(blobs.get(session, suggested.mask_sha256)).shape == (32, 24)
     export_project(api.database, "brain", tmp_path / "out")
     for path in sorted((tmp_path / "out" / "imagesTr").iterdir()):

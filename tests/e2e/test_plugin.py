@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app.core.errors import InvalidInput
 from app.importing import ImportOptions
 from app.loop import capabilities
+from app.loop.access import HERE
 from app.loop.projects import find_project
 from app.loop.truths import truths
 from app.store import Job, JobState, ModelVersion, QueryItem, Role, Round, Score
@@ -52,7 +53,7 @@ def test_a_measure_a_strategy_a_layout_and_a_network_work_in_the_service(
         assert import_data_set(api.database, "npy-pairs", pairs, "p", options).new_slices == 16
         ann = api.as_("ann", Role.ADMIN)
         with api.database.reading() as session:
-            answers = truths(session, find_project(session, "p").id)
+            answers = truths(session, find_project(session, HERE, "p", Role.ADMIN).id)
         for item in ann.get("/query/next", params={"size": 4}).json()["items"]:
             ann.post(f"/slices/{item['slice']}/masks", content=answers[item["slice"]])
         runner(api.database).work()

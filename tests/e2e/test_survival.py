@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sqlalchemy import select
 from app.core.liveness import Silence
 from app.dispatch import CeleryDispatcher
 from app.loop import jobs
+from app.loop.access import Reader
 from app.settings import Settings
 from app.store import Database, Job, JobState, ModelVersion, Project, Round
 from app.sweep import sweep_once
@@ -20,50 +20,6 @@ from tests.worker.projects import job_of, label_batch, make_project
 
 # Processes and signals are at test here; what they do to the tables is tested on both engines.
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-class Workers:
-    """Worker processes of this test, all ended with it."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.environment = {**os.environ, **environment}
-        self.log = log
-        self.processes: list[subprocess.Popen] = []
-
-    def start(self) -> subprocess.Popen:
-        with self.log.open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "worker"],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def workers(database_url, valkey_url, tmp_path):
-    started = Workers(
-        {
-            "SFUMATO_DATABASE_URL": database_url,
-            "SFUMATO_BROKER_URL": valkey_url,
-            "SFUMATO_HEARTBEAT_SECONDS": "0.5",
-            "SFUMATO_STALE_SECONDS": "3",
-            "SFUMATO_SWEEP_SECONDS": "0.5",
-            "SFUMATO_RESEND_SECONDS": "1",
-            "SFUMATO_PRECISION": "float32",
-        },
-        tmp_path / "workers.log",
-    )
-    yield started
-    started.end()
 
 
 def wait_for(condition, log: Path, seconds: float = 120):
@@ -117,10 +73,11 @@ def test_a_cancelled_training_stops_in_a_real_worker(database, workers):
     worker = workers.start()
     wait_for(lambda: in_training(database, worker), workers.log)
     with database.writing() as session:
-        from app.loop.accounts import named_account
         from app.store import Role
+        from tests.people import named_account
 
-        jobs.request_cancel(session, job_of(database).id, named_account(session, "a", Role.ADMIN))
+        admin = Reader(named_account(session, "a", Role.ADMIN))
+        jobs.request_cancel(session, admin, job_of(database).id)
     wait_for(lambda: job_of(database).state is JobState.CANCELLED, workers.log)
     assert worker.poll() is None
 

@@ -16,6 +16,7 @@ import pytest
 from app.embedded import _first_token
 from app.loop.accounts import authenticate
 from app.store import Database, Role
+from app.store.migrate import migrate
 from tests.conftest import mask, picture
 from worker.simulation.service import running_service
 
@@ -55,7 +56,7 @@ def test_a_token_file_of_a_start_that_was_killed_is_made_anew(sqlite_database, t
     text = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with sqlite_database.reading() as session:
-        assert authenticate(session, text).role is Role.ADMIN
+        assert authenticate(session, text).account.role is Role.ADMIN
     # From then on it is left alone, also when an admin has revoked what it holds.
     _first_token(sqlite_database, path)
     assert path.read_text().strip() == text
@@ -249,3 +250,38 @@ def test_a_broker_whose_port_was_taken_meanwhile_gets_another(tmp_path, monkeypa
         with _broker(tmp_path) as url:
             assert url.startswith("redis://127.0.0.1:")
     assert taken == []
+
+
+def test_half_open_connections_use_up_no_files(tmp_path):
+    """More of them than the process may open files, and still it answers everybody else."""
+    log = tmp_path / "log"
+    limits = {"SFUMATO_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "SFUMATO_HEADER_SECONDS": "0"}
+    migrate(Database(limits["SFUMATO_DATABASE_URL"]))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = f"ulimit -n 300; exec {sys.executable} -m app.cli serve --port {port}"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", serve], stdout=output, stderr=output, env={**os.environ, **limits}
+        )
+    url = f"http://127.0.0.1:{port}/health/live"
+    opened = []
+    try:
+        wait_until(lambda: answers(url))
+        opened += [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(500)]
+        for _ in range(3):
+            assert httpx.get(url, timeout=60).status_code == 200
+    finally:
+        for connection in opened:
+            connection.close()
+        process.terminate()
+        process.wait()
+    assert "Too many open files" not in log.read_text()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -158,6 +158,25 @@ def test_bounds_are_of_what_comes_out(tmp_path):
         unpacked(tmp_path, bytes(lies))
 
 
+def test_a_member_that_says_less_than_it_holds_is_named_and_the_others_come_out(tmp_path):
+    lies = bytearray(packed(("zeros", b"\0" * 60_000_000), ("good", b"y")))
+    for signature, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = lies.find(signature) + place
+        lies[at : at + 4] = (1000).to_bytes(4, "little")
+    files, left_out = unpacked(tmp_path, bytes(lies))
+    assert files == {"good": b"y"}
+    assert "damaged" in left_out["zeros"]
+
+
+def test_an_archive_in_an_archive_is_named_however_deep(tmp_path):
+    inner = packed(("zeros", b"\0" * 10_000_000))
+    files, left_out = unpacked(
+        tmp_path, packed(("a/in.zip", packed(("in.zip", inner))), ("b", b"y"))
+    )
+    assert files == {"b": b"y"}
+    assert "archive in the archive" in left_out["a/in.zip"]
+
+
 def with_fields(body: bytes, *fields: tuple[bytes, int, str, int]) -> bytes:
     """The same with fields of the first member's headers set: signature, place, format, value."""
     changed = bytearray(body)

@@ -9,6 +9,7 @@ from app.core.errors import VolumeInvalid
 from app.core.project_settings import ProjectSettings
 from app.importing import ImportOptions, ImportStopped, import_folder, keeping
 from app.loop import deletes
+from app.loop.access import HERE
 from app.loop.deletions import of_project
 from app.loop.projects import create_project
 from app.store import Project, Slice, Transfer
@@ -212,7 +213,7 @@ def test_a_project_that_is_deleted_meanwhile_is_not_made_again(database, tmp_pat
 
     def delete(progress):
         with database.reading() as session:
-            planned = of_project(session, "p")
+            planned = of_project(session, HERE, "p")
         for step in deletes.steps(planned, "p", None):
             with database.writing() as session:
                 step(session)

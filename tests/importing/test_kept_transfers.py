@@ -6,8 +6,10 @@ import time
 import zipfile
 from datetime import timedelta
 
+from app.core.liveness import Silence
 from app.loop import transfers
 from app.store import JobState, Role, utc_now
+from app.transfers.swept import sweep
 from tests.api.test_people import post, take
 from tests.conftest import mask
 from tests.importing.test_over_http import pictures, until_ended
@@ -44,8 +46,6 @@ def test_a_case_that_is_deleted_leaves_the_reports_too(api):
 
 
 def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
-    from app.transfers.runner import sweep
-
     root = api.settings.transfers_folder
     ages = {"uploading": 60, "given-up": 3600, "export": 3600, "export-old": 100_000, "exported": 9}
     for name, age in ages.items():
@@ -59,7 +59,7 @@ def test_what_lies_on_disk_goes_when_nobody_needs_it(api):
         for name in ("export", "export-old"):
             asked = transfers.ask(session, "export", "p", "png", {}, None, str(root / name))
             asked.state = JobState.SUCCEEDED
-    sweep(api.database, api.settings)
+    sweep(api.database, api.settings, Silence(60))
     assert {folder.name for folder in root.iterdir()} == {"uploading", "export"}
 
 
@@ -97,6 +97,21 @@ def test_what_is_deleted_leaves_no_trace_in_imports_and_exports(api):
         assert one["options"].get("name") in (None, "(deleted)")
 
 
+def test_who_fetches_an_archive_stands_in_the_audit(api):
+    admin = api.as_("root", Role.ADMIN)
+    where = {"layout": "png", "filename": "a.zip"}
+    admin.post("/projects/new/imports", params=where, content=pictures())
+    made = admin.get("/projects/new/slices").json()["items"][0]["id"]
+    admin.post(f"/slices/{made}/masks", content=mask())
+    number = admin.post("/projects/new/exports", params={"format": "png"}).json()["id"]
+    until_ended(admin, number)
+    fetched = admin.get(f"/transfers/{number}/archive")
+    assert fetched.status_code == 200, fetched.text
+    told = admin.get("/projects/new/events", params={"limit": 200}).json()["items"]
+    [fetched] = [one for one in told if one["action"] == "export.fetched"]
+    assert (fetched["by"], fetched["detail"]["transfer"]) == ("root", number)
+
+
 def test_what_a_command_exported_is_no_archive_to_fetch(api, tmp_path, monkeypatch):
     (tmp_path / "archive.zip").write_bytes(b"somebody's")
     monkeypatch.chdir(tmp_path)
@@ -108,12 +123,10 @@ def test_what_a_command_exported_is_no_archive_to_fetch(api, tmp_path, monkeypat
 
 
 def test_what_nobody_has_the_bytes_of_is_given_up(api):
-    from app.transfers.runner import sweep
-
     with api.database.writing() as session:
         for age in (0, 2):
             asked = transfers.ask(session, "import", "p", "png", {}, None, "/not/of/this/server")
             asked.created_at = utc_now() - timedelta(hours=age)
-    sweep(api.database, api.settings)
+    sweep(api.database, api.settings, Silence(60))
     listed = api.as_("root", Role.ADMIN).get("/projects/p/transfers").json()["items"]
     assert [one["state"] for one in listed] == ["failed", "queued"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InvalidInput, VolumeInvalid
+from app.formats.files import natural
 from app.importing import ImportOptions, import_folder
 from app.importing.naming import Pseudonyms
 from app.transfers.terminal import import_data_set
@@ -163,3 +164,10 @@ def test_what_is_withheld_are_whole_words_the_longest_first(tmp_path):
     kept = key.names(["Max_Max Muster"]).kept[0]
     said = key.without("case 'Max_Max Muster': Max/Max Muster.nii.gz and Maximum, (Max)")
     assert said == f"case {kept!r}: (name withheld)/(name withheld) and Maximum, ((name withheld))"
+
+
+def test_names_that_differ_in_capitals_alone_have_an_order_of_their_own():
+    expected = ["a", "a02", "A2", "a2", "a10", "GOOD.nii", "Good.nii", "good.nii"]
+    assert sorted(expected, key=natural) == expected
+    backwards = expected[::-1]
+    assert sorted(backwards, key=natural) == expected

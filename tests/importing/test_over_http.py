@@ -16,6 +16,9 @@ from app.store import Case, JobState, Role, Transfer, utc_now
 from tests.api.test_archives import archive
 from tests.conftest import picture, problem_of
 
+# Of a server that soon finds what another left, and shows often enough that it lives itself.
+QUICK = {"sweep_seconds": 0.1, "stale_seconds": 2.0, "heartbeat_seconds": 0.1}
+
 
 def pictures() -> bytes:
     return archive(**{f"images/a/{n}.png": picture(seed=n) for n in range(3)})
@@ -107,7 +110,7 @@ def test_what_an_ended_server_had_begun_goes_on_with_the_next(api):
         asked.heartbeat_at = utc_now().replace(year=2020)
         by_command = transfers.ask(session, "import", "p", "png", {}, None)
         by_command.state, by_command.heartbeat_at = JobState.RUNNING, asked.heartbeat_at
-    settings = api.settings.model_copy(update={"sweep_seconds": 0.1})
+    settings = api.settings.model_copy(update=QUICK)
     app = create_app(settings, api.database, api.dispatcher)
     with TestClient(app):
         assert until_ended(admin, asked.id)["state"] == "succeeded"
@@ -139,6 +142,33 @@ def test_a_server_that_ends_puts_back_what_it_is_at(api, monkeypatch):
     assert admin.get(f"/transfers/{asked['id']}").json()["state"] == "queued"
     with TestClient(create_app(api.settings, api.database, api.dispatcher)):
         assert until_ended(admin, asked["id"])["report"]["new_slices"] == 3
+
+
+def test_who_waits_for_an_import_is_told_that_it_goes_on_elsewhere(api, monkeypatch):
+    from app.transfers import runner
+
+    admin = api.as_("root", Role.ADMIN)
+    entered = threading.Event()
+
+    def slow(database, layout, root, project, options, watch):
+        entered.set()
+        while True:
+            time.sleep(0.02)
+            watch(runner.Progress(0, 1, 0, "a"))
+
+    monkeypatch.setattr(runner, "import_folder", slow)
+    replies = []
+    where = {"layout": "png"}
+    waiting = threading.Thread(
+        target=lambda: replies.append(
+            admin.post("/projects/p/imports", params=where, content=pictures())
+        )
+    )
+    waiting.start()
+    assert entered.wait(20)
+    api.client.app.state.transfers.stop()
+    waiting.join(20)
+    assert (replies[0].status_code, replies[0].json()["state"]) == (202, "queued")
 
 
 def test_an_import_that_runs_can_be_cancelled(api, monkeypatch):
@@ -221,6 +251,6 @@ def test_a_database_that_is_away_for_long_loses_no_upload(api, monkeypatch):
         left = session.get_one(Transfer, asked["id"])
         assert left.state is JobState.RUNNING
         left.heartbeat_at = utc_now().replace(year=2020)
-    settings = api.settings.model_copy(update={"sweep_seconds": 0.1})
+    settings = api.settings.model_copy(update=QUICK)
     with TestClient(create_app(settings, api.database, api.dispatcher)):
         assert until_ended(admin, asked["id"])["report"]["new_slices"] == 3

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from app.core.prepared import prepare_mask
 from app.core.splits import Split
 from app.loop import deletes
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.deletions import Deletion
 from app.loop.pool_maps import keep_map
 from app.loop.reviews import review_mask
@@ -25,6 +25,7 @@ from app.store import (
     utc_now,
 )
 from tests.loop.test_leases import annotator, ask, draw, give_back
+from tests.people import named_account
 from tests.worker.projects import label_batch, make_project, runner
 
 # Columns of 64 characters that name no bytes among the blobs.
@@ -52,9 +53,12 @@ def full_project(database) -> Project:
     with database.writing() as session:
         reviewer = named_account(session, "rev", Role.REVIEWER)
         for mask_id in session.scalars(select(Mask.id).join(Label)).all():
-            review_mask(session, reviewer, mask_id, ReviewState.ACCEPTED, f"fine {mask_id}")
+            review_mask(session, Reader(reviewer), mask_id, ReviewState.ACCEPTED, f"fine {mask_id}")
     first = labelled(database)[0]
-    draw(database, annotator(database, "other"), first, corner=5)
+    # Of a reviewer: what they draw counts without being asked for.
+    with database.writing() as session:
+        other = named_account(session, "other", Role.REVIEWER)
+    draw(database, other, first, corner=5)
     with database.writing() as session:
         drawn = prepare_mask(np.full((32, 32), 1, np.uint8))
         add_truths(session, dict.fromkeys(session.scalars(select(Slice.id)), drawn))

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.blob import Blob
+from app.loop.access import HERE
 from app.loop.deletions import of_project
 from app.store import Database, JobState, ModelVersion, StoredBlob, blobs
 from tests.loop.deleting import delete
@@ -27,6 +28,9 @@ class Elsewhere:
     def sizes(self, session, names: Collection[str]) -> dict[str, int]:
         return {name: len(body) for name, body in self.get(session, names).items()}
 
+    def names(self, session, after: str, most: int) -> list[str]:
+        return sorted(name for name in self.kept if name > after)[:most]
+
     def forget(self, session, names: Collection[str], in_use) -> set[str]:
         for name in set(names) - in_use(names):
             self.kept.pop(name, None)
@@ -42,7 +46,7 @@ def test_pixels_masks_and_weights_can_lie_elsewhere(database_url):
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(StoredBlob)) == 0
         assert session.scalars(select(ModelVersion)).one().weights_sha256 in elsewhere.kept
-    gone = delete(database, lambda session: of_project(session, "p"))
+    gone = delete(database, lambda session: of_project(session, HERE, "p"))
     assert gone.bytes > 0
     assert elsewhere.kept == {}
     database.dispose()

@@ -12,6 +12,7 @@ from app.core.prepared import prepare_image
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.loop import deletes, traces
+from app.loop.access import HERE
 from app.loop.audit import list_events
 from app.loop.deletions import of_case, of_project, of_slice
 from app.loop.projects import create_project
@@ -54,7 +55,9 @@ def test_every_column_that_names_a_slice_a_mask_a_project_or_bytes_is_known():
         # What belongs to a slice or to nobody goes with it, or stays without its project.
         "projects": {str(c) for c in traces.OF_PROJECTS}
         | {str(ModelVersion.project_id), str(Job.project_id)}
+        | {str(c) for c in traces.OF_ACCESS}
         | {str(Slice.project_id), str(Event.project_id)},
+        "jobs": {str(c) for c in traces.OF_JOBS} | {str(ModelVersion.job_id), str(Job.parent_id)},
     }
     named = {table: set() for table in known}
     for mapper in Base.registry.mappers:
@@ -96,7 +99,7 @@ def test_a_case_goes_everywhere_and_the_others_stay(database):
     assert all(before.values()), f"the test has nothing in {before}"
     assert all(rows_that_refer(database, "masks", masks).values())
     assert concerned
-    gone = delete(database, lambda session: of_case(session, "p", name))
+    gone = delete(database, lambda session: of_case(session, HERE, "p", name))
     assert gone.deleted
     assert gone.counts["slices"] == len(ids) == 3
     assert gone.counts["masks"] == len(masks)
@@ -137,8 +140,8 @@ def test_models_that_learned_from_it_are_named_and_stay(database):
         untouched = session.scalars(
             select(Slice.id).where(Slice.id.not_in(select(Label.slice_id)))
         ).first()
-    assert delete(database, lambda session: of_slice(session, untouched)).models == []
-    gone = delete(database, lambda session: of_slice(session, trained))
+    assert delete(database, lambda session: of_slice(session, HERE, untouched)).models == []
+    gone = delete(database, lambda session: of_slice(session, HERE, trained))
     assert [(one.id, one.number) for one in gone.models] == [(model.id, 1)]
     with database.reading() as session:
         assert session.scalars(select(ModelVersion)).one().mask_ids == model.mask_ids
@@ -160,7 +163,7 @@ def test_what_a_model_came_to_on_a_case_goes_with_it(database):
             "folds": {"case-0": 0, "case-2": 1},
             "test": {"dice_case": 0.6, "by_case": by_case},
         }
-    delete(database, lambda session: of_case(session, "p", "case-0"))
+    delete(database, lambda session: of_case(session, HERE, "p", "case-0"))
     with database.reading() as session:
         scores = session.scalars(select(ModelVersion)).one().scores
     assert scores["test"] == {"dice_case": 0.6, "by_case": {"case-1": {"dice": [0.7]}}}
@@ -178,11 +181,11 @@ def test_bytes_that_others_use_stay(database):
                 shared = prepare_image(np.full((8, 8), index, np.uint8))
                 add_slice(session, case, index, {0: shared})
     with database.reading() as session:
-        planned = of_project(session, "one")
+        planned = of_project(session, HERE, "one")
         assert (planned.bytes, planned.counts["blobs"]) == (0, 0)
-    delete(database, lambda session: of_project(session, "one"))
+    delete(database, lambda session: of_project(session, HERE, "one"))
     assert count(database, StoredBlob) == 2
-    gone = delete(database, lambda session: of_project(session, "other"))
+    gone = delete(database, lambda session: of_project(session, HERE, "other"))
     assert gone.counts["blobs"] == 2
     assert gone.bytes > 100
     assert count(database, StoredBlob) == 0
@@ -190,7 +193,7 @@ def test_bytes_that_others_use_stay(database):
 
 def test_a_project_goes_with_models_and_jobs_and_only_its_deletion_is_remembered(database):
     full_project(database)
-    gone = delete(database, lambda session: of_project(session, "p"))
+    gone = delete(database, lambda session: of_project(session, HERE, "p"))
     assert gone.counts["models"] == 1
     for table in Base.metadata.tables.values():
         if table.name in ("accounts", "tokens", "sign_ins", "events", "workers"):
@@ -207,13 +210,13 @@ def test_a_project_goes_with_models_and_jobs_and_only_its_deletion_is_remembered
             elif not event.action.startswith("token"):
                 assert set(event.detail) == {"sha256"}
     with database.reading() as session, pytest.raises(NotFound):
-        of_project(session, "p")
+        of_project(session, HERE, "p")
 
 
 def test_another_name_deletes_nothing(database):
     make_project(database)
     with database.reading() as session:
-        planned = of_case(session, "p", "case-0")
+        planned = of_case(session, HERE, "p", "case-0")
     with pytest.raises(InvalidInput, match="case-0"):
         deletes.steps(planned, "case-1", None)
     assert count(database, Slice) == 15
@@ -226,7 +229,7 @@ def test_a_slice_takes_the_number_of_its_image_along(database):
         case = session.get_one(Case, slice_.case_id)
         places = session.scalars(select(Slice.index).where(Slice.case_id == case.id)).all()
         case.source = {"kind": "dicom", "instances": [[n, f"1.2.{n}", None] for n in places]}
-    delete(database, lambda session: of_slice(session, slice_.id))
+    delete(database, lambda session: of_slice(session, HERE, slice_.id))
     with database.reading() as session:
         kept = session.get_one(Case, case.id).source["instances"]
     assert project.id
@@ -241,8 +244,8 @@ def test_the_last_slice_takes_its_case_along(database):
             add_slice(session, case, n, {0: prepare_image(np.full((8, 8), n, np.uint8))}).slice.id
             for n in range(2)
         ]
-    assert delete(database, lambda session: of_slice(session, ids[0])).counts["cases"] == 0
-    assert delete(database, lambda session: of_slice(session, ids[1])).counts["cases"] == 1
+    assert delete(database, lambda session: of_slice(session, HERE, ids[0])).counts["cases"] == 0
+    assert delete(database, lambda session: of_slice(session, HERE, ids[1])).counts["cases"] == 1
     assert count(database, Case) == 0
 
 
@@ -256,7 +259,7 @@ def test_a_batch_of_which_all_was_deleted_is_followed_by_the_next(database):
             session.scalars(select(QueryItem.slice_id).where(QueryItem.round_id == round_.id))
         )
     for slice_id in asked:
-        gone = delete(database, lambda session, one=slice_id: of_slice(session, one))
+        gone = delete(database, lambda session, one=slice_id: of_slice(session, HERE, one))
     assert gone.queues == {"train"}
     runner(database).work()
     assert slices_of(ask(database, project, annotator(database, "one"), 3, utc_now()))

@@ -15,6 +15,7 @@ from app.core.prepared import prepare_image
 from app.core.project_settings import ProjectSettings
 from app.core.splits import Split
 from app.loop import deletes
+from app.loop.access import HERE
 from app.loop.deletions import of_case, of_project
 from app.loop.projects import create_project
 from app.loop.slices import add_slice, ensure_case
@@ -41,7 +42,7 @@ def test_a_large_case_goes_in_parts_and_after_an_interruption_the_rest(database,
         for index in range(7):
             add_slice(session, case, index, {0: prepare_image(np.full((8, 8), index, np.uint8))})
     with database.reading() as session:
-        planned = of_case(session, "p", "c")
+        planned = of_case(session, HERE, "p", "c")
     for number, step in enumerate(deletes.steps(planned, "c", None)):
         if number == 3:
             break
@@ -49,7 +50,7 @@ def test_a_large_case_goes_in_parts_and_after_an_interruption_the_rest(database,
             step(session)
     assert count(database, Slice) == 3
     assert count(database, StoredBlob) == 3
-    assert delete(database, lambda session: of_case(session, "p", "c")).counts["slices"] == 3
+    assert delete(database, lambda session: of_case(session, HERE, "p", "c")).counts["slices"] == 3
     assert (count(database, Slice), count(database, StoredBlob), count(database, Case)) == (0, 0, 0)
 
 
@@ -71,7 +72,7 @@ def test_what_was_deleted_on_a_sqlite_disk_cannot_be_read_there(database):
         other.rollback()
         before = path.read_bytes() + Path(f"{path}-wal").read_bytes()
         assert [trail for trail in trails if trail not in before] == []
-        delete(database, lambda session: of_case(session, "p", "c"))
+        delete(database, lambda session: of_case(session, HERE, "p", "c"))
         database.forget_log()
         after = path.read_bytes() + Path(f"{path}-wal").read_bytes()
         assert [trail for trail in trails if trail in after] == []
@@ -107,7 +108,7 @@ def test_a_mask_of_what_is_being_deleted_is_not_found_and_bytes_of_others_surviv
     def remove() -> None:
         start.wait()
         try:
-            delete(database, lambda session: of_project(session, "goes"))
+            delete(database, lambda session: of_project(session, HERE, "goes"))
         except Exception as error:
             failed.append(error)
 

@@ -14,7 +14,7 @@ from app.core.prepared import prepare_mask
 from app.core.splits import Split
 from app.exporting import ExportOptions, export_project
 from app.formats.writer import About, ExportedCase, Reading, Target, find_writer
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.chosen_masks import Selection
 from app.loop.masks import submit_mask
 from app.store import Role, Slice, utc_now
@@ -28,6 +28,7 @@ from tests.exports import (
     labels_of,
     make_project,
 )
+from tests.people import named_account
 
 CLASSES = ("background", "tumour Ä", "cyst")
 
@@ -251,12 +252,12 @@ def test_each_reader_has_a_segmentation_of_their_own(database, tmp_path):
     with database.writing() as session:
         slices = session.query(Slice).order_by(Slice.index).all()
         for n, name in enumerate(("ann", "bob")):
-            account = named_account(session, name, Role.ANNOTATOR)
+            account = named_account(session, name, Role.REVIEWER)
             pixels = np.zeros((6, 5), dtype=np.uint8)
             pixels[: n + 1] = n + 1
             drawn = prepare_mask(pixels, upload=encode(pixels))
-            submit_mask(session, account, slices[n].id, drawn, utc_now())
-            submit_mask(session, account, slices[2].id, drawn, utc_now())
+            submit_mask(session, Reader(account), slices[n].id, drawn, utc_now())
+            submit_mask(session, Reader(account), slices[2].id, drawn, utc_now())
     out, report = export(database, tmp_path, "dicom-seg", masks=Selection(all_readings=True))
     assert report.masks == 7
     frames = {str(path.relative_to(out)): pydicom.dcmread(path) for path in out.rglob("*.dcm")}

@@ -15,12 +15,13 @@ from app.core.pixels import encode
 from app.core.prepared import prepare_mask
 from app.exporting import ExportOptions, export_project, stream_project
 from app.importing import ImportStopped
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.chosen_masks import Selection
 from app.loop.masks import Making, submit_mask
 from app.loop.reviews import review_mask
 from app.store import Label, Mask, ReviewState, Role, Slice, utc_now
 from tests.conftest import problem_of
+from tests.people import named_account
 
 
 def draw(database, name, slice_id, rows, seconds=None):
@@ -28,16 +29,17 @@ def draw(database, name, slice_id, rows, seconds=None):
     pixels = np.zeros((32, 32), dtype=np.uint8)
     pixels[:rows] = 1
     with database.writing() as session:
-        account = named_account(session, name, Role.ANNOTATOR)
+        # Of a reviewer: what they draw counts without being asked for.
+        account = named_account(session, name, Role.REVIEWER)
         drawn = prepare_mask(pixels, upload=encode(pixels))
         making = Making(seconds=seconds)
-        return submit_mask(session, account, slice_id, drawn, utc_now(), making).mask.id
+        return submit_mask(session, Reader(account), slice_id, drawn, utc_now(), making).mask.id
 
 
 def accept(database, mask_id, verdict=ReviewState.ACCEPTED):
     with database.writing() as session:
         reviewer = named_account(session, "rev", Role.REVIEWER)
-        review_mask(session, reviewer, mask_id, verdict, "look again")
+        review_mask(session, Reader(reviewer), mask_id, verdict, "look again")
 
 
 @pytest.fixture
@@ -128,6 +130,10 @@ def test_the_card_tells_how_each_mask_came_about(api, drawn, tmp_path):
     card = mlc.Dataset(jsonld=str(out / "croissant.json"))
     assert not card.metadata.issues.errors
     assert not card.metadata.issues.warnings
+    # Every word of it is Croissant's, and as its own library writes it.
+    assert card.metadata.to_json() | {"datePublished": None} == json.loads(
+        (out / "croissant.json").read_text()
+    ) | {"datePublished": None}
     assert card.metadata.license == ["https://creativecommons.org/licenses/by/4.0/"]
     assert "1 cases, 2 masks" in card.metadata.description
     first, second = (

@@ -6,10 +6,11 @@ import pytest
 
 from app.core.errors import JobFinished
 from app.loop import claims, jobs
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.claims import ClaimLost
 from app.store import Job, JobKind, JobState, Project, Role, utc_now
 from tests.loop.test_leases import annotator, ask, draw, make_pool, slices_of
+from tests.people import named_account
 
 NOW = utc_now()
 STALE, RESEND = timedelta(seconds=15), timedelta(seconds=10)
@@ -144,23 +145,24 @@ def test_a_failed_shard_fails_the_job_and_stops_the_others(database, job):
 
 
 def test_cancelling_asks_a_running_job_and_ends_a_waiting_one(database, job):
-    admin = annotator(database, "boss")
+    with database.writing() as session:
+        admin = named_account(session, "boss", Role.ADMIN)
     held = claim(database)
     with database.writing() as session:
-        assert jobs.request_cancel(session, job.id, admin).state is JobState.RUNNING
+        assert jobs.request_cancel(session, Reader(admin), job.id).state is JobState.RUNNING
     with database.writing() as session, pytest.raises(ClaimLost):
         claims.hold(session, held)
     with database.writing() as session:
         claims.confirm_cancel(session, held)
     assert state(database, job.id) is JobState.CANCELLED
     with database.writing() as session, pytest.raises(JobFinished):
-        jobs.request_cancel(session, job.id, admin)
+        jobs.request_cancel(session, Reader(admin), job.id)
 
 
 def test_a_cancelled_job_of_a_dead_worker_does_not_come_back(database, job):
     claim(database)
     with database.writing() as session:
-        jobs.request_cancel(session, job.id, named_account(session, "boss", Role.ADMIN))
+        jobs.request_cancel(session, Reader(named_account(session, "boss", Role.ADMIN)), job.id)
     sweep(database, NOW + timedelta(seconds=16))
     assert state(database, job.id) is JobState.CANCELLED
 

@@ -13,7 +13,7 @@ from app.core.errors import LeaseLost
 from app.core.prepared import prepare_image, prepare_mask
 from app.core.project_settings import ProjectSettings, QuerySettings
 from app.core.splits import Split
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.leases import renew, renewal_due, skip, touch
 from app.loop.masks import submit_mask
 from app.loop.next_batch import next_batch
@@ -21,6 +21,7 @@ from app.loop.projects import create_project
 from app.loop.slices import add_slice, ensure_case
 from app.store import Job, Lease, Role, Slice, utc_now
 from tests.conftest import TTL, mask, picture, pixels_of
+from tests.people import named_account
 
 NOW = utc_now()
 
@@ -53,12 +54,13 @@ def slices_of(batch):
 def draw(database, account, slice_id, now=NOW, corner=8):
     body = mask(corner=corner)
     with database.writing() as session:
-        return submit_mask(session, account, slice_id, prepare_mask(pixels_of(body), body), now)
+        drawn = prepare_mask(pixels_of(body), body)
+        return submit_mask(session, Reader(account), slice_id, drawn, now)
 
 
 def give_back(database, account, batch, reason="artefact"):
     with database.writing() as session:
-        return skip(session, batch.items[0].lease.id, account, reason, NOW)
+        return skip(session, Reader(account), batch.items[0].lease.id, reason, NOW)
 
 
 def test_two_annotators_never_hold_the_same_slice(database):
@@ -104,7 +106,7 @@ def test_an_expired_lease_returns_the_slice(database):
     later = NOW + TTL + timedelta(seconds=1)
     assert slices_of(ask(database, project, other, now=later)) == slices_of(batch)
     with database.writing() as session, pytest.raises(LeaseLost, match="can still be posted"):
-        renew(session, batch.items[0].lease.id, one, later, TTL)
+        renew(session, Reader(one), batch.items[0].lease.id, later, TTL)
 
 
 def test_activity_keeps_a_lease(database):
@@ -256,7 +258,7 @@ def test_no_slice_is_ever_leased_twice(sqlite_template, tmp_path, steps):
                 draw(database, crew[who], handed.slice.id, now)
             else:
                 with database.writing() as session, suppress(LeaseLost):
-                    skip(session, handed.lease.id, crew[who], "", now)
+                    skip(session, Reader(crew[who]), handed.lease.id, "", now)
         with database.reading() as session:
             live = session.scalars(
                 select(Lease.slice_id).where(Lease.ended_at.is_(None), Lease.expires_at > now)

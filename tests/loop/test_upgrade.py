@@ -14,13 +14,26 @@ from app.core.geometry import Geometry
 from app.core.prepared import prepare_mask
 from app.exporting import export_project
 from app.loop import models
-from app.loop.masks import find_suggestion, submit_mask
+from app.loop.access import HERE, Reader
+from app.loop.masks import submit_mask
 from app.loop.projects import find_project
 from app.loop.readings import pixels_of as masks_of
 from app.loop.slice_views import list_slices
 from app.loop.slices import slice_image
+from app.loop.suggestions import find_suggestion
 from app.loop.truths import truths
-from app.store import Account, Case, Database, Image, Mask, ModelVersion, Round, blobs, utc_now
+from app.store import (
+    Account,
+    Case,
+    Database,
+    Image,
+    Mask,
+    ModelVersion,
+    Role,
+    Round,
+    blobs,
+    utc_now,
+)
 from app.store.migrate import config, migrate
 from tests.conftest import TTL, mask, pixels_of, png_of
 from tests.worker.projects import runner
@@ -69,6 +82,7 @@ def fill(connection) -> None:
         connection.execute(kept.insert().values(values))
 
     add("accounts", id=1, name="ann", role="annotator", created_at=NOW)
+    add("tokens", id=1, account_id=1, sha256="0" * 64, created_at=NOW)
     add(
         "projects",
         id=1,
@@ -222,7 +236,7 @@ def upgraded(old):
 def test_an_old_data_folder_keeps_every_picture_mask_truth_and_weight(upgraded):
     with upgraded.reading() as session:
         for number in range(1, 10):
-            assert slice_image(session, number, None) == (
+            assert slice_image(session, HERE, number, None) == (
                 old_picture(number),
                 sha(old_picture(number)),
             )
@@ -234,11 +248,11 @@ def test_an_old_data_folder_keeps_every_picture_mask_truth_and_weight(upgraded):
         model = session.get_one(ModelVersion, 1)
         assert models.weights_of(session, model) == old_weights()
         weights.restore(model.architecture, models.weights_of(session, model))
-        suggested = find_suggestion(session, 2)
+        suggested = find_suggestion(session, HERE, 2)
         assert blobs.get(session, suggested.mask_sha256) == mask(corner=3)
         assert blobs.get(session, suggested.uncertainty_sha256) == mask(corner=9)
         assert session.get_one(Round, 2).nearest == 0.75
-        page = list_slices(session, find_project(session, None), None, None, 20)
+        page = list_slices(session, find_project(session, HERE, None, Role.ADMIN), None, None, 20)
         assert [view.channels[0].name for view in page.items] == ["image"] * 9
 
 
@@ -264,12 +278,12 @@ def test_an_old_project_goes_on(upgraded, tmp_path):
     from app.loop.next_batch import next_batch
 
     with upgraded.writing() as session:
-        project, ann = find_project(session, "brain"), session.get_one(Account, 1)
+        project, ann = find_project(session, HERE, "brain", Role.ADMIN), session.get_one(Account, 1)
         batch = next_batch(session, project, ann, 5, utc_now(), TTL)
         assert [handed.slice.id for handed in batch.items] == [2, 7]
         for handed in batch.items:
             drawn = prepare_mask(pixels_of(mask(corner=6)))
-            submit_mask(session, ann, handed.slice.id, drawn, utc_now())
+            submit_mask(session, Reader(ann), handed.slice.id, drawn, utc_now())
     assert runner(upgraded).work() == 3
     with upgraded.reading() as session:
         second = session.scalars(select(ModelVersion).where(ModelVersion.number == 2)).one()

@@ -71,6 +71,22 @@ def test_a_header_that_claims_gigabytes_costs_nothing(tmp_path):
     assert peak < 4_000_000
 
 
+def test_a_packed_file_that_goes_on_and_on_is_refused(tmp_path):
+    """A few hundred kilobytes that would unpack to far more than the header says."""
+    plain = save(tmp_path / "a.nii", VOXELS).read_bytes()
+    with gzip.open(tmp_path / "b.nii.gz", "wb", compresslevel=1) as packed:
+        packed.write(plain)
+        for _ in range(70):
+            packed.write(bytes(2**20))
+    assert (tmp_path / "b.nii.gz").stat().st_size < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(VolumeInvalid, match=r"b\.nii\.gz holds far more than its header says"):
+        read_nifti([tmp_path / "b.nii.gz"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "header", "text"])
 def test_a_damaged_file_is_refused(tmp_path, damage):
     path = save(tmp_path / "a.nii.gz", RNG.integers(0, 255, (20, 20, 20)).astype(np.uint8))

@@ -1,5 +1,6 @@
 """Text and numbers from outside: what may be kept, the same for every engine."""
 
+import json
 import math
 
 import pytest
@@ -34,6 +35,12 @@ def test_numbers_are_finite_and_of_64_bits(number):
     with pytest.raises(ValueError, match=r"query\.size"):
         plain({"query": {"size": number}})
     assert plain({"n": 2**63 - 1, "x": -0.5, "b": True, "z": None})["n"] == 2**63 - 1
+
+
+def test_levels_without_an_end_are_refused_before_the_stack_ends():
+    for text in ("[" * 500 + "]" * 500, '{"a":' * 500 + "1" + "}" * 500):
+        with pytest.raises(ValueError, match="levels deep"):
+            plain({"query": json.loads(text)})
 
 
 def test_models_of_the_outside_hold_to_it():

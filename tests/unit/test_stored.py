@@ -1,5 +1,6 @@
 """What comes out of the store is what the file says, bit for bit, or the error is stated."""
 
+import tracemalloc
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from app.core.errors import VolumeInvalid
+from app.core.prepared import prepare_image
 from app.core.rescale import Moments, Rescale
 from app.formats.nifti_cases import read_nifti
 from app.formats.stored import loss_of, to_stored
@@ -216,3 +218,21 @@ def test_what_is_rare_but_near_or_all_that_there_is_stays():
 def test_scaling_beyond_all_numbers_is_refused():
     with pytest.raises(VolumeInvalid, match="more than can be stored"):
         to_stored(np.arange(8).reshape(2, 2, 2), FILE, slope=1e300)
+
+
+@pytest.mark.parametrize("shape", [(2049, 2048), (3, 2_000_000), (1, 5_000_000)])
+def test_moments_of_large_pictures_are_those_of_all_their_values(shape):
+    stored, rescale = RNG.integers(0, 65536, shape).astype(np.uint16), Rescale(-1000, 0.3, 7.0)
+    found, expected = Moments.of_stored(stored, rescale), Moments.of(rescale.values(stored))
+    assert found.mean == pytest.approx(expected.mean, rel=1e-13)
+    assert found.mean_square == pytest.approx(expected.mean_square, rel=1e-13)
+
+
+def test_a_large_picture_is_prepared_in_little_more_than_its_own_bytes():
+    stored = np.zeros((6000, 3000), np.uint16)
+    tracemalloc.start()
+    try:
+        prepare_image(stored)
+        assert tracemalloc.get_traced_memory()[1] < 3 * stored.nbytes
+    finally:
+        tracemalloc.stop()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from app.core.variety import explore, reason_to_explore
+from app.core.variety import appearance, explore, reason_to_explore
 
 
 def _rng(seed: int = 0) -> np.random.Generator:
@@ -14,6 +15,16 @@ def _rng(seed: int = 0) -> np.random.Generator:
 
 def _alike(n: int) -> np.ndarray:
     return np.full((n, 64), 128, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 900), (256, 8), (257, 31), (1000, 513)])
+def test_a_thumbnail_is_the_same_in_bands_as_at_once(shape):
+    pixels = _rng().integers(0, 65536, shape).astype(np.uint16)
+    at_once = Image.fromarray(pixels.astype(np.float32)).resize((8, 8), Image.Resampling.BOX)
+    grey = np.asarray(at_once)
+    scale = 255 / max(float(grey.max()) - float(grey.min()), 1e-6)
+    expected = ((grey - float(grey.min())) * scale).astype(np.uint8).ravel()
+    np.testing.assert_array_equal(appearance(pixels), expected)
 
 
 @pytest.mark.parametrize(

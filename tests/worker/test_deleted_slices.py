@@ -1,9 +1,12 @@
 """A retraining under which slices are deleted goes on without them and learns nothing of them."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import select
 
 from app.core.errors import NotFound
+from app.loop.access import HERE
 from app.loop.deletions import of_case, of_project, of_slice
 from app.store import (
     Job,
@@ -56,7 +59,7 @@ def test_a_training_that_has_read_what_goes_begins_again_without_it(database, mo
         monkeypatch,
         train_step,
         "learn",
-        lambda: found.append(delete(database, lambda session: of_slice(session, gone))),
+        lambda: found.append(delete(database, lambda session: of_slice(session, HERE, gone))),
     )
     runner(database).work()
     job = job_of(database)
@@ -73,7 +76,7 @@ def test_a_training_of_which_all_goes_is_cancelled(database, monkeypatch):
 
     def act() -> None:
         for slice_id in labelled(database):
-            delete(database, lambda session, one=slice_id: of_slice(session, one))
+            delete(database, lambda session, one=slice_id: of_slice(session, HERE, one))
 
     once(monkeypatch, train_step, "learn", act)
     runner(database).work()
@@ -102,7 +105,7 @@ def test_scoring_and_selecting_go_on_without_what_went(database, monkeypatch, st
             ).all()
         gone = [*open_[::3], labelled(database)[0]]
         for slice_id in gone:
-            delete(database, lambda session, one=slice_id: of_slice(session, one))
+            delete(database, lambda session, one=slice_id: of_slice(session, HERE, one))
         acted.update(gone)
 
     acted: set[int] = set()
@@ -130,7 +133,7 @@ def test_between_two_queries_of_one_reading(database, monkeypatch):
         monkeypatch,
         training_set,
         "_around",
-        lambda: delete(database, lambda session: of_case(session, "p", name)),
+        lambda: delete(database, lambda session: of_case(session, HERE, "p", name)),
     )
     runner(database).work()
     assert job_of(database).state is JobState.SUCCEEDED, job_of(database).error
@@ -141,12 +144,11 @@ def test_between_two_queries_of_one_reading(database, monkeypatch):
 )
 def test_a_project_that_goes_takes_its_jobs_along(database, monkeypatch, step, name):
     label_batch(database, make_project(database))
-    once(
-        monkeypatch, step, name, lambda: delete(database, lambda session: of_project(session, "p"))
-    )
+    plan = partial(of_project, reader=HERE, name="p")
+    once(monkeypatch, step, name, lambda: delete(database, plan))
     runner(database, shard_slices=4).work()
     for table in (Project, Job, ModelVersion, Slice, Score):
         assert count(database, table) == 0
     assert blobs_that_nothing_refers_to(database) == set()
     with pytest.raises(NotFound), database.reading() as session:
-        of_project(session, "p")
+        of_project(session, HERE, "p")

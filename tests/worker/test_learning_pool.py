@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from app.core.splits import Split, held_out_cases
 from app.loop import models, next_round, training_set
-from app.store import Account, ModelVersion, Project, Round, Slice
+from app.loop.access import HERE
+from app.store import ModelVersion, Project, Round, Slice
 from tests.worker.projects import label_batch, make_project, runner
 from worker.steps import train as train_step
 
@@ -65,8 +66,7 @@ def test_a_model_that_is_held_back_neither_scores_nor_is_gone_on_from(
     with database.writing() as session:
         third = session.scalars(select(ModelVersion).where(ModelVersion.number == 3)).one()
         assert third.parent_id == first.id
-        admin = session.scalars(select(Account)).first()
-        models.promote(session, second.id, admin)
+        models.promote(session, HERE, second.id)
         assert models.current_model(session, project.id).id == second.id
 
 

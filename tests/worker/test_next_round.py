@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from app.core.splits import Split
 from app.core.streams import Stream
 from app.loop import jobs, next_round
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.store import (
     Database,
     Job,
@@ -27,6 +27,7 @@ from app.store import (
 )
 from tests.conftest import TTL
 from tests.loop.test_leases import annotator, ask, draw, slices_of
+from tests.people import named_account
 from tests.worker.projects import count, job_of, label_batch, make_project, runner
 from worker import runner as runner_module
 from worker.steps import select as select_step
@@ -123,7 +124,7 @@ def test_a_rejection_after_the_end_makes_a_retraining_due(database):
     with database.writing() as session:
         mask = session.scalars(select(Mask).where(Mask.source == MaskSource.HUMAN)).first()
         reviewer = named_account(session, "eve", Role.REVIEWER)
-        review_mask(session, reviewer, mask.id, ReviewState.REJECTED, "too small")
+        review_mask(session, Reader(reviewer), mask.id, ReviewState.REJECTED, "too small")
     runner(database).work()
     batch = ask(database, project, annotator(database, "one"), 5, utc_now())
     assert slices_of(batch) == [mask.slice_id]
@@ -213,9 +214,9 @@ def test_a_job_that_failed_is_not_started_again_by_every_addition(database, monk
     project = make_project(database, size=50)
     label_batch(database, project)
     runner(database).work()
-    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
+    monkeypatch.setattr(train_step, "_train", lambda step, plan, checkpoints: 1 / 0)
     add_slices(database, project, "late", 2)
-    runner(database).work()
+    runner(database, retries=0).work()
     failed = job_of(database)
     assert failed.state is JobState.FAILED
     add_slices(database, project, "later", 2)
@@ -231,7 +232,7 @@ def test_a_job_that_was_cancelled_is_not_started_again_by_whoever_asks(database)
     add_slices(database, project, "late", 2)
     with database.writing() as session:
         admin = named_account(session, "admin", Role.ADMIN)
-        jobs.request_cancel(session, job_of(database).id, admin)
+        jobs.request_cancel(session, Reader(admin), job_of(database).id)
     one = annotator(database, "one")
     message = ask(database, project, one, 1, utc_now()).message
     assert job_of(database).state is JobState.CANCELLED

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from app.api.schemas.rounds import MapOut
+from app.loop.access import HERE
 from app.loop.deletions import of_slice
 from app.loop.pool_maps import MapState, begin_map, map_state
 from app.loop.round_history import round_map
@@ -36,7 +37,7 @@ def drawn(database, round_id: int) -> MapOut:
     drawer = MapDrawer(database)
     drawer._draw(round_id)
     with database.reading() as session:
-        return MapOut.model_validate(round_map(session, round_id))
+        return MapOut.model_validate(round_map(session, HERE, round_id))
 
 
 def test_a_retraining_draws_no_map_and_whoever_looks_has_it_drawn(database, scored, tmp_path):
@@ -125,7 +126,7 @@ def test_what_is_deleted_while_a_map_is_drawn_is_not_on_it(database, scored, mon
         with database.reading() as session:
             labelled = session.scalars(select(Label.slice_id)).first()
         for slice_id in (wanted.ids[0], labelled):
-            delete(database, lambda session, one=slice_id: of_slice(session, one))
+            delete(database, lambda session, one=slice_id: of_slice(session, HERE, one))
             gone.append(slice_id)
         return np.zeros((len(wanted.ids), 2), dtype=np.float32)
 

@@ -8,7 +8,7 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.pixels import decode
 from app.core.streams import Stream
 from app.loop import claims, jobs
-from app.loop.accounts import named_account
+from app.loop.access import Reader
 from app.loop.progress import progress
 from app.loop.round_history import list_rounds
 from app.store import (
@@ -29,6 +29,7 @@ from app.store import (
     utc_now,
 )
 from tests.loop.test_leases import annotator, ask, draw
+from tests.people import named_account
 from tests.worker.projects import count, job_of, label_batch, make_project, runner
 from worker.runner import Runner
 from worker.steps import select as select_step
@@ -203,10 +204,10 @@ def test_a_worker_that_lost_its_job_writes_nothing(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
 
-    def taken_by_another(step, plan):
+    def taken_by_another(step, plan, checkpoints):
         with database.writing() as session:
             session.get_one(Job, step.claim.job_id).attempt += 1
-        return trained(step, plan)
+        return trained(step, plan, checkpoints)
 
     trained = train_step._train
     monkeypatch.setattr(train_step, "_train", taken_by_another)
@@ -218,8 +219,8 @@ def test_a_worker_that_lost_its_job_writes_nothing(database, monkeypatch):
 def test_an_error_fails_the_job_and_is_kept_in_full(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
-    monkeypatch.setattr(train_step, "_train", lambda step, plan: 1 / 0)
-    runner(database).work()
+    monkeypatch.setattr(train_step, "_train", lambda step, plan, checkpoints: 1 / 0)
+    runner(database, retries=0).work()
     job = job_of(database)
     assert job.state is JobState.FAILED
     assert "ZeroDivisionError" in job.error
@@ -231,10 +232,11 @@ def test_a_cancelled_training_leaves_no_model(database, monkeypatch):
     project = make_project(database)
     label_batch(database, project)
 
-    def cancelled(step, plan):
+    def cancelled(step, plan, checkpoints):
         with database.writing() as session:
-            jobs.request_cancel(session, step.claim.job_id, named_account(session, "a", Role.ADMIN))
-        return trained(step, plan)
+            admin = Reader(named_account(session, "a", Role.ADMIN))
+            jobs.request_cancel(session, admin, step.claim.job_id)
+        return trained(step, plan, checkpoints)
 
     trained = train_step._train
     monkeypatch.setattr(train_step, "_train", cancelled)

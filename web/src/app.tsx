@@ -13,19 +13,27 @@ import {
   type Session,
   useCsrf,
 } from "./api/client";
+import { includes, type Role } from "./api/roles";
 import { ImportPanel } from "./dashboard/import";
 import { DashboardPage } from "./dashboard/page";
+import { offered, shownName } from "./offered";
 import { ReviewPage } from "./review/page";
+import { SignIn } from "./sign-in";
 import { t } from "./texts";
 import { Failure, words } from "./ui";
 
-type PageProps = { session: Session; project: Project; onProjects: () => Promise<void> };
-const PAGES: { path: string; title: string; page: ComponentType<PageProps>; reviewers: boolean }[] =
-  [
-    { path: "/", title: t.nav.annotate, page: AnnotatePage, reviewers: false },
-    { path: "/review", title: t.nav.review, page: ReviewPage, reviewers: true },
-    { path: "/dashboard", title: t.nav.dashboard, page: DashboardPage, reviewers: false },
-  ];
+type PageProps = {
+  session: Session;
+  project: Project;
+  onProjects: () => Promise<void>;
+  /** A project was renamed, archived or brought back. */
+  onProject: (changed: Project) => void;
+};
+const PAGES: { path: string; title: string; page: ComponentType<PageProps>; least: Role }[] = [
+  { path: "/", title: t.nav.annotate, page: AnnotatePage, least: "annotator" },
+  { path: "/review", title: t.nav.review, page: ReviewPage, least: "reviewer" },
+  { path: "/dashboard", title: t.nav.dashboard, page: DashboardPage, least: "viewer" },
+];
 /** How often the session's end is put off while a page is open. */
 const STAY_SIGNED_IN_MS = 10 * 60_000;
 const PROJECT_KEY = "sfumato-project";
@@ -79,46 +87,6 @@ export function App() {
   );
 }
 
-function SignIn(props: { again: boolean; onSigned: (session: Session) => void }) {
-  const [token, setToken] = useState("");
-  const [error, setError] = useState<string | null>(null);
-  const submit = async () => {
-    try {
-      props.onSigned(await data(api.POST("/session", { body: { token: token.trim() } })));
-    } catch (failure) {
-      setError(words(failure));
-    }
-  };
-  return (
-    <div class={props.again ? "sign-in over" : "sign-in"}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <h1>{props.again ? t.signIn.title : t.product}</h1>
-        <p>{props.again ? t.signIn.over : t.signIn.hint}</p>
-        <label>
-          {t.signIn.token}
-          <input
-            type="password"
-            name="token"
-            autocomplete="current-password"
-            required
-            value={token}
-            onInput={(event) => setToken(event.currentTarget.value)}
-          />
-        </label>
-        {error && <Failure error={error} />}
-        <button type="submit" class="main">
-          {t.signIn.submit}
-        </button>
-      </form>
-    </div>
-  );
-}
-
 function Signed(props: { session: Session; onSignOut: () => void }) {
   const { session } = props;
   const [path, setPath] = useState(location.pathname);
@@ -131,7 +99,7 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
       const found = await all((page) =>
         data(
           api.GET("/projects", {
-            params: { query: { ...page } },
+            params: { query: { ...page, archived: true } },
           }),
         ),
       );
@@ -158,9 +126,17 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
     setName(to);
   };
 
-  const pages = PAGES.filter(({ reviewers }) => !reviewers || session.role !== "annotator");
+  const replace = (changed: Project) => {
+    setProjects((all) => all?.map((one) => (one.id === changed.id ? changed : one)) ?? null);
+    choose(changed.name);
+  };
+
+  const choices = offered(projects ?? [], path === "/dashboard");
+  const project = choices.find((one) => one.name === name) ?? choices[0];
+  // Before the projects are known nobody is kept from a page that may be theirs.
+  const role = project ? project.role : (session.role ?? "reviewer");
+  const pages = PAGES.filter(({ least }) => includes(role, least));
   const { page: Page, title } = pages.find((one) => one.path === path) ?? pages[0];
-  const project = projects?.find((one) => one.name === name) ?? projects?.[0];
   useEffect(() => {
     document.title = `${title} · ${t.product}`;
   }, [title]);
@@ -185,16 +161,16 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
             </a>
           ))}
         </nav>
-        {projects && projects.length > 1 && (
+        {choices.length > 1 && (
           <label>
             {t.project}{" "}
             <select
               value={project?.name ?? ""}
               onChange={(event) => choose(event.currentTarget.value)}
             >
-              {projects.map((one) => (
+              {choices.map((one) => (
                 <option key={one.name} value={one.name}>
-                  {one.name}
+                  {shownName(one)}
                 </option>
               ))}
             </select>
@@ -202,7 +178,7 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
         )}
         <span class="space" />
         <Theme />
-        <span>{t.signIn.as(session.account, session.role)}</span>
+        <span>{t.signIn.as(session.account, project?.role ?? session.role)}</span>
         <button type="button" class="quiet" onClick={props.onSignOut}>
           {t.signIn.out}
         </button>
@@ -214,9 +190,12 @@ function Signed(props: { session: Session; onSignOut: () => void }) {
           session={session}
           project={project}
           onProjects={load}
+          onProject={replace}
         />
       )}
-      {projects && !project && path !== "/dashboard" && <p class="cover">{t.noProject}</p>}
+      {projects && !project && path !== "/dashboard" && (
+        <p class="cover">{projects.length > 0 ? t.life.allArchived : t.noProject}</p>
+      )}
       {projects && !project && path === "/dashboard" && session.role === "admin" && (
         <FirstImport onDone={() => void load()} />
       )}

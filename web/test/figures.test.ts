@@ -27,6 +27,7 @@ function model(number: number, changes: Partial<Model> = {}): Model {
     architecture: {},
     training_masks: [],
     scores: {},
+    removed: {},
     seed: 0,
     seconds: 1,
     created_at: `2026-01-0${number}T00:00:00Z`,

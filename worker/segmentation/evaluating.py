@@ -34,7 +34,9 @@ def pixel_loss(logits: Tensor, batch: Batch) -> Tensor:
         )
     else:
         losses = nn.functional.cross_entropy(logits, batch.classes, reduction="none")
-    return losses[batch.valid].mean()
+    counted = losses[batch.valid]
+    # Of tiny slices an augmentation may turn every pixel out of sight: nothing to learn, not NaN.
+    return counted.mean() if counted.numel() else counted.sum()
 
 
 def evaluate(

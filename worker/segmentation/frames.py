@@ -1,5 +1,6 @@
 """Slices on their way into the network: standardised by case, padded to a common size."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,8 @@ def standardise_stored(
     and one sum a pixel. A negative slope says that low values are shown bright (MONOCHROME1):
     the network sees what is shown.
     """
-    if std <= _ROUNDING * abs(mean):
+    # Also where values are so large that their moments are no numbers.
+    if not (math.isfinite(std) and std > _ROUNDING * abs(mean)):
         return np.zeros(stored.shape, dtype=np.float32)
     scaled = stored.astype(np.float32)
     shown = -1 if rescale.slope < 0 else 1

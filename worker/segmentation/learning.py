@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from app.core.blob import digest
 from app.core.errors import InvalidInput
+from app.core.model_scores import NOT_LEARNED
 from app.core.seeds import derived_seed
 from worker.registry import find_recipe
 from worker.segmentation import weights
+from worker.segmentation.checkpoint import Checkpoints
 from worker.segmentation.ensemble import Ensemble
 from worker.segmentation.evaluating import evaluate, evaluate_each
 from worker.segmentation.frames import Sample
+from worker.segmentation.journal import Journal, identity_of
+from worker.segmentation.memory import explain, is_out_of_memory
 from worker.segmentation.metrics.bootstrap import interval
 from worker.segmentation.network import Network
 from worker.segmentation.recipe import (
@@ -27,6 +32,7 @@ from worker.segmentation.recipe import (
     narrow,
     seed_all,
 )
+from worker.segmentation.unlearnable import unlearnable
 
 # A network that collapses is trained so often at most, then kept as it is, and noted.
 TRIES = 3
@@ -74,7 +80,11 @@ class Learned:
 
 
 def learn(
-    description: dict[str, Any], lesson: Lesson, parent: Parent | None, from_scratch: bool = False
+    description: dict[str, Any],
+    lesson: Lesson,
+    parent: Parent | None,
+    from_scratch: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> Learned:
     """Train a network of this description on a lesson. Raises ``TrainingDiverged``.
 
@@ -82,7 +92,32 @@ def learn(
     network, and unless the parent has learned from what its successor is to be stopped or judged
     by. With several members each leaves out the cases of its own fold, so that all labelled slices
     can be judged by a network that has not seen them, and no further label is needed for it.
+
+    With ``checkpoints`` it is kept now and then, and goes on from the last of the same training.
+    Where it fails because of some of its slices, it begins again without them, and they are noted.
     """
+    try:
+        return _learn(description, lesson, parent, from_scratch, checkpoints)
+    except (TrainingDiverged, ValueError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            explain(error, lesson.settings.batch_size)
+            raise
+        left_out = unlearnable(description, lesson, error)
+    at_fault = [one.sample for one in left_out]
+    rest = [sample for sample in lesson.training if not any(sample is one for one in at_fault)]
+    own = replace(lesson, training=rest)
+    learned = _learn(description, own, parent, from_scratch, checkpoints)
+    notes = {**learned.notes, NOT_LEARNED: [one.to_dict() for one in left_out]}
+    return replace(learned, notes=notes)
+
+
+def _learn(
+    description: dict[str, Any],
+    lesson: Lesson,
+    parent: Parent | None,
+    from_scratch: bool,
+    checkpoints: Checkpoints | None,
+) -> Learned:
     recipe = find_recipe(lesson.settings.recipe)
     seed_all(lesson.seed)
     alike = parent is not None and _completed(parent.description) == _completed(description)
@@ -103,16 +138,20 @@ def learn(
         # Of an earlier version, which kept such.
         warm, network = False, weights.build(description)
     parts = parts_of(network)
-    collapses: list[dict[str, Any]] = []
-    courses = []
-    for number, part in enumerate(parts):
+    journal = Journal(parts, lesson, {}, checkpoints)
+    if checkpoints is not None:
+        begun = [folds, digest(parent.weights) if parent is not None and warm else None]
+        journal.identity = identity_of(description, lesson, recipe, network, begun)
+        journal.resume()
+    for number, part in list(enumerate(parts))[len(journal.courses) :]:
         seed = derived_seed(lesson.seed, "member", number) if number else lesson.seed
         training = [sample for sample in lesson.training if folds.get(sample.case) != number]
         own = replace(lesson, training=training, seed=seed)
         if len(parts) > 1:
             told = {"member": number + 1, "members": len(parts)}
             own = replace(own, on_progress=partial(_tell, lesson, told))
-        courses.append(_fit(recipe, description, part, own, collapses, number))
+        journal.finish(_fit(recipe, description, part, own, journal, number))
+    courses, collapses = journal.courses, journal.collapses
     network.placed(lesson.device).eval()
     notes = {
         "recipe": lesson.settings.recipe,
@@ -122,6 +161,7 @@ def learn(
         "train_loss": sum(course.train_loss for course in courses) / len(courses),
         "collapses": collapses,
         **courses[0].notes,
+        **journal.notes,
     }
     before = parent.learned if parent is not None and warm else ()
     cases = sorted({*before, *(sample.case for sample in lesson.training)})
@@ -190,7 +230,7 @@ def _fit(
     description: dict[str, Any],
     part: Network,
     lesson: Lesson,
-    collapses: list[dict[str, Any]],
+    journal: Journal,
     member: int,
 ) -> Course:
     """Train a member; where it collapses, again from scratch, with another seed, more gently.
@@ -201,7 +241,8 @@ def _fit(
     rate = lesson.settings.learning_rate or recipe.learning_rate
     tries = TRIES if recipe.guarded else 1
     own = lesson
-    for attempt in range(tries):
+    for attempt in range(journal.attempt, tries):
+        journal.attempt = attempt
         if attempt:
             settings = own.settings.model_copy(update={"learning_rate": rate * _GENTLER**attempt})
             own = replace(
@@ -212,7 +253,13 @@ def _fit(
         last = attempt == tries - 1
         found: Narrow | None
         try:
-            course = _checked(recipe, part, recipe.fit(part, replace(own, watched=not last)))
+            now = replace(
+                own,
+                watched=not last,
+                saved=journal.take_saved(),
+                on_checkpoint=journal.reached,
+            )
+            course = _checked(recipe, part, recipe.fit(part, now))
             found, step = narrow(part, lesson.training, lesson.device), course.steps
         except Collapsed as collapse:
             found, step = collapse.found, collapse.step
@@ -222,7 +269,7 @@ def _fit(
             found, step = Narrow([], []), 0
         if found is None:
             break
-        collapses.append({"member": member, "step": step, **asdict(found)})
+        journal.collapses.append({"member": member, "step": step, **asdict(found)})
     return course
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from app.core.errors import SfumatoError
 from app.core.project_settings import TrainingSettings
+from worker.segmentation.checkpoint import Standing
 from worker.segmentation.clock import Clock
 from worker.segmentation.evaluating import predicted_classes
 from worker.segmentation.frames import Sample, batches, frame
@@ -87,6 +88,10 @@ class Lesson:
     ``clock``: told of the seconds spent on training steps. ``on_step`` is called before each step
     and may raise to stop; ``on_progress`` is told now and then how far the training is, in plain
     values.
+
+    A recipe that can be gone on with calls ``on_checkpoint`` where that is so, with what gives
+    its standing, and starts at ``saved`` where that is given. One that does neither begins its
+    network anew when its worker was lost.
     """
 
     training: Sequence[Sample]
@@ -100,6 +105,8 @@ class Lesson:
     clock: Clock = field(default_factory=Clock)
     on_step: Callable[[], None] = _nothing
     on_progress: Callable[[dict[str, Any]], None] = _nothing
+    saved: Standing | None = None
+    on_checkpoint: Callable[[Callable[[], Standing]], None] = _nothing
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import InvalidInput
 from app.core.model_scores import measured_on
-from app.loop.accounts import create_token, revoke_token
+from app.loop.access import HERE
+from app.loop.accounts import create_token
 from app.loop.projects import find_project
+from app.loop.tokens import revoke_token
 from app.loop.truths import truths
 from app.settings import Settings
 from app.store import Database, Job, JobKind, JobState, Role
@@ -50,7 +52,7 @@ def simulate_project(
     with database.reading() as session:
         oracle = _oracle(session, project)
     url = url or _running_server(settings)
-    with _tokens(database, annotators) as (admin, names), _client(url, admin) as client:
+    with _tokens(database, project, annotators) as (admin, names), _client(url, admin) as client:
         known = _progress(client, project)
         first_round = known["round"]["number"] if known["round"] else 1
         shared = Budget(budget)
@@ -142,7 +144,7 @@ class _Watch:
 
 def _retrainings(session: Session, project: str) -> Select[Job]:
     """A project's retrainings, newest first."""
-    of_project = find_project(session, project).id
+    of_project = find_project(session, HERE, project, Role.ADMIN).id
     jobs = select(Job).where(Job.project_id == of_project, Job.kind == JobKind.RETRAIN)
     return jobs.order_by(Job.id.desc())
 
@@ -203,7 +205,7 @@ def _result(point: dict[str, Any], round_: int, seconds: float) -> RoundResult:
 
 
 def _oracle(session: Session, name: str) -> Oracle:
-    project = find_project(session, name)
+    project = find_project(session, HERE, name, Role.ADMIN)
     hidden = truths(session, project.id)
     if not hidden:
         raise InvalidInput(
@@ -225,13 +227,19 @@ def _running_server(settings: Settings) -> str:
 
 
 @contextmanager
-def _tokens(database: Database, annotators: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """An admin's token and one for each annotator, revoked at the end."""
+def _tokens(
+    database: Database, project: str, annotators: int
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Tokens of the project, for its admin and each annotator; revoked at the end.
+
+    All are its admins: only these may say of a mask that nobody drew it.
+    """
     run = secrets.token_hex(3)
     with database.writing() as session:
-        admin = create_token(session, f"simulation-{run}", Role.ADMIN)
+        found = find_project(session, HERE, project, Role.ADMIN)
+        admin = create_token(session, f"simulation-{run}", Role.ADMIN, project=found)
         crew = {
-            name: create_token(session, name, Role.ANNOTATOR)
+            name: create_token(session, name, Role.ADMIN, project=found)
             for name in (f"simulated-{run}-{n}" for n in range(1, annotators + 1))
         }
     try:
@@ -239,7 +247,7 @@ def _tokens(database: Database, annotators: int) -> Iterator[tuple[str, dict[str
     finally:
         with database.writing() as session:
             for token in (admin, *crew.values()):
-                revoke_token(session, int(token.split("_")[1]))
+                revoke_token(session, HERE, int(token.split("_")[1]))
 
 
 def _client(url: str, token: str) -> httpx.Client:

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from app.core.blob import Blob
 from app.core.errors import NothingLabelled
+from app.core.model_scores import not_learned
 from app.core.project_settings import TrainingSettings, job_query_settings, training_settings
 from app.core.seeds import derived_seed
 from app.loop import claims, models, next_round, training_set
 from app.loop.training_set import LabelledSlices
-from app.store import ModelVersion, Project
+from app.store import ModelVersion, Project, database_now
 from worker.persistence import persistently
 from worker.registry import find_recipe, find_strategy
 from worker.segmentation import weights
@@ -21,6 +22,7 @@ from worker.segmentation.evaluating import evaluate
 from worker.segmentation.frames import Sample
 from worker.segmentation.learning import Learned, Parent, learn
 from worker.segmentation.recipe import Lesson
+from worker.steps.checkpoints import JobCheckpoints
 from worker.steps.context import Step, noted, samples
 
 # Without gradients a larger batch is always faster.
@@ -58,13 +60,15 @@ def run(step: Step) -> tuple[str, ...]:
         trained = models.model_of_job(session, step.claim.job_id)
         plan = None if trained else _plan(session, step.claim.project_id)
         model_id = trained.id if trained else None
-    made = _train(step, plan) if plan else None
+    kept_so_far = JobCheckpoints(step)
+    made = _train(step, plan, kept_so_far) if plan else None
 
     def keep() -> tuple[str, ...]:
         with step.database.writing() as session:
             kept = model_id
             if made is not None:
-                model = ModelVersion(**made.values)
+                # By the clock that promotions go by too.
+                model = ModelVersion(**made.values, created_at=database_now(session))
                 kept = models.save_model(session, step.claim, model, made.weights).id
             # The model that goes on: one that is held back neither scores nor selects.
             current = models.current_model(session, step.claim.project_id)
@@ -73,7 +77,9 @@ def run(step: Step) -> tuple[str, ...]:
             return claims.split(session, step.claim, shards, model=going_on)
 
     # Hours of training are not thrown away because the database is away when they end.
-    return persistently(keep, step.check)
+    queues = persistently(keep, step.check)
+    kept_so_far.forget()
+    return queues
 
 
 def _plan(session: Session, project_id: int) -> _Plan:
@@ -125,7 +131,7 @@ def _architecture(project: Project, settings: TrainingSettings) -> dict[str, Any
     return weights.architecture(len(project.classes), len(project.channels), settings)
 
 
-def _train(step: Step, plan: _Plan) -> _Made:
+def _train(step: Step, plan: _Plan, checkpoints: JobCheckpoints) -> _Made:
     started = time.monotonic()
     seed = derived_seed(plan.settings.seed, "train", plan.number)
     description = _architecture(plan.project, plan.settings)
@@ -140,20 +146,27 @@ def _train(step: Step, plan: _Plan) -> _Made:
         precision=step.compute.training_precision,
         clock=step.clock,
     )
-    learned = learn(description, lesson, plan.parent, plan.settings.from_scratch)
+    learned = learn(description, lesson, plan.parent, plan.settings.from_scratch, checkpoints)
     values: dict[str, Any] = {
         "project_id": plan.project.id,
         "parent_id": plan.parent_id if learned.warm else None,
         "job_id": step.claim.job_id,
         # Where it began, with pretrained weights or without, is kept in the weights.
         "architecture": weights.described(description, learned.network),
-        "mask_ids": plan.divided.mask_ids,
+        "mask_ids": _learned_masks(plan, learned),
         "scores": _scores(step, plan, learned),
         "seed": seed,
         "seconds": time.monotonic() - started,
         "held_back": learned.held_back,
     }
     return _Made(values, Blob.of(weights.dump(learned.network.state_dict())))
+
+
+def _learned_masks(plan: _Plan, learned: Learned) -> list[int]:
+    """The masks that were trained on: without those that could not be."""
+    left_out = {(one["case"], one["index"]) for one in not_learned(learned.notes)}
+    masks = zip(plan.training, plan.divided.mask_ids, strict=True)
+    return [mask for sample, mask in masks if (sample.case, sample.index) not in left_out]
 
 
 def _scores(step: Step, plan: _Plan, learned: Learned) -> dict[str, Any]:

@@ -32,7 +32,11 @@ class JobOut(Reply):
     progress: dict[str, Any] = Field(
         examples=[{"epoch": 7, "epochs": 50, "train_loss": 0.21, "slices_scored": 512}]
     )
-    error: str | None
+    error: str | None = Field(description="Of its last failure, in full.")
+    failures: int = Field(description="How often the step that it is at has failed.")
+    retry_at: datetime | None = Field(
+        description="When what failed is tried again by itself; `POST /jobs` tries it now."
+    )
     worker: str | None
     created_at: datetime
     started_at: datetime | None

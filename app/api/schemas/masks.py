@@ -22,6 +22,9 @@ class MaskOut(Reply):
     )
     suggestion_model: int | None = Field(description="The model whose suggestion it began with.")
     late: bool = Field(description="It came without a lease: kept as a further reading.")
+    unasked: bool = Field(
+        description="Its author was never handed the slice: it counts once a reviewer accepts it."
+    )
     seconds: float | None
     foreground_pixels: int
     sha256: str
@@ -41,6 +44,7 @@ class MaskOut(Reply):
             origin=mask.origin,
             suggestion_model=mask.suggestion_model_id,
             late=mask.late,
+            unasked=mask.unasked,
             seconds=mask.seconds,
             foreground_pixels=mask.foreground_pixels,
             sha256=mask.sha256,

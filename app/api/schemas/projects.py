@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasPath, ConfigDict, Field
 
 from app.api.schemas.base import Reply, Request
 from app.core.project_settings import ProjectSettings
+from app.store import Role
 
 
 class ProjectCreate(ProjectSettings):
@@ -30,7 +31,7 @@ class ProjectCreate(ProjectSettings):
 
 
 class ProjectChange(Request):
-    """Settings to change; what is left out stays."""
+    """What to change; what is left out stays."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"query": {"strategy": "clasp", "size": 30}}]},
@@ -38,6 +39,10 @@ class ProjectChange(Request):
 
     query: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
+    name: str | None = Field(default=None, max_length=200, examples=["glioma-2"])
+    archived: bool | None = Field(
+        default=None, description="true: it is read alone from now on; false: it goes on."
+    )
 
 
 class ProjectOut(Reply):
@@ -50,6 +55,8 @@ class ProjectOut(Reply):
     query: dict[str, Any]
     training: dict[str, Any]
     created_at: datetime
+    archived_at: datetime | None = Field(description="Since when it is read alone.")
+    role: Role = Field(description="The reader's role in it.")
 
 
 class EventOut(Reply):
@@ -58,6 +65,8 @@ class EventOut(Reply):
     id: int
     at: datetime
     account: int | None = Field(validation_alias="account_id")
+    by: str | None = Field(validation_alias=AliasPath("account", "name"), default=None)
+    address: str | None = Field(description="A hash of where it was asked from.")
     action: str
     detail: dict[str, Any]
 

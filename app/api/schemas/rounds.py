@@ -70,10 +70,10 @@ class MapOut(Reply):
     """The pool as a model sees it, spread into a plane by t-SNE."""
 
     round: int
-    state: Literal["drawn", "drawing", "failed", "none"] = Field(
+    state: Literal["drawn", "drawing", "failed", "removed", "none"] = Field(
         description="A map is drawn when somebody asks for it first: ask again in a second while "
         "it is `drawing`. `none`: the round has no model that scored the pool, or a newer model "
-        "came before anybody looked."
+        "came before anybody looked. `removed`: this installation keeps maps for some days alone."
     )
     error: str | None = Field(description="Why it could not be drawn; minutes later it is tried.")
     points: list[MapPointOut]
@@ -99,6 +99,10 @@ class ModelOut(Reply):
     seconds: float
     created_at: datetime
     promoted_at: datetime | None = Field(description="When an admin made it the current model.")
+    removed: dict[str, datetime] = Field(
+        description="What of it was kept for some days alone, and when it went: `scores`, "
+        "`suggestions`, `weights`."
+    )
 
 
 class TrainingMaskOut(Reply):
@@ -153,6 +157,26 @@ class StoppingHintOut(Reply):
     evidence: list[EvidenceOut]
 
 
+class FailureOut(Reply):
+    """What is wrong with the newest retraining."""
+
+    job: int
+    step: str
+    reason: str = Field(description="In a line; `GET /jobs/{id}` has the error in full.")
+    failures: int = Field(description="How often it has been tried in vain.")
+    retry_at: datetime | None = Field(description="When it is tried again by itself.")
+    ended: bool = Field(description="It is not tried again by itself: an admin must look.")
+    message: str = Field(description="All of it in words.")
+
+
+class NotLearnedOut(Reply):
+    """A labelled slice that a training set aside."""
+
+    case: str
+    index: int
+    why: str
+
+
 class ProgressOut(Reply):
     """How a project fares."""
 
@@ -166,3 +190,7 @@ class ProgressOut(Reply):
     to_review: int = Field(description="Slices that wait for a reviewer.")
     round: RoundOut | None
     job: JobOut | None
+    failure: FailureOut | None = Field(description="Of the newest retraining, if it has failed.")
+    not_learned: list[NotLearnedOut] = Field(
+        description="Labelled slices that the newest model could not learn from."
+    )

@@ -55,11 +55,20 @@ export class Outbox {
         const waiting = await this.pending.all();
         this.tell({ waiting: waiting.length });
         if (waiting.length === 0) return;
-        if (!(await this.send(waiting[0]))) await this.pause();
+        if (!(await this.sendOne(waiting))) await this.pause();
       }
     } finally {
       this.running = false;
     }
+  }
+
+  /** The first that goes: what one project does not take now does not hold up the others'. */
+  private async sendOne(waiting: PendingMask[]): Promise<boolean> {
+    for (const mask of waiting) {
+      if (await this.send(mask)) return true;
+      if (!this.state.reachable) return false;
+    }
+    return false;
   }
 
   private async send(mask: PendingMask): Promise<boolean> {

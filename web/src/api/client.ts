@@ -6,6 +6,7 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type Session = Schemas["SessionOut"];
 export type Project = Schemas["ProjectOut"];
+export type TrailEntry = Schemas["EventOut"];
 export type Item = Schemas["ItemOut"];
 export type Batch = Schemas["BatchOut"];
 export type MaskInfo = Schemas["MaskOut"];

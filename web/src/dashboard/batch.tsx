@@ -226,6 +226,7 @@ export function MapPanel(props: { round: Round; version: string }) {
       {map.error && <Failure error={map.error} retry={() => void map.reload()} />}
       {drawing && <p role="status">{text.mapDrawing}</p>}
       {map.value?.state === "failed" && <p>{text.mapFailed(map.value.error ?? "")}</p>}
+      {map.value?.state === "removed" && <p>{text.mapRemoved}</p>}
       {map.value?.state === "none" && <p>{text.noMap}</p>}
       {points.length > 0 && (
         <>

@@ -124,8 +124,14 @@ export function ModelsPanel(props: {
                     >
                       {t.figures.details}
                     </button>{" "}
-                    <a href={`/models/${model.id}/weights`}>{text.weights}</a>{" "}
-                    {props.admin && model.id !== current?.id && (
+                    {model.removed.weights ? (
+                      <span class="note">
+                        {text.weightsRemoved(new Date(model.removed.weights).toLocaleDateString())}
+                      </span>
+                    ) : (
+                      <a href={`/models/${model.id}/weights`}>{text.weights}</a>
+                    )}{" "}
+                    {props.admin && model.id !== current?.id && !model.removed.weights && (
                       <button type="button" onClick={() => void promote(model.id)}>
                         {text.promote}
                       </button>

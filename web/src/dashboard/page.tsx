@@ -2,19 +2,24 @@
 
 import { useState } from "preact/hooks";
 import { api, data, type Progress, type Project, type Session } from "../api/client";
+import { includes } from "../api/roles";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, useRepeat, words } from "../ui";
+import { AuditPanel } from "./audit";
 import { GalleryPanel, MapPanel } from "./batch";
 import { CurvePanel } from "./curve";
 import { DeletePanel } from "./delete";
 import { ExportPanel } from "./export";
 import { ImportPanel } from "./import";
 import { JobsPanel } from "./jobs";
+import { ArchivedPanel, LifePanel } from "./life";
+import { MembersPanel } from "./members";
 import { ModelsPanel } from "./models";
 import { PeoplePanel } from "./people";
 import { SettingsPanel } from "./settings";
 import { TokensPanel } from "./tokens";
 import { TransfersPanel } from "./transfers";
+import { TroublePanel } from "./trouble";
 
 const text = t.dashboard;
 const REFRESH_SECONDS = 5;
@@ -23,6 +28,7 @@ export function DashboardPage(props: {
   session: Session;
   project: Project;
   onProjects: () => Promise<void>;
+  onProject: (changed: Project) => void;
 }) {
   const { session, project } = props;
   const name = project.name;
@@ -31,7 +37,9 @@ export function DashboardPage(props: {
     name,
   );
   useRepeat(() => void progress.reload(), REFRESH_SECONDS);
-  const admin = session.role === "admin";
+  const admin = includes(project.role, "admin");
+  // Of an archived project nothing is changed: it is exported, deleted, and given to readers.
+  const changes = admin && !project.archived_at;
   // What was asked for is in the list of transfers at once, not at its next look.
   const [asked, setAsked] = useState(0);
   const onTransfer = () => {
@@ -52,26 +60,33 @@ export function DashboardPage(props: {
   return (
     <main class="dashboard">
       <h1 class="hidden">{text.title}</h1>
+      {project.archived_at && (
+        <ArchivedPanel project={project} admin={admin} onChange={props.onProject} />
+      )}
+      <TroublePanel progress={value} project={name} admin={changes} onChange={progress.reload} />
       <CurvePanel progress={value} />
-      <RoundPanel progress={value} project={name} admin={admin} onChange={progress.reload} />
-      <JobsPanel project={name} active={value.job} admin={admin} onChange={progress.reload} />
+      <RoundPanel progress={value} project={name} admin={changes} onChange={progress.reload} />
+      <JobsPanel project={name} active={value.job} admin={changes} onChange={progress.reload} />
       <ModelsPanel
         project={name}
         classes={project.classes}
         version={version}
-        admin={admin}
-        reviewer={session.role !== "annotator"}
+        admin={changes}
+        reviewer={includes(project.role, "reviewer")}
       />
       {value.round && (
         <GalleryPanel round={value.round} version={`${version}/${value.round.labelled}`} />
       )}
       {value.round && <MapPanel key={value.round.id} round={value.round} version={version} />}
       <PeoplePanel project={name} version={`${name}/${value.slices.pool.labelled}`} />
-      {admin && <SettingsPanel key={name} project={project} />}
-      {admin && <ImportPanel project={name} onDone={onTransfer} />}
+      {changes && <SettingsPanel key={name} project={project} />}
+      {changes && <ImportPanel project={name} onDone={onTransfer} />}
       {admin && <ExportPanel project={name} onDone={onTransfer} />}
       {admin && <TransfersPanel project={name} version={asked} onChange={onTransfer} />}
-      {admin && <TokensPanel />}
+      {admin && <MembersPanel project={name} />}
+      {admin && <TokensPanel project={name} everywhere={session.role === "admin"} />}
+      {admin && <AuditPanel key={`trail/${name}`} project={name} />}
+      {changes && <LifePanel key={`life/${name}`} project={project} onChange={props.onProject} />}
       {admin && <DeletePanel project={name} onDeleted={onTransfer} />}
     </main>
   );

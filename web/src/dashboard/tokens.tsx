@@ -2,25 +2,30 @@
 
 import { useState } from "preact/hooks";
 import { all, api, data } from "../api/client";
+import type { Role } from "../api/roles";
 import { t } from "../texts";
 import { Failure, Panel, useLoaded, words } from "../ui";
+import { RoleOptions } from "./members";
 
 const text = t.dashboard;
 
-export function TokensPanel() {
+/** `everywhere`: an admin of the installation, who makes tokens of all projects too. */
+export function TokensPanel(props: { project: string; everywhere: boolean }) {
+  const [alone, setAlone] = useState(!props.everywhere);
+  const listed = props.everywhere ? {} : { project: props.project };
   const tokens = useLoaded(
     () =>
       all((page) =>
         data(
           api.GET("/tokens", {
-            params: { query: { ...page } },
+            params: { query: { ...page, ...listed } },
           }),
         ),
       ),
-    "tokens",
+    `tokens/${props.project}`,
   );
   const [name, setName] = useState("");
-  const [role, setRole] = useState<"annotator" | "reviewer" | "admin">("annotator");
+  const [role, setRole] = useState<Role>("annotator");
   const [made, setMade] = useState<{ name: string; token: string } | null>(null);
   const [error, setError] = useState<string | null>(null);
   const attempt = async (action: () => Promise<unknown>) => {
@@ -34,7 +39,8 @@ export function TokensPanel() {
   };
   const make = () =>
     attempt(async () => {
-      setMade(await data(api.POST("/tokens", { body: { name, role } })));
+      const project = alone ? props.project : null;
+      setMade(await data(api.POST("/tokens", { body: { name, role, project } })));
       setName("");
     });
   const revoke = (id: number) =>
@@ -54,17 +60,20 @@ export function TokensPanel() {
           </label>
           <label>
             <span class="small">{text.tokenRole}</span>
-            <select
-              value={role}
-              onChange={(event) => setRole(event.currentTarget.value as typeof role)}
-            >
-              {Object.entries(text.roles).map(([one, label]) => (
-                <option key={one} value={one}>
-                  {label}
-                </option>
-              ))}
+            <select value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
+              <RoleOptions />
             </select>
           </label>
+          {props.everywhere && (
+            <label>
+              <input
+                type="checkbox"
+                checked={alone}
+                onChange={(event) => setAlone(event.currentTarget.checked)}
+              />{" "}
+              {text.tokenOfProject}
+            </label>
+          )}
         </div>
         <button type="submit">{text.tokenMake}</button>
       </form>
@@ -80,7 +89,8 @@ export function TokensPanel() {
             <tr key={token.id}>
               <td>{token.id}</td>
               <th scope="row">{token.name}</th>
-              <td>{text.roles[token.role]}</td>
+              <td>{token.role && text.roles[token.role]}</td>
+              <td>{token.project}</td>
               <td>
                 {token.revoked_at ? (
                   text.tokenRevoked

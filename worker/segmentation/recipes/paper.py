@@ -6,12 +6,14 @@ Wu et al., section 3.1, and their public code for the augmentation.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation
+from worker.segmentation.checkpoint import Learner, Standing
 from worker.segmentation.evaluating import evaluate, pixel_loss
 from worker.segmentation.frames import Batch, Sample, frame
 from worker.segmentation.network import Network
@@ -55,8 +57,15 @@ class Paper(Recipe):
         best: Epoch | None = None
         state: dict[str, Tensor] = {}
         watched = watched_slices(lesson.validation, settings.max_validation_slices)
-        epochs, steps = settings.epochs or _EPOCHS, 0
-        for number in range(1, epochs + 1):
+        epochs, steps, begun = settings.epochs or _EPOCHS, 0, 0
+        learner = Learner({"network": model}, optimiser, lesson.device)
+        if lesson.saved is not None:
+            steps, begun = lesson.saved.values["steps"], lesson.saved.values["epoch"]
+            kept = lesson.saved.part("best")
+            best, state = Epoch(**kept.values), kept.tensors
+            order.set_state(lesson.saved.tensors["order"])
+            learner.restore(lesson.saved)
+        for number in range(begun + 1, epochs + 1):
             losses = []
             for batch in _shuffled(lesson.training, settings, order, model.multiple_of):
                 lesson.on_step()
@@ -71,6 +80,8 @@ class Paper(Recipe):
                 best, state = epoch, _copy(model)
             elif number - best.epoch >= settings.patience:
                 break
+            if number < epochs:
+                lesson.on_checkpoint(partial(_standing, learner, number, steps, order, best, state))
         if best is None:
             raise TrainingDiverged("no epoch was run")
         model.load_state_dict(state)
@@ -80,6 +91,20 @@ class Paper(Recipe):
             best.train_loss,
             {"best_epoch": best.epoch, "epochs": number, "validation_loss": best.validation_loss},
         )
+
+
+def _standing(
+    learner: Learner,
+    number: int,
+    steps: int,
+    order: torch.Generator,
+    best: Epoch,
+    state: dict[str, Tensor],
+) -> Standing:
+    """Where it stands after an epoch, with the best one and its weights."""
+    standing = learner.standing(epoch=number, steps=steps)
+    standing.tensors["order"] = order.get_state()
+    return standing.beside(best=Standing(asdict(best), state))
 
 
 def watched_slices(validation: Sequence[Sample], most: int | None) -> Sequence[Sample]:

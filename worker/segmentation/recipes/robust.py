@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from app.core.project_settings import TrainingSettings
 from worker.segmentation.augmentation import Augmentation, Strength, Variation
+from worker.segmentation.checkpoint import Learner
 from worker.segmentation.frames import Batch, Sample, frame
 from worker.segmentation.losses import DiceAndCrossEntropy
 from worker.segmentation.network import Network
@@ -68,10 +70,18 @@ class Robust(Recipe):
         augment = self._augmentation(settings.augment)
         loss_of = DiceAndCrossEntropy(model.classes, plan.dice, plan.cross_entropy)
         rng = np.random.default_rng(lesson.seed)
-        recent = 0.0
+        modules = {"network": model, "averaged": averaged}
+        learner = Learner(modules, optimiser, lesson.device, schedule)
+        begun, recent = 0, 0.0
         deck = draws(lesson.training, size, plan.with_target, model.classes, rng)
         model.train()
-        for step in range(steps):
+        if lesson.saved is not None:
+            begun, recent = lesson.saved.values["step"], lesson.saved.values["loss"]
+            # What was drawn by then is drawn again: that is quicker than keeping how it stood.
+            for _ in range(begun):
+                next(deck)
+            learner.restore(lesson.saved)
+        for step in range(begun, steps):
             lesson.on_step()
             if lesson.watched and 0 < step == steps // 2:
                 _check(model, lesson, step)
@@ -85,6 +95,7 @@ class Robust(Recipe):
             recent = loss if step == 0 else 0.95 * recent + 0.05 * loss
             if (step + 1) % max(1, steps // _REPORTS) == 0:
                 lesson.on_progress({"step": step + 1, "steps": steps, "train_loss": recent})
+            lesson.on_checkpoint(partial(learner.standing, step=step + 1, loss=recent))
         model.load_state_dict(averaged.module.state_dict())
         model.eval()
         return Course(steps, recent, {})

@@ -1,0 +1,1 @@
+"""An installation seen from outside: metrics for Prometheus, traces for OpenTelemetry."""

@@ -1,0 +1,1 @@
+"""Sign-in by a provider (OpenID Connect), as its client; knows no store. docs/decisions/0023."""
