@@ -89,7 +89,7 @@ def judge(
         "requests answered": sum(journal.statuses.values()),
         "of them 503 or 429: again, later": journal.statuses[503] + journal.statuses[429],
         "requests whose reply was lost": journal.lost_replies,
-        "workers lost from jobs": sum(job.attempt - 1 for job in jobs),
+        "jobs taken up again by a worker": sum(job.attempt - 1 for job in jobs),
         "jobs that were tried again": sum(1 for job in jobs if job.failures),
     }
     return verdict
