@@ -1,7 +1,7 @@
 """What is done with the database: workers, projects that stand still, backups."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,10 +13,9 @@ from app.loop.capabilities import list_catalogue, live_workers
 from app.loop.claims import QUEUES
 from app.loop.figures import newest_backup
 from app.loop.project_figures import failed_retrainings
-from app.store import Job, JobState, Project, Worker, utc_now
+from app.store import Job, JobState, Project, utc_now
 
 _LOADED: tuple[Kind, ...] = ("strategy", "network", "recipe", "measure")
-_CLOCK = timedelta(seconds=2)
 _BACKUP = timedelta(hours=48)
 
 
@@ -36,19 +35,7 @@ def workers(session: Session) -> Iterator[Finding]:
             )
     if live:
         yield ok(about, f"{len(live)} there: {', '.join(worker.name for worker in live)}")
-        yield from _worker_clocks(live, utc_now())
         yield from _unloadable(session)
-
-
-def _worker_clocks(live: list[Worker], now: datetime) -> Iterator[Finding]:
-    for worker in live:
-        if worker.seen_at - now > _CLOCK:
-            ahead = (worker.seen_at - now).total_seconds()
-            yield wrong(
-                "clocks",
-                f"the clock of {worker.name} is {ahead:.0f} s ahead of this machine's",
-                "let both keep time by NTP (chrony, timesyncd)",
-            )
 
 
 def _unloadable(session: Session) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from app.store import (
     Role,
     Transfer,
     TransferKind,
+    database_now,
     utc_now,
 )
 
@@ -95,6 +96,7 @@ def ask(
         options=options,
         folder=folder,
         created_by=by.id if by else None,
+        created_at=database_now(session),
     )
     session.add(transfer)
     session.flush()

@@ -18,7 +18,7 @@ from app.loop import capabilities, claims
 from app.loop.audit import record
 from app.observing.disk import Room
 from app.settings import Settings
-from app.store import Database, Event, Job, JobState, Project, Worker, utc_now
+from app.store import Database, Event, Job, JobState, Project, utc_now
 from app.store.audit import BACKUP_MADE
 from tests.e2e.test_migrations import downgrade
 from tests.loop.test_leases import make_pool
@@ -152,12 +152,6 @@ def test_backups_that_are_missing_or_have_ended(database, settings):
 
 
 def test_clocks_that_do_not_agree(database, settings, monkeypatch):
-    report(database, "fast", now=utc_now() + HOUR)
-    one = worst(examine(settings), "clocks")
-    assert "clock of fast" in one.words
-    assert "ahead of this machine's" in one.words
-    with database.writing() as session:
-        session.delete(session.get_one(Worker, "fast"))
     monkeypatch.setattr(of_database.facts, "clock", lambda session: utc_now() - HOUR)
     one = worst(examine(settings), "clocks")
     assert one.state is State.WRONG
