@@ -11,9 +11,11 @@ from app.connections import guarded
 from app.settings import Settings
 from app.transfers.runner import TransferRunner
 
-# As many connections are accepted before the first of them is counted: with uvicorn's 2,048 the
-# process would run out of files before its limit could help.
-_BACKLOG = 100
+# asyncio accepts as many connections at a time as the backlog says, and some such lots before the
+# first of them is counted: with uvicorn's 2,048 the process would run out of files before its limit
+# could help. How many may wait in the system's queue is another number, and costs no files.
+_ACCEPTED_AT_ONCE = 16
+_QUEUE = 2048
 
 
 class Server(uvicorn.Server):
@@ -37,7 +39,7 @@ class Server(uvicorn.Server):
                 port=settings.port,
                 http=guarded(settings),
                 ws="none",
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 forwarded_allow_ips=settings.trusted_proxies,
@@ -52,6 +54,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
+        for listening in (one for server in self.servers for one in server.sockets):
+            with listening.dup() as own:
+                own.listen(_QUEUE)
         if not self.should_exit:
             self._on_ready()
 
