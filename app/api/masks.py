@@ -1,11 +1,14 @@
 """Single masks, and what reviewers say of them."""
 
-from fastapi import BackgroundTasks, Response
+from typing import Annotated
 
-from app.api.dependencies import Looks, Reading, SignedIn, Workers, Writing
+from fastapi import BackgroundTasks, Depends, Response
+
+from app.api.dependencies import CurrentDatabase, Looks, Reading, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.limits import Router
 from app.api.schemas.masks import MaskOut, ReviewIn
+from app.loop.foreseen import before_review
 from app.loop.masks import find_mask
 from app.loop.reviews import review_mask
 from app.seen import SLICES
@@ -30,10 +33,17 @@ def image(
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
+def _foreseen(
+    mask_id: Id, body: ReviewIn, reviewer: SignedIn, database: CurrentDatabase
+) -> ReviewIn:
+    before_review(database, reviewer, mask_id, ReviewState(body.verdict))
+    return body
+
+
 @router.post("/{mask_id}/review")
 def review(
     mask_id: Id,
-    body: ReviewIn,
+    body: Annotated[ReviewIn, Depends(_foreseen)],
     session: Writing,
     reviewer: SignedIn,
     workers: Workers,

@@ -7,8 +7,10 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import State
 
 from app.api.limits import Router
+from app.api.rates import Rates, address_of
 from app.loop.access import allow_installation
 from app.loop.accounts import authenticate
 from app.settings import Settings
@@ -33,10 +35,10 @@ async def metrics(request: Request, credentials: Credentials) -> Response:
     """
     # Not through dependencies: those that are no coroutines wait for a thread of all requests.
     state = request.app.state
-    token = credentials.credentials if credentials else None
+    token, address = credentials.credentials if credentials else None, address_of(request)
 
     def text() -> bytes:
-        whole = _sees_projects(state.settings, state.database, token)
+        whole = _sees_projects(state, token, address)
         found: bytes = state.metrics.text(whole)
         return found
 
@@ -44,14 +46,17 @@ async def metrics(request: Request, credentials: Credentials) -> Response:
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-def _sees_projects(settings: Settings, database: Database, token: str | None) -> bool:
+def _sees_projects(state: State, token: str | None, address: str | None) -> bool:
     """Whether figures of projects are shown. Raises ``NotAuthenticated``, ``NotAllowed``."""
+    settings: Settings = state.settings
     if settings.metrics_open or token is None:
         return settings.metrics_open
     # Of a setting, so that who watches is answered while the database is away.
     known = settings.metrics_token
     if known is not None and hmac.compare_digest(known.get_secret_value().encode(), token.encode()):
         return True
-    with database.reading() as session:
+    rates: Rates = state.rates
+    database: Database = state.database
+    with rates.checking(token, address), database.reading() as session:
         allow_installation(authenticate(session, token))
     return True

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Path, Query
+from fastapi import BackgroundTasks, Depends, Path, Query
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
     DEFAULT_LIMIT,
+    CurrentDatabase,
     Cursor,
     EvenArchived,
     InstallationAdmin,
@@ -25,6 +26,7 @@ from app.api.schemas.rounds import ProgressOut
 from app.core.project_settings import ProjectSettings
 from app.loop.audit import list_events
 from app.loop.deletions import of_project
+from app.loop.foreseen import before_rules
 from app.loop.life_cycle import Change, change_project
 from app.loop.progress import progress
 from app.loop.projects import (
@@ -67,10 +69,19 @@ def show(name: Name, session: Reading, viewer: SignedIn) -> ProjectOut:
     return ProjectOut.model_validate(project_view(session, viewer, project))
 
 
+def _foreseen(
+    name: Name, body: ProjectChange, admin: EvenArchived, database: CurrentDatabase
+) -> ProjectChange:
+    with database.reading() as session:
+        project = find_project(session, admin, name, Role.ADMIN)
+    before_rules(database, project, body.query)
+    return body
+
+
 @router.patch("/{name}")
 def change(
     name: Name,
-    body: ProjectChange,
+    body: Annotated[ProjectChange, Depends(_foreseen)],
     session: Writing,
     admin: EvenArchived,
     workers: Workers,

@@ -92,17 +92,28 @@ def sign_in(
     return _session_out(opened, cookie)
 
 
+def _own_cookie(database: CurrentDatabase, cookie: SessionCookie) -> str:
+    """The cookie of a session that goes on: whoever has none keeps no writer waiting."""
+    if cookie is None:
+        raise NotAuthenticated("nobody is signed in: sign in with a token")
+    with database.reading() as session:
+        sign_ins.find_sign_in(session, cookie, database_now(session))
+    return cookie
+
+
+# Declared before a session.
+OwnCookie = Annotated[str, Depends(_own_cookie)]
+
+
 @router.get("/session")
 def show_session(
     request: Request,
     response: Response,
+    cookie: OwnCookie,
     session: WritingUnknown,
     settings: CurrentSettings,
-    cookie: SessionCookie,
 ) -> SessionOut:
     """Who is signed in; puts the session's end off, so that nobody at work is thrown out."""
-    if cookie is None:
-        raise NotAuthenticated("nobody is signed in: sign in with a token")
     ttl = timedelta(hours=settings.session_hours)
     opened = sign_ins.find_sign_in(session, cookie, database_now(session))
     opened.expires_at = database_now(session) + ttl
@@ -111,12 +122,11 @@ def show_session(
 
 
 @router.delete("/session", status_code=204, response_class=Response)
-def sign_out(session: WritingUnknown, cookie: SessionCookie, csrf: CsrfToken = None) -> Response:
+def sign_out(cookie: OwnCookie, session: WritingUnknown, csrf: CsrfToken = None) -> Response:
     """Sign out: the cookie is worth nothing any more."""
-    if cookie is not None:
-        sign_ins.check_csrf(cookie, csrf)
-        opened = sign_ins.find_sign_in(session, cookie, database_now(session))
-        sign_ins.end_sign_in(session, sign_ins.reader_of(opened), opened.id, database_now(session))
+    sign_ins.check_csrf(cookie, csrf)
+    opened = sign_ins.find_sign_in(session, cookie, database_now(session))
+    sign_ins.end_sign_in(session, sign_ins.reader_of(opened), opened.id, database_now(session))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE)
     return response

@@ -17,6 +17,7 @@ from app.core.errors import BodyTooLarge
 from app.core.pixels import decode_picture, decode_upload, size_of
 from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
 from app.loop.access import Reader
+from app.loop.foreseen import before_submission
 from app.loop.masks import check_size
 from app.loop.slices import find_slice
 from app.store import Database, Role
@@ -75,7 +76,15 @@ async def _drawn(
 ) -> PreparedMask:
     most = settings.max_image_pixels
     await run_in_threadpool(_check_header, database, author, slice_id, body, most)
-    return await _in_turn(request, lambda: prepare_mask(decode_upload(body, most), upload=body))
+    return await _in_turn(request, partial(_prepared_mask, database, author, slice_id, body, most))
+
+
+def _prepared_mask(
+    database: Database, author: Reader, slice_id: int, body: bytes, max_pixels: int
+) -> PreparedMask:
+    drawn = prepare_mask(decode_upload(body, max_pixels), upload=body)
+    before_submission(database, author, slice_id, drawn)
+    return drawn
 
 
 def _check_header(

@@ -19,6 +19,7 @@ from app.loop.departures import let_go
 from app.loop.joining import join_every_project
 from app.loop.paging import Page, paginate
 from app.loop.sign_ins import end_sign_ins
+from app.loop.ways_in import check_admin_left
 from app.store import Account, Role, utc_now
 
 
@@ -73,6 +74,7 @@ def set_role(session: Session, reader: Reader, name: str, role: Role | None) -> 
     """
     account = _of_another(session, reader, name)
     give_role(session, account, role, reader.account)
+    check_admin_left(session, reader)
     return account
 
 
@@ -99,6 +101,7 @@ def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) ->
     act = "account.disable" if disabled else "account.enable"
     record(session, act, reader.account, subject=name)
     let_go(session, account)
+    check_admin_left(session, reader)
     return account
 
 
@@ -113,12 +116,14 @@ def set_password(
     """
     if not (knows and name == reader.account.name and reader.project_id is None):
         allow_installation(reader)
+    lock_access(session)
     account = find_account(session, name)
     check_no_program(name)
     account.password_hash = password_hash
     end_sign_ins(session, account, utc_now())
     act = "account.password" if password_hash else "account.no-password"
     record(session, act, reader.account, subject=name)
+    check_admin_left(session, reader)
     return account
 
 

@@ -12,6 +12,7 @@ from app.loop.account_changes import give_role
 from app.loop.departures import let_go
 from app.loop.joining import join
 from app.loop.members import projects_of, remove_member
+from app.loop.ways_in import has_admin
 from app.store import Account, Member, Project, Role
 
 _log = structlog.get_logger("sfumato.oidc")
@@ -84,7 +85,7 @@ def _highest(
 def _apply_in_installation(session: Session, account: Account, role: Role | None) -> None:
     if account.role is role:
         return
-    if account.role is Role.ADMIN and _is_last_admin(session, account):
+    if account.role is Role.ADMIN and not has_admin(session, besides=account):
         _log.warning("no group makes the last admin one, who stays it", account=account.name)
         return
     if role is None and account.role is not Role.ADMIN:
@@ -109,10 +110,3 @@ def _apply_in_project(
         join(session, project, account, wanted, None)
     elif session.get(Member, (project.id, account.id)) is not None:
         remove_member(session, project, account.name, None)
-
-
-def _is_last_admin(session: Session, account: Account) -> bool:
-    others = select(Account.id).where(
-        Account.id != account.id, Account.role == Role.ADMIN, Account.disabled_at.is_(None)
-    )
-    return session.scalar(others.limit(1)) is None

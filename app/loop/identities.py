@@ -15,6 +15,7 @@ from app.loop.audit import record
 from app.loop.audit_chain import known_address_key
 from app.loop.paging import Page, paginate
 from app.loop.sign_ins import end_sign_ins
+from app.loop.ways_in import check_admin_left
 from app.store import Account, Identity, Member, Role
 
 # For somebody to sign in for the first time, once an admin has said that they may.
@@ -119,6 +120,7 @@ def unlink(session: Session, reader: Reader, name: str, now: datetime) -> None:
     record(
         session, "identity.unlink", reader.account, subject=name, issuer=found.issuer, there=there
     )
+    check_admin_left(session, reader)
 
 
 def is_admin(session: Session, account: Account) -> bool:

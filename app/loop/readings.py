@@ -1,15 +1,15 @@
 """Several annotators' masks of one slice: how alike they are, and what they say together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-import numpy as np
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.core.blob import Blob
-from app.core.consensus import majority, staple
-from app.core.pixels import Pixels, decode, encode
-from app.core.project_settings import Consensus, query_settings
+from app.core import derived
+from app.core.derived import ANSWERS, Spoken, Together
+from app.core.pixels import Pixels, decode
+from app.core.project_settings import query_settings
 from app.loop.access import CONSENSUS_ACCOUNT
 from app.loop.accounts import program_account
 from app.store import (
@@ -72,35 +72,46 @@ def answered(slice_id: ColumnElement[int], readers: int) -> ColumnElement[bool]:
     return or_(count_of(slice_id) >= readers, labelled.exists())
 
 
+def readings_of(session: Session, slice_id: int) -> Sequence[Mask]:
+    """Every mask that an annotator drew of a slice, oldest first, whatever became of it."""
+    return session.scalars(
+        select(Mask)
+        .where(Mask.slice_id == slice_id, Mask.source.in_(_READER_SOURCES))
+        .order_by(Mask.id)
+    ).all()
+
+
 def newest_readings(session: Session, slice_id: int) -> list[Mask]:
     """Each annotator's newest mask of a slice, unless that was rejected; first reader first.
 
     Of masks that nobody asked for only those that a reviewer accepted.
     """
-    masks = session.scalars(
-        select(Mask)
-        .where(
-            Mask.slice_id == slice_id,
-            Mask.source.in_(_READER_SOURCES),
-            or_(_accepted(), Mask.unasked.is_(False)),
-        )
-        .order_by(Mask.id)
-    )
+    return newest_of(readings_of(session, slice_id))
+
+
+def newest_of(
+    masks: Iterable[Mask], verdicts: Mapping[int, ReviewState] = MappingProxyType({})
+) -> list[Mask]:
+    """The same of masks at hand, oldest first; ``verdicts``: what a reviewer is about to say."""
     newest: dict[int, Mask] = {}
     for mask in masks:
-        newest[mask.author_id] = mask
-    return [m for m in newest.values() if m.review_state is not ReviewState.REJECTED]
+        if not mask.unasked or verdicts.get(mask.id, mask.review_state) is ReviewState.ACCEPTED:
+            newest[mask.author_id] = mask
+    return [
+        mask
+        for mask in newest.values()
+        if verdicts.get(mask.id, mask.review_state) is not ReviewState.REJECTED
+    ]
 
 
 def compare(session: Session, mask: Mask, classes: int) -> None:
     """Note how far a new mask agrees with the other annotators' of its slice."""
     others = [m for m in newest_readings(session, mask.slice_id) if m.author_id != mask.author_id]
-    if not others:
-        return
-    drawn, *theirs = pixels_of(session, [mask, *others])
+    asked = [derived.Agreement.between(mask.sha256, other.sha256, classes) for other in others]
+    found = ANSWERS.find(asked, lambda hashes: blobs.get_many(session, hashes))
     session.add_all(
-        Agreement(mask_id=mask.id, other_id=other.id, dice=mean_dice(drawn, their, classes))
-        for other, their in zip(others, theirs, strict=True)
+        Agreement(mask_id=mask.id, other_id=other.id, dice=dice)
+        for other, dice in zip(others, found, strict=True)
     )
 
 
@@ -108,17 +119,6 @@ def pixels_of(session: Session, masks: Sequence[Mask]) -> list[Pixels]:
     """The class indices (H, W) of masks, in their order."""
     found = blobs.get_many(session, {mask.sha256 for mask in masks})
     return [decode(found[mask.sha256]) for mask in masks]
-
-
-def mean_dice(one: Pixels, other: Pixels, classes: int) -> float:
-    """Mean Dice of two (H, W) maps over the foreground classes that either holds; 1 if none."""
-    found = []
-    for index in range(1, classes):
-        a, b = one == index, other == index
-        total = int(a.sum()) + int(b.sum())
-        if total:
-            found.append(2 * int((a & b).sum()) / total)
-    return float(np.mean(found)) if found else 1.0
 
 
 def form_consensus(session: Session, slice_: Slice) -> Mask | None:
@@ -131,8 +131,10 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
     readings = newest_readings(session, slice_.id)
     if settings.readers_per_slice == 1 or len(readings) < settings.readers_per_slice:
         return None
-    classes = consensus(pixels_of(session, readings), settings.consensus)
-    blob = Blob.of(encode(classes))
+    asked = Together.of([mask.sha256 for mask in readings], settings.consensus)
+    spoken: Spoken
+    [spoken] = ANSWERS.find([asked], lambda hashes: blobs.get_many(session, hashes))
+    blob = spoken.blob
     author = program_account(session, CONSENSUS_ACCOUNT)
     last = session.scalar(
         select(Mask)
@@ -149,7 +151,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
         revision=last.revision + 1 if last else 1,
         source=MaskSource.CONSENSUS,
         seconds=None,
-        foreground_pixels=int((classes > 0).sum()),
+        foreground_pixels=spoken.foreground_pixels,
         origin=MaskOrigin.COMPUTED,
         upload_sha256=blob.sha256,
         sha256=blob.sha256,
@@ -158,12 +160,3 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
     session.add(mask)
     session.flush()
     return mask
-
-
-def consensus(readings: Sequence[Pixels], how: Consensus) -> Pixels:
-    """Readings of (H, W) class indices into one, uint8.
-
-    ``staple`` weighs each reader by how well they agree with the others; ``majority``: each
-    pixel's most frequent class. Where no class wins, the pixel is background.
-    """
-    return staple(readings) if how == "staple" else majority(readings)

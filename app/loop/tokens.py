@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import InvalidInput, NotFound
-from app.loop.access import Reader, allow, allow_installation
+from app.core.errors import NotFound
+from app.loop.access import Reader, allow, allow_installation, lock_access
 from app.loop.audit import record
 from app.loop.paging import Page, paginate
-from app.store import Account, Member, Project, Role, Token, utc_now
+from app.loop.ways_in import check_admin_left
+from app.store import Member, Project, Role, Token, utc_now
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def revoke_token(session: Session, reader: Reader, token_id: int) -> Token:
     """End a token's life; one that is revoked already stays so.
 
     A project's admin ends tokens of that project alone. Raises ``NotFound``, ``NotAllowed``, and
-    ``InvalidInput`` for the last token of an admin of the installation: nobody could get in.
+    ``InvalidInput`` for the last way in of an admin of the installation.
     """
+    lock_access(session)
     token = session.get(Token, token_id)
     missing = f"there is no token {token_id}: `sfumato token list` shows them"
     if token is None:
@@ -70,30 +72,10 @@ def revoke_token(session: Session, reader: Reader, token_id: int) -> Token:
         allow_installation(reader)
     else:
         allow(session, reader, token.project_id, Role.ADMIN, missing)
-    if token.revoked_at is None and token.account_id == reader.account.id:
-        _check_not_last(session, token)
     if token.revoked_at is None:
         token.revoked_at = utc_now()
+        if token.project_id is None:
+            check_admin_left(session, reader)
         of = token.project_id
         record(session, "token.revoke", reader.account, of, token=token.id, of=token.account.name)
     return token
-
-
-def _check_not_last(session: Session, token: Token) -> None:
-    """Refuse to let somebody end the last token by which an admin can get in: their own."""
-    others = (
-        select(Token.id)
-        .join(Token.account)
-        .where(
-            Token.id != token.id,
-            Token.project_id.is_(None),
-            Token.revoked_at.is_(None),
-            Account.role == Role.ADMIN,
-            Account.disabled_at.is_(None),
-        )
-    )
-    if token.project_id is None and session.scalar(others.limit(1)) is None:
-        raise InvalidInput(
-            "this is the last token of an admin: without it nobody could make another; make a "
-            "new one first (`sfumato token create --role admin`)"
-        )

@@ -135,3 +135,26 @@ def test_while_the_database_is_away_the_process_still_answers(tmp_path):
     # An admin's token cannot be looked up: it is neither right nor wrong.
     asked = client.get("/metrics", headers={"Authorization": "Bearer sfu_1_x"})
     assert problem_of(asked)["status"] == 503
+
+
+def test_guessing_tokens_here_counts_as_it_does_everywhere(api):
+    settings = api.settings.model_copy(update={"failed_tokens_per_minute": 3})
+    client = TestClient(create_app(settings, api.database, RecordingDispatcher()))
+    tried = [
+        client.get("/metrics", headers={"Authorization": f"Bearer sfu_1_{n}"}).status_code
+        for n in range(5)
+    ]
+    assert tried == [401, 401, 401, 429, 429]
+    other = client.get("/projects", headers={"Authorization": "Bearer sfu_1_x"})
+    assert other.status_code == 429
+
+
+def test_open_figures_make_no_token_good(api):
+    settings = api.settings.model_copy(update={"failed_tokens_per_minute": 2, "metrics_open": True})
+    client = TestClient(create_app(settings, api.database, RecordingDispatcher()))
+    tried = []
+    for number in range(4):
+        wrong = {"Authorization": f"Bearer sfu_1_{number}"}
+        assert client.get("/metrics", headers=wrong).status_code == 200
+        tried.append(client.get("/projects", headers=wrong).status_code)
+    assert tried == [401, 401, 429, 429]

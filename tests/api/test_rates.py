@@ -156,6 +156,10 @@ def test_whoever_is_nobody_opens_no_transaction_that_writes(api, monkeypatch):
         reply = api.client.post("/projects", json={"name": "p"}, headers=headers)
         assert reply.status_code == 401
         assert api.client.get("/query/next", headers=headers).status_code == 401
+    for cookies in ({}, {"sfumato_session": "web_1_wrong"}):
+        stranger = TestClient(api.client.app, cookies=cookies)
+        assert stranger.get("/session").status_code == 401
+        assert stranger.delete("/session").status_code == 401
     assert begun == []
     api.token("root", Role.ADMIN)
     assert begun

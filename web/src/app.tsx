@@ -44,6 +44,8 @@ export function App() {
   const [asked, setAsked] = useState(false);
   const [over, setOver] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  /** Why signing out failed. */
+  const [stuck, setStuck] = useState<string | null>(null);
 
   const take = useCallback((found: Session) => {
     useCsrf(found.csrf);
@@ -72,7 +74,16 @@ export function App() {
   }, [ask]);
 
   const signOut = async () => {
-    await data(api.DELETE("/session"));
+    try {
+      await data(api.DELETE("/session"));
+    } catch (failure) {
+      // A session that is over already need not be ended.
+      if (!(failure instanceof Refused && failure.status === 401)) {
+        setStuck(words(failure));
+        return;
+      }
+    }
+    setStuck(null);
     setSession(null);
     setOver(true);
   };
@@ -82,6 +93,7 @@ export function App() {
     <>
       {session && <Signed session={session} onSignOut={() => void signOut()} />}
       {over && <SignIn again={session !== null} onSigned={take} />}
+      {stuck && <Failure error={stuck} retry={() => void signOut()} />}
       {error && !session && <Failure error={error} retry={() => void ask()} />}
     </>
   );
