@@ -7,8 +7,8 @@ import pytest
 
 from app.core.errors import InvalidInput
 from app.settings import NumericLimits
+from worker.benchmark.parts import machines_differ
 from worker.benchmark.record import Record, read_rounds
-from worker.benchmark.report import machines_differ
 from worker.benchmark.settings import surroundings
 
 OLD = Path(__file__).parents[2] / "docs" / "results" / "lgg-flair-claim"

@@ -20,10 +20,11 @@ from app.settings import NumericLimits, Settings
 from worker.benchmark.asked import Asked, check_sizes, plan_of, settings_of
 from worker.benchmark.executors import CeleryExecutor, Executor, LocalExecutor
 from worker.benchmark.ground import read_ground
+from worker.benchmark.parts import machines_differ
 from worker.benchmark.plan import Plan, left_to_do
 from worker.benchmark.progress import Shown
 from worker.benchmark.record import Record, collect, read_rounds, write_json
-from worker.benchmark.report import machines_differ, write_report
+from worker.benchmark.report import write_report
 from worker.benchmark.settings import BenchmarkSettings, settings_kept, surroundings
 from worker.benchmark.splits import divide
 

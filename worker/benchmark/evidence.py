@@ -1,7 +1,9 @@
 """Whether the recipe keeps its promise: goals checked on committed tables, one seed trained anew.
 
 ``python -m worker.benchmark.evidence docs/results/robust`` prints a line a goal, met or missed, and
-ends with 1 where one is missed or a figure cannot be had again.
+ends with 1 where one is missed or a figure cannot be had again. A second folder holds the tables of
+a confirmation (``verdict``): what came of it is printed, whatever it is, and its goals are that it
+is whole.
 """
 
 import json
@@ -25,6 +27,7 @@ from worker.benchmark.record import FULL, Record, read_rounds
 from worker.benchmark.seeds import initial_slices
 from worker.benchmark.settings import settings_kept
 from worker.benchmark.statistics import areas, baseline, runs_of
+from worker.benchmark.verdict import RIVALS, in_words, verdict, verdict_table
 from worker.segmentation.machine import fix_threads, machine
 from worker.segmentation.precision import FLOAT32
 
@@ -202,6 +205,48 @@ def again(folder: Path) -> Goal:
     )
 
 
+def goals_of_confirmation(ground: str, rounds: pd.DataFrame) -> Iterator[Goal]:
+    """Whether a ground's confirmation is whole; what it says is no goal."""
+    runs = runs_of(rounds)
+    counts = runs.groupby("strategy")["seed"].nunique()
+    missing = [name for name in RIVALS if name not in counts.index]
+    others = [name for name in counts.index if name not in RIVALS]
+    yield Goal(
+        f"{ground}, confirmation: all rivals and one or two candidates",
+        ", ".join(others) + (f"; without {', '.join(missing)}" if missing else ""),
+        not missing and len(others) in (1, 2),
+    )
+    yield Goal(
+        f"{ground}, confirmation: {SEEDS} seeds of each",
+        f"{counts.min()} to {counts.max()}",
+        bool((counts == SEEDS).all()),
+    )
+    nothing = len(found_nothing(rounds))
+    yield Goal(
+        f"{ground}, confirmation: no network that predicts nothing", f"{nothing}", nothing == 0
+    )
+
+
+def _show_confirmation(console: Console, folder: Path) -> Iterator[Goal]:
+    found = {}
+    for ground in GROUNDS:
+        try:
+            rounds = read_in_minutes(Record(folder / ground))
+        except ValueError as error:
+            yield Goal(f"{ground}, confirmation: a table", str(error), met=False)
+            continue
+        if rounds.empty:
+            yield Goal(f"{ground}, confirmation: a table", "none", met=False)
+            continue
+        _show(console, f"{ground}, confirmation", rounds)
+        found[ground] = verdict(rounds, DICE)
+        if not found[ground].empty:
+            console.print(verdict_table(found[ground]).to_string(index=False))
+        yield from goals_of_confirmation(ground, rounds)
+    for words in in_words(found):
+        console.print(words, style="bold")
+
+
 def _show(console: Console, ground: str, rounds: pd.DataFrame) -> None:
     """A ground's areas, minutes and comparisons: what the goals and the documents are about."""
     console.print(f"{ground}", style="bold")
@@ -219,7 +264,7 @@ def _show(console: Console, ground: str, rounds: pd.DataFrame) -> None:
             console.print(table.to_string(index=False))
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, confirmation: Path | None = None) -> int:
     """Print all goals; 1 where one is missed."""
     console = Console(soft_wrap=True, highlight=False)
     goals: list[Goal] = []
@@ -234,6 +279,8 @@ def main(folder: Path) -> int:
             continue
         _show(console, ground, rounds)
         goals += goals_of(ground, rounds)
+    if confirmation is not None:
+        goals += _show_confirmation(console, confirmation)
     table = sizes(folder / SIZES)
     if not table.empty:
         console.print(table.to_string())
@@ -253,6 +300,6 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("name the folder of the tables: python -m worker.benchmark.evidence FOLDER")
-    sys.exit(main(Path(sys.argv[1])))
+    if len(sys.argv) not in (2, 3):
+        sys.exit("name the tables: python -m worker.benchmark.evidence FOLDER [CONFIRMATION]")
+    sys.exit(main(*map(Path, sys.argv[1:])))
