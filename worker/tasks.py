@@ -11,11 +11,16 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.dispatch import BENCHMARK_TASK, TASK_NAME, CeleryDispatcher, celery_app
+from app.dispatch import (
+    BENCHMARK_TASK,
+    TASK_NAME,
+    CeleryDispatcher,
+    broker_client,
+    celery_app,
+)
 from app.logs import configure_logs
 from app.loop import capabilities
 from app.observing.tracing import start_tracing
@@ -124,7 +129,7 @@ def shut_broker_down(settings: Settings) -> None:
     """End the embedded broker whose supervisor is gone; it has nobody else."""
     if settings.broker_url is not None:
         with suppress(RedisError):
-            Redis.from_url(settings.broker_url).shutdown(nosave=True)
+            broker_client(settings.broker_url).shutdown(nosave=True)
 
 
 def _with_task(celery: Celery, runner: Runner) -> Celery:

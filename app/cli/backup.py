@@ -44,8 +44,9 @@ def restore(
 ) -> None:
     """Put a backup into an empty installation, whichever database that has."""
     from app.backup import restore_backup
+    from app.private import private_files
 
-    with _watched() as watch:
+    with _watched() as watch, private_files():
         manifest = restore_backup(database_as_it_is(settings_of(data)), file, watch)
     typer.echo(f"restored: {_in_words(manifest)}")
     typer.echo(

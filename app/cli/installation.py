@@ -39,16 +39,20 @@ def settings_of(data: Path | None = None, **changes: Any) -> Settings:
 
 def database_of(settings: Settings) -> "Database":
     """The database, brought to the present schema."""
+    from app.private import private_files
     from app.store.migrate import migrate
 
     database = database_as_it_is(settings)
-    migrate(database)
+    with private_files():
+        migrate(database)
     return database
 
 
 def database_as_it_is(settings: Settings) -> "Database":
     """The database, of whatever schema, or with none yet."""
+    from app.private import private_files
     from app.store import Database
 
-    settings.data.mkdir(parents=True, exist_ok=True)
+    with private_files():
+        settings.data.mkdir(parents=True, exist_ok=True)
     return Database(settings.effective_database_url, settings.lock_timeout_seconds)

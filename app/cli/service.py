@@ -35,11 +35,13 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port.")] = None,
 ) -> None:
     """Start one API process alone, on the database and broker of the environment."""
+    from app import private
     from app.logs import configure_logs
     from app.main import create_app
     from app.serving import Server
 
     settings = settings_of(host=host, port=port)
+    private.from_now_on()
     configure_logs(settings)
     _check_schema(settings)
     server = Server(create_app(settings), settings, seconds_to_stop=5)
@@ -60,8 +62,7 @@ def openapi() -> None:
 
 def check() -> None:
     """Say whether database and broker of the environment answer (for health checks)."""
-    from redis import Redis
-
+    from app.dispatch import broker_client
     from app.loop.status import check_ready
     from app.store import Database
 
@@ -69,7 +70,7 @@ def check() -> None:
     with Database(settings.effective_database_url).reading() as session:
         check_ready(session)
     if settings.broker_url is not None:
-        Redis.from_url(settings.broker_url, socket_timeout=5).ping()
+        broker_client(settings.broker_url, socket_timeout=5).ping()
     typer.echo("database and broker answer")
 
 
@@ -80,6 +81,7 @@ def worker(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start one worker on the database and broker of the environment."""
+    from app import private
     from app.dispatch import BENCHMARK_QUEUE
     from app.loop.claims import QUEUES
     from app.orphans import end_with_parent
@@ -90,6 +92,7 @@ def worker(
     if not set(chosen) <= set(known):
         raise typer.BadParameter(f"queues are {', '.join(known)}")
     settings = settings_of()
+    private.from_now_on()
     if parent is not None:
         end_with_parent(parent, lambda: shut_broker_down(settings))
     if set(chosen) & set(QUEUES):

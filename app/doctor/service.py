@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
-from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
+from app.dispatch import broker_client
 from app.doctor.finding import Finding, first_line, ok, warning, wrong
 from app.settings import Settings
 
@@ -18,12 +18,18 @@ def broker(settings: Settings) -> Iterator[Finding]:
     """Whether it answers. Without one jobs are found all the same, only later."""
     about, url = "broker", settings.broker_url
     if url is None:
-        yield ok(about, "none is set: sfumato up starts its own")
+        yield ok(about, "none is set: sfumato up starts its own, for this user alone")
         return
     # Never the whole address: it may hold a password.
     where = urlsplit(url).hostname or "the address"
     try:
-        Redis.from_url(url, socket_connect_timeout=_SECONDS, socket_timeout=_SECONDS).ping()
+        broker_client(url, socket_connect_timeout=_SECONDS, socket_timeout=_SECONDS).ping()
+    except AuthenticationError:
+        yield wrong(
+            about,
+            f"{where} answers, and asks for another password",
+            "put it into SFUMATO_BROKER_URL (redis://:PASSWORD@HOST), or SFUMATO_BROKER_URL_FILE",
+        )
     except (RedisError, ValueError, OSError) as error:
         yield wrong(
             about,

