@@ -1,7 +1,8 @@
 """Accounts and their tokens: made, listed, changed, revoked; members of projects."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -209,18 +210,42 @@ def audit_export(
 
 
 @audit.command("verify")
-def audit_verify(data: DataOption = None) -> None:
+def audit_verify(
+    export: Annotated[
+        Path | None, typer.Option(help="An export of before: is all of it still there?")
+    ] = None,
+    data: DataOption = None,
+) -> None:
     """Check the chain of the audit trail: whether any entry was changed or taken out."""
-    from app.loop.audit_chain import broken_links
+    from itertools import chain
+
+    from app.loop.audit_chain import broken_links, missing_from
 
     with database_of(settings_of(data)).reading() as session:
         wrong = 0
-        for words in broken_links(session):
+        exported = _exported(export) if export is not None else iter(())
+        for words in chain(broken_links(session), missing_from(session, exported)):
             wrong += 1
             typer.secho(words, fg="red")
     if wrong:
         raise typer.Exit(1)
     typer.echo("the audit trail is whole")
+
+
+def _exported(file: Path) -> Iterator[dict[str, Any]]:
+    import json
+
+    from app.core.errors import InvalidInput
+
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = json.loads(line)
+                yield {name: entry[name] for name in ("id", "at", "action", "sealed", "chain")}
+            except (ValueError, KeyError, TypeError) as error:
+                raise InvalidInput(
+                    f"line {number} of {file} is no entry of `sfumato audit export`"
+                ) from error
 
 
 def add_to(cli: typer.Typer) -> None:

@@ -46,6 +46,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             ("workers", work.workers),
             ("projects", work.projects),
             ("backups", work.backups),
+            ("audit", work.audit),
         ):
             yield from _reading(database, about, look)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.core.catalogue import Kind
 from app.core.project_settings import query_settings, training_settings
 from app.doctor.finding import Finding, ok, warning, wrong
+from app.loop.audit_chain import wrong_end
 from app.loop.capabilities import list_catalogue, live_workers
 from app.loop.claims import QUEUES
 from app.loop.figures import newest_backup
@@ -95,3 +96,17 @@ def backups(session: Session) -> Iterator[Finding]:
         yield wrong(about, words, "see why sfumato backup does not run any more")
     else:
         yield ok(about, words)
+
+
+def audit(session: Session) -> Iterator[Finding]:
+    """Whether the audit's chain still goes as far as it was sealed."""
+    fault = wrong_end(session)
+    if fault is None:
+        yield ok("audit", "its chain goes as far as it was sealed")
+    else:
+        yield wrong(
+            "audit",
+            fault,
+            "somebody wrote to the database: compare it with an export (sfumato audit verify "
+            "--export FILE) or a backup; nothing more is sealed meanwhile",
+        )

@@ -9,14 +9,16 @@ protected. Nor is the project of an entry, as that goes when the project is dele
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.store import Event, Installation
 
+_log = structlog.get_logger("sfumato.audit")
 _START = "sfumato"
 # What is left of an entry that was emptied, as what it told of is deleted: see ``traces``.
 EMPTIED = "sha256"
@@ -48,8 +50,14 @@ def unsealed(session: Session) -> bool:
 
 
 def seal(session: Session, most: int = 500) -> int:
-    """Append entries that were written meanwhile to the chain; returns how many it were."""
-    _installation(session)
+    """Append entries that were written meanwhile to the chain; returns how many it were: none
+    where its end is not what was sealed last.
+    """
+    installation = _installation(session)
+    wrong = wrong_end(session)
+    if wrong is not None:
+        _log.error("the audit trail is not sealed any more", why=wrong)
+        return 0
     last = session.scalar(select(func.max(Event.sealed))) or 0
     before = _START
     if last:
@@ -64,7 +72,44 @@ def seal(session: Session, most: int = 500) -> int:
         rows.append({"id": event.id, "sealed": number, "digest": digest, "chain": before})
     if rows:
         session.execute(update(Event), rows)
+        installation.audit_sealed, installation.audit_chain = last + len(rows), before
+        # A log that is kept elsewhere says so too.
+        _log.info("audit sealed", entries=installation.audit_sealed, chain=before)
     return len(rows)
+
+
+def wrong_end(session: Session) -> str | None:
+    """What is wrong with the chain's end, in words; None where it is what was sealed last.
+
+    It may go farther: servers of before do not keep where it ends.
+    """
+    kept = session.execute(select(Installation.audit_sealed, Installation.audit_chain)).first()
+    if kept is None or not kept.audit_sealed:
+        return None
+    there = session.scalar(select(Event.chain).where(Event.sealed == kept.audit_sealed))
+    if there == kept.audit_chain:
+        return None
+    last = session.scalar(select(func.max(Event.sealed))) or 0
+    if last < kept.audit_sealed:
+        gone = kept.audit_sealed - last
+        return f"the audit trail lacks its last {gone} sealed entries, or their seals"
+    return f"entry {kept.audit_sealed} of the audit trail's chain is not the one that was sealed"
+
+
+def missing_from(session: Session, exported: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What sealed entries of an export (`sfumato audit export`) are not in the trail as they were.
+
+    Whoever can write to the database can make a chain that is whole; not the one that was exported.
+    """
+    for entry in exported:
+        if entry.get("sealed") is None:
+            continue
+        there = session.scalar(select(Event.chain).where(Event.sealed == entry["sealed"]))
+        if there != entry["chain"]:
+            yield (
+                f"entry {entry['id']} of the export ({entry['at']}, {entry['action']}) is not in "
+                "the audit trail as it was exported"
+            )
 
 
 def broken_links(session: Session) -> Iterator[str]:
@@ -85,6 +130,9 @@ def broken_links(session: Session) -> Iterator[str]:
         elif not _is_emptied(event.detail) and _digest(event.detail) != event.digest:
             yield f"what entry {event.id} of the audit trail says was changed"
         before, expected = event.chain or "", number + 1
+    end = wrong_end(session)
+    if end is not None:
+        yield end
 
 
 def _is_emptied(detail: dict[str, Any]) -> bool:

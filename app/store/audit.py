@@ -48,6 +48,7 @@ class Installation(Base):
     """What there is one of: the key by which addresses are hashed. Its row is the chain's lock.
 
     ``retention_at``: when a server last took it on to remove what was kept long enough.
+    ``audit_sealed`` and ``audit_chain``: the last entry that was sealed, and the chain up to it.
     """
 
     __tablename__ = "installation"
@@ -55,3 +56,5 @@ class Installation(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     address_key: Mapped[bytes] = mapped_column(LargeBinary)
     retention_at: Mapped[datetime | None]
+    audit_sealed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    audit_chain: Mapped[str | None] = mapped_column(String(64))

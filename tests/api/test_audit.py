@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, text
 
-from app.loop.audit_chain import broken_links, seal
+from app.loop.audit_chain import broken_links, missing_from, seal
 from app.store import Event, Role
 from app.sweep import seal_events
 from tests.api.test_accounts import WORDS, browser
@@ -163,6 +163,53 @@ def test_entries_are_sealed_once_and_in_parts(api):
     assert sorted(event.sealed for event in entries(api)) == list(range(1, len(entries(api)) + 1))
     with api.database.writing() as session:
         assert seal(session) == 0
+
+
+UNSEALED = "sealed = NULL, digest = NULL, chain = NULL"
+
+
+@pytest.mark.parametrize(
+    ("done", "says"),
+    [
+        ("DELETE FROM events", "lacks its last 4 sealed entries"),
+        ("DELETE FROM events WHERE sealed > 2", "lacks its last 2 sealed entries"),
+        (f"UPDATE events SET {UNSEALED} WHERE sealed > 1", "lacks its last 3 sealed entries"),
+        (f"UPDATE events SET {UNSEALED} WHERE sealed = 2", "lacks 1 entries"),
+        ("UPDATE events SET chain = 'x' WHERE sealed = 4", "not the one that was sealed"),
+    ],
+)
+def test_its_end_cannot_be_cut_off_or_sealed_anew(api, done, says):
+    for name in ("ann", "bob", "eve", "joe"):
+        api.as_(name, Role.ANNOTATOR)
+    seal_events(api.database)
+    assert len(entries(api)) == 4
+    with api.database.writing() as session:
+        session.execute(text(done))
+    for _ in range(2):
+        assert any(says in words for words in broken(api))
+        # Nor does whatever comes afterwards cover it up.
+        api.as_(f"new-{_}", Role.ANNOTATOR)
+        seal_events(api.database)
+
+
+def test_an_export_of_before_is_held_to_what_is_there(api):
+    for name in ("ann", "bob", "eve"):
+        api.as_(name, Role.ANNOTATOR)
+    seal_events(api.database)
+    exported = [
+        {"id": e.id, "at": "", "action": e.action, "sealed": e.sealed, "chain": e.chain}
+        for e in entries(api)
+    ]
+    with api.database.writing() as session:
+        assert list(missing_from(session, exported)) == []
+        # A forger who computes everything anew, and where it ends.
+        session.execute(text("DELETE FROM events WHERE sealed = 2"))
+        session.execute(text(f"UPDATE events SET {UNSEALED}"))
+        session.execute(text("UPDATE installation SET audit_sealed = 0, audit_chain = NULL"))
+    seal_events(api.database)
+    assert broken(api) == []
+    with api.database.reading() as session:
+        assert len(list(missing_from(session, exported))) == 2
 
 
 @pytest.mark.parametrize("newest", [False, True])
