@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +26,10 @@ class _Gathered:
     ids: set[int] = field(default_factory=set)
 
 
+# The act, who and from where, and what else tells such acts apart.
+_Key = tuple[str, int | None, str | None, tuple[tuple[str, str], ...]]
+
+
 class Seen:
     """Counts what is looked at, by act, account and address, until ``write`` keeps it.
 
@@ -33,15 +39,22 @@ class Seen:
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._gathered: dict[tuple[str, int | None, str | None], _Gathered] = {}
+        self._gathered: dict[_Key, _Gathered] = {}
         self._written = time.monotonic()
 
-    def note(self, action: str, reader: Reader | None = None, which: int | None = None) -> None:
-        """Somebody looks at something, by its number; or nobody was let in."""
-        key = (action, reader.account.id if reader else None, present().address)
+    def note(
+        self,
+        action: str,
+        reader: Reader | None = None,
+        which: int | None = None,
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Somebody looks at something, by its number; or nobody was let in: ``about`` says how."""
+        who = reader.account.id if reader else None
+        key: _Key = (action, who, present().address, tuple(sorted(about.items())))
         with self._lock:
             if key not in self._gathered and len(self._gathered) >= _MOST_KEYS:
-                key = (action, None, None)
+                key = (action, None, None, ())
             found = self._gathered.setdefault(key, _Gathered())
             found.count += 1
             if which is not None and len(found.ids) < _MOST_IDS:
@@ -61,9 +74,9 @@ class Seen:
             return
         try:
             with database.writing() as session:
-                for (action, account, address), found in gathered.items():
+                for (action, account, address, about), found in gathered.items():
                     with calling(Caller(account, address)):
-                        _keep(session, action, found)
+                        _keep(session, action, found, dict(about))
         except Exception:
             with self._lock:
                 for key, found in gathered.items():
@@ -73,9 +86,9 @@ class Seen:
             raise
 
 
-def _keep(session: Session, action: str, found: _Gathered) -> None:
+def _keep(session: Session, action: str, found: _Gathered, about: dict[str, Any]) -> None:
     if not found.ids:
-        record(session, action, None, count=found.count)
+        record(session, action, None, None, count=found.count, **about)
         return
     kind = ModelVersion if action == WEIGHTS else Slice
     word = "models" if action == WEIGHTS else "slices"

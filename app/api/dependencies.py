@@ -112,7 +112,7 @@ def _reader(
             try:
                 return replace(_reader_of(session, credentials, None), changes=changes)
             except NotAuthenticated:
-                seen.note(REFUSED)
+                seen.note(REFUSED, about={"by": "token"})
                 raise
 
 

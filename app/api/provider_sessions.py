@@ -143,7 +143,7 @@ def _arriving(request: Request, seen: Looks, database: CurrentDatabase) -> Itera
         raise BackToSignIn("away") from error
     except ProviderRefused as refused:
         if refused.who is None:
-            seen.note(REFUSED)
+            seen.note(REFUSED, about={"by": "provider"})
         else:
             with database.writing() as session:
                 provider_sign_ins.note_refused(session, refused)

@@ -53,8 +53,18 @@ def _proof(
     try:
         return _proved(body, database)
     except NotAuthenticated:
-        seen.note(REFUSED)
+        seen.note(REFUSED, about=_tried(body, database))
         raise
+
+
+def _tried(body: SignInIn, database: Database) -> dict[str, str]:
+    """What the audit keeps of a failed attempt: whose password, where there is such an account."""
+    if body.token is not None:
+        return {"by": "token"}
+    with database.reading() as session:
+        account_id, _ = find_password(session, body.account or "")
+    known = {"tried": body.account} if account_id is not None and body.account else {}
+    return {"by": "password", **known}
 
 
 def _proved(body: SignInIn, database: Database) -> _Proof:

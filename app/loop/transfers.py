@@ -37,6 +37,8 @@ _EVENTS = {
 _COUNTS = ("cases", "masks", "new_slices", "known_slices")
 # A command is nobody's to give again: it may be late for a while.
 _OF_COMMANDS = timedelta(minutes=10)
+# And so long after which one that was cancelled would have heard of it.
+_UNHEARD = timedelta(minutes=1)
 # No heartbeat is like it.
 _UNKNOWN = object()
 
@@ -238,8 +240,14 @@ def take_back(session: Session, now: datetime, silent: Beats) -> None:
             continue
         transfer.state, transfer.finished_at = JobState.FAILED, now
         transfer.error = f"{lost} servers ended while they were at it: it was given up"
-    of_commands = Transfer.folder.is_(None) & (Transfer.heartbeat_at < now - _OF_COMMANDS)
-    for transfer in session.scalars(running.where(of_commands)):
+    of_commands = running.where(Transfer.folder.is_(None))
+    # Whoever cancels has looked: it is not waited for as long.
+    unheard = Transfer.cancel_requested & (Transfer.heartbeat_at < now - _UNHEARD)
+    for transfer in session.scalars(of_commands.where(unheard)):
+        transfer.state, transfer.finished_at = JobState.CANCELLED, now
+    for transfer in session.scalars(of_commands.where(Transfer.heartbeat_at < now - _OF_COMMANDS)):
+        if transfer.state is not JobState.RUNNING:
+            continue
         transfer.state, transfer.finished_at = JobState.FAILED, now
         transfer.error = "the command was ended before it was done: give it again, and it goes on"
     for transfer in session.scalars(

@@ -289,7 +289,7 @@ def test_failures_are_in_the_audit(api, provider):
         noted = session.query(Event).filter_by(action="sign-in.refused").order_by(Event.id).all()
         assert noted[0].detail["there"] == "s-other"
         assert noted[0].detail["why"] == "unknown"
-        assert noted[1].detail == {"count": 1}
+        assert noted[1].detail == {"count": 1, "by": "provider"}
         assert all(one.address for one in noted)
 
 

@@ -160,3 +160,25 @@ def test_bytes_of_an_import_that_is_anothers_by_now_stay(sqlite_database, tmp_pa
     with sqlite_database.reading() as session:
         assert session.get_one(Transfer, asked.id).state is JobState.QUEUED
     assert (folder / "upload.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "seconds", "state"),
+    [
+        (False, 300, JobState.RUNNING),
+        (False, 700, JobState.FAILED),
+        (True, 30, JobState.RUNNING),
+        (True, 90, JobState.CANCELLED),
+    ],
+)
+def test_a_command_that_was_killed_is_over_at_once_when_somebody_cancels_it(
+    sqlite_database, cancelled, seconds, state
+):
+    with sqlite_database.writing() as session:
+        asked = transfers.ask(session, TransferKind.IMPORT, "p", "png", {}, None, None)
+        transfers.claim(session, asked.id, utc_now())
+        asked.cancel_requested = cancelled
+    with sqlite_database.writing() as session:
+        transfers.take_back(session, utc_now() + timedelta(seconds=seconds), {})
+    with sqlite_database.reading() as session:
+        assert session.get_one(Transfer, asked.id).state is state
