@@ -81,12 +81,12 @@ def _new_password(
     own = account == reader.account.name and reader.project_id is None
     if body.present is None or not own:
         allow_installation(reader)
-        return _NewPassword(hash_password(body.password), knows=False)
+        return _NewPassword(hash_password(body.password, of=account), knows=False)
     with database.reading() as session:
         _, kept = account_changes.find_password(session, account)
     if not is_password(kept, body.present):
         raise NotAuthenticated("the present password is wrong")
-    return _NewPassword(hash_password(body.password), knows=True)
+    return _NewPassword(hash_password(body.password, of=account), knows=True)
 
 
 # Before a session is opened: hashing takes a while.

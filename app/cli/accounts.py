@@ -145,7 +145,7 @@ def account_password(
     from app.loop.access import HERE
     from app.loop.account_changes import set_password
 
-    hashed = hash_password(password)
+    hashed = hash_password(password, of=name)
     with database_of(settings_of(data)).writing() as session:
         set_password(session, HERE, name, hashed)
     typer.echo(f"{name} has a new password")

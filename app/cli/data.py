@@ -43,6 +43,22 @@ def project_create(
     typer.echo(f"project {name} is made")
 
 
+@projects.command("list")
+def project_list(data: DataOption = None) -> None:
+    """Show all projects: their classes, and which are archived."""
+    from sqlalchemy import select
+
+    from app.store import Project
+
+    with database_of(settings_of(data)).reading() as session:
+        found = session.scalars(select(Project).order_by(Project.id)).all()
+        for one in found:
+            archived = f"  archived on {one.archived_at:%Y-%m-%d}" if one.archived_at else ""
+            typer.echo(f"{one.name}  {', '.join(one.classes)}{archived}")
+    if not found:
+        typer.echo("there is no project yet: sfumato project create makes one, or an import")
+
+
 @projects.command("rename")
 def project_rename(name: str, new: str, data: DataOption = None) -> None:
     """Call a project something else. Its old name is free at once."""

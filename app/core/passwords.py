@@ -17,12 +17,20 @@ _turns = threading.BoundedSemaphore(2)
 _NOBODYS = _hasher.hash("nobody has this password")
 
 
-def hash_password(password: str) -> str:
-    """What is kept of a password. Raises ``InvalidInput`` for a short or very long one."""
+def hash_password(password: str, of: str = "") -> str:
+    """What is kept of a password. Raises ``InvalidInput`` for a short or very long one, and for
+    one that is little more than the name of the account that it is ``of``.
+    """
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidInput(
             f"the password has {len(password)} characters: use {SHORTEST} to {LONGEST}, for "
             "example four words that have nothing to do with each other"
+        )
+    # What is left beside the name has to be guessed; the name is known.
+    if of and len(password.casefold().replace(of.casefold(), "")) < SHORTEST // 2:
+        raise InvalidInput(
+            "the password is little more than the account's name: use, for example, four words "
+            "that have nothing to do with each other"
         )
     with _turns:
         return _hasher.hash(password)

@@ -65,6 +65,16 @@ def test_a_password_is_long_enough_and_given_by_an_admin_or_changed_by_who_knows
     assert root.put("/accounts/nobody/password", json={"password": WORDS}).status_code == 404
 
 
+def test_a_password_is_not_the_name(api):
+    root = api.as_("root", Role.ADMIN)
+    api.as_("liver-annotator", Role.ANNOTATOR)
+    where = "/accounts/liver-annotator/password"
+    for wrong in ("liver-annotator", "Liver-Annotator1", "liver-annotatorliver-annotator!"):
+        refused = root.put(where, json={"password": wrong})
+        assert (refused.status_code, "the account's name" in refused.text) == (422, True)
+    assert root.put(where, json={"password": WORDS}).status_code == 204
+
+
 def test_half_of_a_way_to_sign_in_is_refused_in_words(api):
     for body in ({}, {"account": "a"}, {"token": "t", "account": "a", "password": "p"}):
         refused = browser(api).post("/session", json=body)

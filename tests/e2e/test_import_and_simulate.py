@@ -1,6 +1,8 @@
 """From files to a better model over HTTP, with simulated annotators, and out again."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -19,7 +21,7 @@ from app.transfers.terminal import import_data_set
 from worker.simulation.annotators import Behaviour
 from worker.simulation.oracle import disturb
 from worker.simulation.service import running_service
-from worker.simulation.simulate import simulate_project
+from worker.simulation.simulate import _all_wait, simulate_project
 
 SMALL = [
     "query.size=4",
@@ -145,6 +147,18 @@ def test_simulated_annotators_close_the_loop_over_http(folder, tmp_path):
             assert max(noted) > 501
         check_export(database, folder, tmp_path / "export")
         database.dispose()
+
+
+def test_what_a_crew_waits_for_is_said_when_all_of_it_has_waited_for_long():
+    def annotator(waits, alive=True):
+        return SimpleNamespace(waits=waits, is_alive=lambda: alive)
+
+    long_ago, now = time.monotonic() - 60, time.monotonic()
+    waiting = annotator(("with others", long_ago))
+    assert _all_wait([waiting, annotator(None, alive=False)]) == "with others"
+    assert _all_wait([waiting, annotator(None)]) == ""
+    assert _all_wait([waiting, annotator(("with others", now))]) == ""
+    assert _all_wait([]) == ""
 
 
 def check_export(database, folder, out) -> None:

@@ -114,6 +114,18 @@ def test_no_other_user_can_open_what_an_installation_keeps(tmp_path):
     assert stat.S_IMODE((restored / "sfumato.db").stat().st_mode) == 0o600
 
 
+def test_projects_are_listed(tmp_path):
+    data = tmp_path / "data"
+    empty = sfumato("project", "list", "--data", data)
+    assert (empty.returncode, "no project yet" in empty.stdout) == (0, True)
+    for name in ("brain", "knee"):
+        sfumato("project", "create", name, "--classes", "background,lesion", "--data", data)
+    sfumato("project", "archive", "knee", "--data", data)
+    brain, knee = sfumato("project", "list", "--data", data).stdout.splitlines()
+    assert brain == "brain  background, lesion"
+    assert knee.startswith("knee  background, lesion  archived on 20")
+
+
 def supervisor_of(data: Path) -> int:
     return json.loads((data / "server.json").read_text())["pid"]
 

@@ -70,6 +70,8 @@ class Annotator(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.stopping = threading.Event()
         self.error: Exception | None = None
+        # What the service says while there is nothing to draw, and since when.
+        self.waits: tuple[str, float] | None = None
         self._client = client
         self._project = project
         self._oracle = oracle
@@ -97,7 +99,10 @@ class Annotator(threading.Thread):
         self._held = [item["lease"]["id"] for item in batch["items"]]
         if batch["round"] is None or batch["round"] > self._last_round:
             return False
-        if not batch["items"]:
+        if batch["items"]:
+            self.waits = None
+        else:
+            self.waits = batch["message"], self.waits[1] if self.waits else time.monotonic()
             self.stopping.wait(_POLL_SECONDS)
         return all(self._annotate(item) for item in batch["items"])
 

@@ -29,6 +29,8 @@ from worker.simulation.curve import draw_curve
 from worker.simulation.oracle import Oracle
 from worker.simulation.results import RoundResult, print_table
 
+# After so long without anything to draw the service's words are shown.
+_LONG_WAIT_SECONDS = 15.0
 _POLL_SECONDS = 0.3
 
 
@@ -96,7 +98,7 @@ def _watch(
         task = bar.add_task("starting", total=rounds)
         for annotator in crew:
             annotator.start()
-        started = time.monotonic()
+        started, told = time.monotonic(), ""
         while True:
             idle = not any(annotator.is_alive() for annotator in crew)
             seen = _progress(client, project)
@@ -105,6 +107,10 @@ def _watch(
                 started = time.monotonic()
             bar.update(task, completed=len(results), description=_described(seen))
             _raise_errors(crew)
+            waits = _all_wait(crew) if seen["job"] is None else ""
+            if waits not in ("", told):
+                told = waits
+                bar.console.print(f"everybody waits: {waits}", soft_wrap=True)
             if seen["job"] is None and (failure := watch.failure()) is not None:
                 _stop(crew)
                 raise InvalidInput(failure)
@@ -116,6 +122,14 @@ def _watch(
             time.sleep(_POLL_SECONDS)
         _stop(crew)
     return results
+
+
+def _all_wait(crew: list[Annotator]) -> str:
+    """What the service says to a crew none of whom has had anything to draw for a while."""
+    waits = [annotator.waits for annotator in crew if annotator.is_alive()]
+    long_ago = time.monotonic() - _LONG_WAIT_SECONDS
+    found = [one for one in waits if one is not None and one[1] < long_ago]
+    return found[0][0] if found and len(found) == len(waits) else ""
 
 
 def _stop(crew: list[Annotator]) -> None:
