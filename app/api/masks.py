@@ -1,15 +1,20 @@
 """Single masks, and what reviewers say of them."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, Response
+from fastapi import BackgroundTasks, Depends, Request, Response
 
 from app.api.dependencies import CurrentDatabase, Looks, Reading, SignedIn, Workers, Writing
 from app.api.images import PNG_RESPONSES, Id, IfNoneMatch, png_response
 from app.api.limits import Router
 from app.api.schemas.masks import MaskOut, ReviewIn
+from app.api.uploads import in_turn
+from app.core.derived import Answers
 from app.loop.foreseen import before_review
 from app.loop.masks import find_mask
+from app.loop.readings import use_answers
 from app.loop.reviews import review_mask
 from app.seen import SLICES
 from app.store import ReviewState, Role, blobs
@@ -33,24 +38,35 @@ def image(
     return png_response(blobs.get(session, mask.sha256), mask.sha256, if_none_match)
 
 
-def _foreseen(
-    mask_id: Id, body: ReviewIn, reviewer: SignedIn, database: CurrentDatabase
-) -> ReviewIn:
-    before_review(database, reviewer, mask_id, ReviewState(body.verdict))
-    return body
+@dataclass(frozen=True)
+class _Verdict:
+    """What a reviewer says, and what follows from it."""
+
+    said: ReviewIn
+    answers: Answers
+
+
+async def _verdict(
+    mask_id: Id, body: ReviewIn, reviewer: SignedIn, database: CurrentDatabase, request: Request
+) -> _Verdict:
+    verdict = ReviewState(body.verdict)
+    foreseen = partial(before_review, database, reviewer, mask_id, verdict)
+    return _Verdict(body, await in_turn(request, foreseen))
 
 
 @router.post("/{mask_id}/review")
 def review(
     mask_id: Id,
-    body: Annotated[ReviewIn, Depends(_foreseen)],
+    verdict: Annotated[_Verdict, Depends(_verdict)],
     session: Writing,
     reviewer: SignedIn,
     workers: Workers,
     background: BackgroundTasks,
 ) -> MaskOut:
     """Accept a mask, or reject it with a comment; a rejected mask never trains."""
-    kept = review_mask(session, reviewer, mask_id, ReviewState(body.verdict), body.comment)
+    use_answers(session, verdict.answers)
+    said = verdict.said
+    kept = review_mask(session, reviewer, mask_id, ReviewState(said.verdict), said.comment)
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])
     return MaskOut.of(kept.mask)

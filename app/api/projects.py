@@ -1,9 +1,10 @@
 """Projects and how they fare."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, Path, Query
+from fastapi import BackgroundTasks, Depends, Path, Query, Request
 
 from app.api.deleting import Confirm, Deletes
 from app.api.dependencies import (
@@ -23,6 +24,8 @@ from app.api.schemas.base import Page, page_of
 from app.api.schemas.deletions import DeletionOut
 from app.api.schemas.projects import EventOut, ProjectChange, ProjectCreate, ProjectOut
 from app.api.schemas.rounds import ProgressOut
+from app.api.uploads import in_turn
+from app.core.derived import Answers
 from app.core.project_settings import ProjectSettings
 from app.loop.audit import list_events
 from app.loop.deletions import of_project
@@ -35,6 +38,7 @@ from app.loop.projects import (
     list_projects,
     project_view,
 )
+from app.loop.readings import use_answers
 from app.store import Role
 
 router = Router(prefix="/projects", tags=["projects"])
@@ -69,19 +73,33 @@ def show(name: Name, session: Reading, viewer: SignedIn) -> ProjectOut:
     return ProjectOut.model_validate(project_view(session, viewer, project))
 
 
-def _foreseen(
-    name: Name, body: ProjectChange, admin: EvenArchived, database: CurrentDatabase
-) -> ProjectChange:
-    with database.reading() as session:
-        project = find_project(session, admin, name, Role.ADMIN)
-    before_rules(database, project, body.query)
-    return body
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be changed, and what follows from it."""
+
+    change: ProjectChange
+    answers: Answers
+
+
+async def _asked(
+    name: Name,
+    body: ProjectChange,
+    admin: EvenArchived,
+    database: CurrentDatabase,
+    request: Request,
+) -> _Asked:
+    def foreseen() -> Answers:
+        with database.reading() as session:
+            project = find_project(session, admin, name, Role.ADMIN)
+        return before_rules(database, project, body.query)
+
+    return _Asked(body, await in_turn(request, foreseen))
 
 
 @router.patch("/{name}")
 def change(
     name: Name,
-    body: Annotated[ProjectChange, Depends(_foreseen)],
+    asked: Annotated[_Asked, Depends(_asked)],
     session: Writing,
     admin: EvenArchived,
     workers: Workers,
@@ -93,7 +111,9 @@ def change(
     A retraining that runs ends as it began; archiving cancels it.
     """
     project = find_project(session, admin, name, Role.ADMIN)
-    change = Change(body.query, body.training, body.name, body.archived)
+    use_answers(session, asked.answers)
+    wanted = asked.change
+    change = Change(wanted.query, wanted.training, wanted.name, wanted.archived)
     for job in change_project(session, project, change, admin.account):
         background.add_task(workers.wake, [job.queue])
     return ProjectOut.model_validate(project_view(session, admin, project))

@@ -37,6 +37,7 @@ from app.loop.deletions import of_slice
 from app.loop.leases import renewal_due, touch
 from app.loop.masks import Making, list_masks, shown_mask, submit_mask
 from app.loop.projects import find_project, lock_project
+from app.loop.readings import use_answers
 from app.loop.retraining import retrain_if_due
 from app.loop.slice_views import list_slices, show_slice
 from app.loop.slices import (
@@ -234,8 +235,9 @@ def post_mask(
 ) -> MaskOut:
     """Keep a mask of class indices. After 201 it survives any crash; late masks are kept too."""
     making = Making(seconds, suggestion, blank)
+    use_answers(session, drawn.answers)
     kept = submit_mask(
-        session, author, slice_id, drawn, database_now(session), making, MaskSource(source)
+        session, author, slice_id, drawn.mask, database_now(session), making, MaskSource(source)
     )
     if kept.job is not None:
         background.add_task(workers.wake, [kept.job.queue])

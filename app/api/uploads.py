@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import LARGEST_ID, CurrentDatabase, CurrentSettings, MayDraw, SignedIn
 from app.api.gate import Gate, GateEach
+from app.core.derived import Answers
 from app.core.errors import BodyTooLarge
 from app.core.pixels import decode_picture, decode_upload, size_of
 from app.core.prepared import PreparedImage, PreparedMask, prepare_image, prepare_mask
@@ -58,12 +59,20 @@ class Picture:
 
 
 async def _picture(request: Request, body: Body, settings: CurrentSettings) -> Picture:
-    return await _in_turn(request, partial(_prepared_picture, body, settings.max_image_pixels))
+    return await in_turn(request, partial(_prepared_picture, body, settings.max_image_pixels))
 
 
 def _prepared_picture(body: bytes, max_pixels: int) -> Picture:
     planes = decode_picture(body, max_pixels)
     return Picture([prepare_image(plane, upload=body) for plane in planes])
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An uploaded mask, and what follows from it and other masks of its slice."""
+
+    mask: PreparedMask
+    answers: Answers
 
 
 async def _drawn(
@@ -73,18 +82,17 @@ async def _drawn(
     body: Body,
     database: CurrentDatabase,
     settings: CurrentSettings,
-) -> PreparedMask:
+) -> Drawn:
     most = settings.max_image_pixels
     await run_in_threadpool(_check_header, database, author, slice_id, body, most)
-    return await _in_turn(request, partial(_prepared_mask, database, author, slice_id, body, most))
+    return await in_turn(request, partial(_prepared_mask, database, author, slice_id, body, most))
 
 
 def _prepared_mask(
     database: Database, author: Reader, slice_id: int, body: bytes, max_pixels: int
-) -> PreparedMask:
-    drawn = prepare_mask(decode_upload(body, max_pixels), upload=body)
-    before_submission(database, author, slice_id, drawn)
-    return drawn
+) -> Drawn:
+    mask = prepare_mask(decode_upload(body, max_pixels), upload=body)
+    return Drawn(mask, before_submission(database, author, slice_id, mask))
 
 
 def _check_header(
@@ -98,7 +106,8 @@ def _check_header(
         check_size(slice_, *said)
 
 
-async def _in_turn(request: Request, decode: Callable[[], _Decoded]) -> _Decoded:
+async def in_turn(request: Request, decode: Callable[[], _Decoded]) -> _Decoded:
+    """Decode in a thread, when it is this request's turn to."""
     # Whoever waits holds no thread, so large pictures leave the others' requests theirs; and no
     # more of them lie decoded in memory than may.
     gate: Gate = request.app.state.decoding_gate
@@ -107,4 +116,4 @@ async def _in_turn(request: Request, decode: Callable[[], _Decoded]) -> _Decoded
 
 
 PictureBody = Annotated[Picture, Depends(_picture)]
-MaskBody = Annotated[PreparedMask, Depends(_drawn)]
+MaskBody = Annotated[Drawn, Depends(_drawn)]

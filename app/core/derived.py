@@ -1,14 +1,12 @@
 """What follows from the pixels of several masks, kept by their content.
 
-Decoding and comparing large pictures takes longer than a transaction may. Whoever is about to write
-computes here first (`loop/foreseen`); within the transaction it is found. Only where another mask
-came in between the two is it computed there.
+Decoding and comparing large pictures takes longer than a transaction may. Whoever is about to
+write computes here first (`loop/foreseen`), and within the transaction it is found. What was not
+foreseen, as where another mask came in between the two, is computed there.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,32 +80,23 @@ class Spoken:
 
 
 class Answers:
-    """The last answers that were found, for all threads of a process."""
+    """Those that were found: nothing is computed twice. For one thread at a time."""
 
-    def __init__(self, most: int = 4096) -> None:
-        self._most = most
-        self._kept: OrderedDict[Question, Any] = OrderedDict()
-        self._lock = Lock()
+    def __init__(self) -> None:
+        self._known: dict[Question, Any] = {}
 
     def find(self, questions: Sequence[Question], bodies: Bodies) -> list[Any]:
-        """The answers, in order; ``bodies`` is asked for the masks of those that are not known."""
-        with self._lock:
-            found = {q: self._kept[q] for q in questions if q in self._kept}
-        unknown = [q for q in dict.fromkeys(questions) if q not in found]
+        """The answers, in order; ``bodies`` is asked for the masks of those that are not known.
+
+        All of these are decoded at once: ask for one slice at a time.
+        """
+        unknown = [q for q in dict.fromkeys(questions) if q not in self._known]
         if unknown:
             encoded = bodies({mask for q in unknown for mask in q.masks})
             pixels = {mask: decode(body) for mask, body in encoded.items()}
-            found |= {q: q.answer([pixels[mask] for mask in q.masks]) for q in unknown}
-        with self._lock:
-            for question, answer in found.items():
-                self._kept[question] = answer
-                self._kept.move_to_end(question)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return [found[q] for q in questions]
-
-
-ANSWERS = Answers()
+            for question in unknown:
+                self._known[question] = question.answer([pixels[one] for one in question.masks])
+        return [self._known[q] for q in questions]
 
 
 def mean_dice(one: Pixels, other: Pixels, classes: int) -> float:

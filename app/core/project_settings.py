@@ -68,6 +68,11 @@ class QuerySettings(Strict):
     consensus: Consensus = Field("staple", description="How several readings become one mask.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
+    @property
+    def labels_by(self) -> tuple[bool, int]:
+        """What decides which of a slice's masks is its label."""
+        return self.review, self.readers_per_slice
+
 
 class TrainingSettings(Strict):
     """How the network is trained. What is None is as the recipe has it."""

@@ -73,8 +73,10 @@ def set_role(session: Session, reader: Reader, name: str, role: Role | None) -> 
     Raises ``NotFound``, ``NotAllowed``, ``InvalidInput`` for one's own.
     """
     account = _of_another(session, reader, name)
+    was = account.role
     give_role(session, account, role, reader.account)
-    check_admin_left(session, reader)
+    if was is Role.ADMIN:
+        check_admin_left(session, reader)
     return account
 
 
@@ -101,7 +103,8 @@ def set_disabled(session: Session, reader: Reader, name: str, disabled: bool) ->
     act = "account.disable" if disabled else "account.enable"
     record(session, act, reader.account, subject=name)
     let_go(session, account)
-    check_admin_left(session, reader)
+    if account.role is Role.ADMIN:
+        check_admin_left(session, reader)
     return account
 
 
@@ -123,7 +126,8 @@ def set_password(
     end_sign_ins(session, account, utc_now())
     act = "account.password" if password_hash else "account.no-password"
     record(session, act, reader.account, subject=name)
-    check_admin_left(session, reader)
+    if password_hash is None and account.role is Role.ADMIN:
+        check_admin_left(session, reader)
     return account
 
 

@@ -120,7 +120,8 @@ def unlink(session: Session, reader: Reader, name: str, now: datetime) -> None:
     record(
         session, "identity.unlink", reader.account, subject=name, issuer=found.issuer, there=there
     )
-    check_admin_left(session, reader)
+    if account.role is Role.ADMIN:
+        check_admin_left(session, reader)
 
 
 def is_admin(session: Session, account: Account) -> bool:

@@ -109,12 +109,7 @@ def submit_mask(
     lease = held_lease(session, slice_id, account, now)
     if lease is not None:
         lease.ended_at, lease.outcome = now, LeaseOutcome.SUBMITTED
-    # A revision of a mask that counts, counts.
-    unasked = (
-        (last is None or last.unasked)
-        and not role.includes(Role.REVIEWER)
-        and not was_handed(session, slice_id, account)
-    )
+    unasked = is_unasked(session, slice_id, account, role, last)
     if last is not None and last.upload_sha256 == drawn.upload_sha256:
         if last.unasked and not unasked:
             # Drawn before it was asked for: it counts from now on.
@@ -149,6 +144,18 @@ def submit_mask(
     elect_label(session, slice_)
     record(session, "mask.submit", account, project.id, slice=slice_id, mask=mask.id)
     return Submission(mask, True, retrain_if_due(session, project))
+
+
+def is_unasked(
+    session: Session, slice_id: int, author: Account, role: Role, last: Mask | None
+) -> bool:
+    """Whether a further mask of a slice counts only once a reviewer has accepted it."""
+    # A revision of a mask that counts, counts.
+    return (
+        (last is None or last.unasked)
+        and not role.includes(Role.REVIEWER)
+        and not was_handed(session, slice_id, author)
+    )
 
 
 def _check_authority(slice_: Slice, role: Role, source: MaskSource) -> None:

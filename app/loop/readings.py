@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.core import derived
-from app.core.derived import ANSWERS, Spoken, Together
+from app.core.derived import Answers, Spoken, Together
 from app.core.pixels import Pixels, decode
 from app.core.project_settings import query_settings
 from app.loop.access import CONSENSUS_ACCOUNT
@@ -24,6 +24,8 @@ from app.store import (
     blobs,
 )
 
+# Where a session keeps them.
+_ANSWERS = "answers"
 _READER_SOURCES = (MaskSource.HUMAN, MaskSource.ORACLE)
 
 
@@ -104,11 +106,22 @@ def newest_of(
     ]
 
 
+def use_answers(session: Session, found: Answers) -> None:
+    """Let what was found before this transaction be found in it."""
+    session.info[_ANSWERS] = found
+
+
+def answers_of(session: Session) -> Answers:
+    """What was found before the transaction, or in it."""
+    found: Answers = session.info.setdefault(_ANSWERS, Answers())
+    return found
+
+
 def compare(session: Session, mask: Mask, classes: int) -> None:
     """Note how far a new mask agrees with the other annotators' of its slice."""
     others = [m for m in newest_readings(session, mask.slice_id) if m.author_id != mask.author_id]
     asked = [derived.Agreement.between(mask.sha256, other.sha256, classes) for other in others]
-    found = ANSWERS.find(asked, lambda hashes: blobs.get_many(session, hashes))
+    found = answers_of(session).find(asked, lambda hashes: blobs.get_many(session, hashes))
     session.add_all(
         Agreement(mask_id=mask.id, other_id=other.id, dice=dice)
         for other, dice in zip(others, found, strict=True)
@@ -133,7 +146,7 @@ def form_consensus(session: Session, slice_: Slice) -> Mask | None:
         return None
     asked = Together.of([mask.sha256 for mask in readings], settings.consensus)
     spoken: Spoken
-    [spoken] = ANSWERS.find([asked], lambda hashes: blobs.get_many(session, hashes))
+    [spoken] = answers_of(session).find([asked], lambda hashes: blobs.get_many(session, hashes))
     blob = spoken.blob
     author = program_account(session, CONSENSUS_ACCOUNT)
     last = session.scalar(

@@ -44,8 +44,7 @@ def update_project(
     project.query = changed.query.model_dump()
     project.training = changed.training.model_dump()
     session.flush()
-    rules = ("review", "readers_per_slice")
-    if any(getattr(before.query, rule) != getattr(changed.query, rule) for rule in rules):
+    if before.query.labels_by != changed.query.labels_by:
         elect_all(session, project)
     record(session, "project.update", by, project.id, query=query, training=training)
     # Rules that ask for more readers may open what had come to its end.

@@ -74,7 +74,7 @@ def revoke_token(session: Session, reader: Reader, token_id: int) -> Token:
         allow(session, reader, token.project_id, Role.ADMIN, missing)
     if token.revoked_at is None:
         token.revoked_at = utc_now()
-        if token.project_id is None:
+        if token.project_id is None and token.account.role is Role.ADMIN:
             check_admin_left(session, reader)
         of = token.project_id
         record(session, "token.revoke", reader.account, of, token=token.id, of=token.account.name)

@@ -245,9 +245,8 @@ def take_back(session: Session, now: datetime, silent: Beats) -> None:
     unheard = Transfer.cancel_requested & (Transfer.heartbeat_at < now - _UNHEARD)
     for transfer in session.scalars(of_commands.where(unheard)):
         transfer.state, transfer.finished_at = JobState.CANCELLED, now
-    for transfer in session.scalars(of_commands.where(Transfer.heartbeat_at < now - _OF_COMMANDS)):
-        if transfer.state is not JobState.RUNNING:
-            continue
+    late = ~Transfer.cancel_requested & (Transfer.heartbeat_at < now - _OF_COMMANDS)
+    for transfer in session.scalars(of_commands.where(late)):
         transfer.state, transfer.finished_at = JobState.FAILED, now
         transfer.error = "the command was ended before it was done: give it again, and it goes on"
     for transfer in session.scalars(

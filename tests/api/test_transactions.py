@@ -38,10 +38,11 @@ def touched(monkeypatch):
         monkeypatch.setattr(module, name, function)
 
     monkeypatch.setattr(Database, "writing", watched)
-    monkeypatch.setattr(derived.ANSWERS, "_kept", type(derived.ANSWERS._kept)())
     watch(imagecodecs, "png_encode")
     watch(Image, "open")
     watch(Image, "fromarray")
+    for name in ("staple", "majority", "mean_dice"):
+        watch(derived, name)
     return found
 
 
@@ -105,6 +106,34 @@ def test_rules(api, touched):
     changed = admin.patch("/projects/brain", json={"query": {"readers_per_slice": 2}})
     assert changed.status_code == 200
     assert sources(admin, slice_id).count("consensus") == 1
+    # What counts, and how it is counted, at once; as text, which is a number too.
+    for rule in ({"readers_per_slice": "3"}, {"readers_per_slice": 2, "consensus": "majority"}):
+        assert admin.patch("/projects/brain", json={"query": rule}).status_code == 200
+    assert touched == []
+
+
+def test_rules_that_cannot_be_are_refused_whatever_was_read(api, touched):
+    admin = api.project(readers_per_slice=2)
+    ann, ben = api.as_("ann"), api.as_("ben")
+    chief = api.as_("chief", Role.REVIEWER)
+    [slice_id] = take(ann)
+    take(ben)
+    for client in (ann, ben):
+        judge(chief, post(client, slice_id), "rejected")
+    for readers in (0, -1, 10, None, "many"):
+        refused = admin.patch("/projects/brain", json={"query": {"readers_per_slice": readers}})
+        assert refused.status_code == 422
+    assert touched == []
+
+
+def test_a_mask_that_nobody_asked_for_changes_nothing_yet(api, touched):
+    api.project(readers_per_slice=2)
+    ann, ben, eve = api.as_("ann"), api.as_("ben"), api.as_("eve")
+    [slice_id] = take(ann)
+    take(ben)
+    post(ann, slice_id, 8)
+    post(ben, slice_id, 10)
+    post(eve, slice_id, 12)
     assert touched == []
 
 

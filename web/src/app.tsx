@@ -74,6 +74,7 @@ export function App() {
   }, [ask]);
 
   const signOut = async () => {
+    setStuck(null);
     try {
       await data(api.DELETE("/session"));
     } catch (failure) {
@@ -83,7 +84,6 @@ export function App() {
         return;
       }
     }
-    setStuck(null);
     setSession(null);
     setOver(true);
   };

@@ -240,7 +240,9 @@ def _show_confirmation(console: Console, folder: Path) -> Iterator[Goal]:
             continue
         _show(console, f"{ground}, confirmation", rounds)
         found[ground] = verdict(rounds, DICE)
-        if not found[ground].empty:
+        said = not found[ground].empty
+        yield Goal(f"{ground}, confirmation: a verdict", "said" if said else "none", said)
+        if said:
             console.print(verdict_table(found[ground]).to_string(index=False))
         yield from goals_of_confirmation(ground, rounds)
     for words in in_words(found):

@@ -52,7 +52,7 @@ def in_words(verdicts: Mapping[str, pd.DataFrame]) -> list[str]:
     return [
         f"{candidate} beats all {len(RIVALS)} rivals in minutes on "
         f"{' and '.join(won) or 'no ground'}: "
-        + ("it is the default" if len(won) >= GROUNDS_TO_WIN else "the default stays")
+        + ("it may become the default" if len(won) >= GROUNDS_TO_WIN else "the default stays")
         for candidate, won in winners(verdicts).items()
     ]
 
