@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.core.liveness import Silence
 from app.dispatch import Dispatcher
 from app.loop import checkpoints, claims
-from app.loop.audit_chain import seal, unsealed
+from app.loop.audit_chain import seal, unsealed, wrong_end
 from app.settings import Settings
 from app.store import Database, database_now
 
@@ -47,8 +48,18 @@ def _clear(database: Database) -> None:
 
 
 def seal_events(database: Database) -> None:
-    """Append what the audit trail got meanwhile to its chain."""
+    """Append what the audit trail got meanwhile to its chain, unless that was cut."""
+    with database.reading() as session:
+        wrong = wrong_end(session)
+    if wrong is not None:
+        _tell_once(wrong)
+        return
     _in_pieces(database, unsealed, lambda session: seal(session) > 0)
+
+
+@cache
+def _tell_once(wrong: str) -> None:
+    _log.error("the audit trail is not sealed any more: see sfumato doctor", why=wrong)
 
 
 def _in_pieces(

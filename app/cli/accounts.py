@@ -237,15 +237,26 @@ def _exported(file: Path) -> Iterator[dict[str, Any]]:
 
     from app.core.errors import InvalidInput
 
-    with file.open(encoding="utf-8") as lines:
+    names = ("id", "at", "action", "detail", "sealed", "chain")
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
-                yield {name: entry[name] for name in ("id", "at", "action", "sealed", "chain")}
+                yield {name: entry[name] for name in names}
             except (ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
                     f"line {number} of {file} is no entry of `sfumato audit export`"
                 ) from error
+
+
+@audit.command("go-on")
+def audit_go_on(data: DataOption = None) -> None:
+    """Seal anew from where a chain ends that was cut; what was wrong stands in the trail then."""
+    from app.loop.audit_chain import go_on
+
+    with database_of(settings_of(data)).writing() as session:
+        wrong = go_on(session, None)
+    typer.echo("nothing was wrong" if wrong is None else f"it goes on, and says: {wrong}")
 
 
 def add_to(cli: typer.Typer) -> None:

@@ -108,5 +108,5 @@ def audit(session: Session) -> Iterator[Finding]:
             "audit",
             fault,
             "somebody wrote to the database: compare it with an export (sfumato audit verify "
-            "--export FILE) or a backup; nothing more is sealed meanwhile",
+            "--export FILE) or a backup. Nothing more is sealed until sfumato audit go-on says so",
         )

@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.store import Event, Installation
+from app.loop.audit import record
+from app.store import Account, Event, Installation
 
 _log = structlog.get_logger("sfumato.audit")
 _START = "sfumato"
@@ -54,9 +55,7 @@ def seal(session: Session, most: int = 500) -> int:
     where its end is not what was sealed last.
     """
     installation = _installation(session)
-    wrong = wrong_end(session)
-    if wrong is not None:
-        _log.error("the audit trail is not sealed any more", why=wrong)
+    if wrong_end(session) is not None:
         return 0
     last = session.scalar(select(func.max(Event.sealed))) or 0
     before = _START
@@ -96,16 +95,35 @@ def wrong_end(session: Session) -> str | None:
     return f"entry {kept.audit_sealed} of the audit trail's chain is not the one that was sealed"
 
 
+def go_on(session: Session, by: Account | None) -> str | None:
+    """Seal from now on what is there, though the chain's end is not what was sealed; returns what
+    was wrong, which stands in the trail from now on.
+    """
+    wrong = wrong_end(session)
+    if wrong is None:
+        return None
+    installation = _installation(session)
+    last = session.scalar(select(func.max(Event.sealed))) or 0
+    installation.audit_sealed = last
+    installation.audit_chain = session.scalar(select(Event.chain).where(Event.sealed == last))
+    record(session, "audit.go_on", by, wrong=wrong)
+    return wrong
+
+
 def missing_from(session: Session, exported: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What sealed entries of an export (`sfumato audit export`) are not in the trail as they were.
+    """What entries of an export (`sfumato audit export`) are not in the trail as they were.
 
     Whoever can write to the database can make a chain that is whole; not the one that was exported.
     """
     for entry in exported:
-        if entry.get("sealed") is None:
-            continue
-        there = session.scalar(select(Event.chain).where(Event.sealed == entry["sealed"]))
-        if there != entry["chain"]:
+        if entry["sealed"] is None:
+            # Not sealed yet when it was exported: what it says is all there is to compare.
+            event = session.get(Event, entry["id"])
+            there = event is not None and _says(event, entry)
+        else:
+            chain = session.scalar(select(Event.chain).where(Event.sealed == entry["sealed"]))
+            there = chain == entry["chain"]
+        if not there:
             yield (
                 f"entry {entry['id']} of the export ({entry['at']}, {entry['action']}) is not in "
                 "the audit trail as it was exported"
@@ -133,6 +151,12 @@ def broken_links(session: Session) -> Iterator[str]:
     end = wrong_end(session)
     if end is not None:
         yield end
+
+
+def _says(event: Event, entry: Mapping[str, Any]) -> bool:
+    if (event.at.isoformat(), event.action) != (entry["at"], entry["action"]):
+        return False
+    return _is_emptied(event.detail) or event.detail == entry["detail"]
 
 
 def _is_emptied(detail: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, text
 
-from app.loop.audit_chain import broken_links, missing_from, seal
+from app.loop.audit_chain import broken_links, go_on, missing_from, seal
 from app.store import Event, Role
 from app.sweep import seal_events
 from tests.api.test_accounts import WORDS, browser
@@ -203,10 +203,19 @@ def test_an_export_of_before_is_held_to_what_is_there(api):
     for name in ("ann", "bob", "eve"):
         api.as_(name, Role.ANNOTATOR)
     seal_events(api.database)
+    api.as_("last", Role.ANNOTATOR)
     exported = [
-        {"id": e.id, "at": "", "action": e.action, "sealed": e.sealed, "chain": e.chain}
+        {
+            "id": e.id,
+            "at": e.at.isoformat(),
+            "action": e.action,
+            "detail": e.detail,
+            "sealed": e.sealed,
+            "chain": e.chain,
+        }
         for e in entries(api)
     ]
+    assert exported[-1]["sealed"] is None
     with api.database.writing() as session:
         assert list(missing_from(session, exported)) == []
         # A forger who computes everything anew, and where it ends.
@@ -215,8 +224,26 @@ def test_an_export_of_before_is_held_to_what_is_there(api):
         session.execute(text("UPDATE installation SET audit_sealed = 0, audit_chain = NULL"))
     seal_events(api.database)
     assert broken(api) == []
-    with api.database.reading() as session:
+    with api.database.writing() as session:
         assert len(list(missing_from(session, exported))) == 2
+        session.execute(text("DELETE FROM events WHERE id = :id"), {"id": exported[-1]["id"]})
+        assert len(list(missing_from(session, exported))) == 3
+
+
+def test_a_chain_that_was_cut_goes_on_when_somebody_says_so_and_tells_of_it(api):
+    for name in ("ann", "bob", "eve"):
+        api.as_(name, Role.ANNOTATOR)
+    seal_events(api.database)
+    with api.database.writing() as session:
+        assert go_on(session, None) is None
+        session.execute(text("DELETE FROM events WHERE sealed > 1"))
+    with api.database.writing() as session:
+        assert "lacks its last 2" in go_on(session, None)
+    api.as_("new", Role.ANNOTATOR)
+    seal_events(api.database)
+    assert broken(api) == []
+    assert "lacks its last 2" in entries(api, "audit.go_on")[0].detail["wrong"]
+    assert all(event.sealed for event in entries(api))
 
 
 @pytest.mark.parametrize("newest", [False, True])

@@ -131,6 +131,24 @@ def test_projects_are_listed(tmp_path):
     assert knee.startswith("knee  background, lesion  archived on 20")
 
 
+def test_the_audit_is_held_to_an_export(tmp_path):
+    data, export = tmp_path / "data", tmp_path / "audit.jsonl"
+    sfumato("token", "create", "--role", "admin", "--name", "me", "--data", data)
+    assert sfumato("audit", "export", export, "--data", data).returncode == 0
+    held = sfumato("audit", "verify", "--export", export, "--data", data)
+    assert (held.returncode, held.stdout) == (0, "the audit trail is whole\n")
+    assert sfumato("audit", "go-on", "--data", data).stdout == "nothing was wrong\n"
+    export.write_bytes(export.read_bytes().replace(b"token.create", b"token.revoke"))
+    changed = sfumato("audit", "verify", "--export", export, "--data", data)
+    assert changed.returncode == 1
+    assert "is not in the audit trail as it was exported" in changed.stdout + changed.stderr
+    export.write_bytes(b"\xff\xfe nothing of ours\n")
+    wrong = sfumato("audit", "verify", "--export", export, "--data", data)
+    assert wrong.returncode != 0
+    assert "line 1 of" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
 def supervisor_of(data: Path) -> int:
     return json.loads((data / "server.json").read_text())["pid"]
 
