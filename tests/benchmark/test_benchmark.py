@@ -118,7 +118,7 @@ def test_the_report_has_its_tables_and_opens_on_its_own(finished):
     assert area.startswith("\\begin{tabular}{lrrrr}\n\\toprule\nstrategy & Dice per case")
     assert "$\\pm$" in area
     page = (finished / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 9
+    assert page.count("data:image/png;base64,") == 10
     assert "http://" not in page
     assert "https://" not in page
 

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from app.core.project_settings import ProjectSettings
+from app.loop.accounts import create_token
 from app.loop.group_roles import apply_groups, group_roles
 from app.loop.life_cycle import rename_project
 from app.loop.members import projects_of, set_member
@@ -48,8 +49,7 @@ def test_leaving_a_group_takes_what_the_group_gave_and_nothing_else(database, an
     with database.writing() as session:
         mine = session.scalars(select(Project).where(Project.name == "mine")).one()
         set_member(session, mine, "ann", Role.REVIEWER, None)
-        other = Account(name="root", role=Role.ADMIN)
-        session.add(other)
+        create_token(session, "root", Role.ADMIN)
     mapping = {"it": role.value}
     signs_in(database, mapping, "it")
     with database.writing() as session:
@@ -58,3 +58,14 @@ def test_leaving_a_group_takes_what_the_group_gave_and_nothing_else(database, an
         if role is Role.ANNOTATOR:
             set_member(session, mine, "ann", Role.REVIEWER, None)
     assert signs_in(database, mapping) == (None, [("mine", Role.REVIEWER)])
+
+
+def test_the_last_admin_who_gets_in_stays_one_though_no_group_says_so(database, ann):
+    with database.writing() as session:
+        # One without a token, a password or a link to the provider is none to rely on.
+        session.add(Account(name="root", role=Role.ADMIN))
+    signs_in(database, {"it": "admin"}, "it")
+    assert signs_in(database, {"it": "admin"})[0] is Role.ADMIN
+    with database.writing() as session:
+        create_token(session, "chief", Role.ADMIN)
+    assert signs_in(database, {"it": "admin"})[0] is None
